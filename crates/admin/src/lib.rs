@@ -1,0 +1,1 @@
+//! HTTP: our own API, the schema registry's, Kafka Connect's, events, metrics and health.

@@ -1,0 +1,1 @@
+//! Kafka's APIs: one handler file each.

@@ -1,0 +1,1 @@
+//! Event buses: rules, targets, retry and dead letters.

@@ -1,0 +1,1 @@
+//! The connector host, and the traits that connectors implement.

@@ -1,0 +1,1 @@
+//! Drives group and txn over the internal topics.

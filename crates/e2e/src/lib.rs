@@ -1,0 +1,1 @@
+//! End-to-end tests: real clients and faults against the real binary.

@@ -1,0 +1,1 @@
+//! Functions: deployments of Wasm transforms as tasks.

@@ -1,0 +1,1 @@
+//! Consumer groups as decisions: the classic protocol, members, generations, offsets.

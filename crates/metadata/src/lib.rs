@@ -1,0 +1,1 @@
+//! Metadata records, the image they replay into, and the controller's decisions.

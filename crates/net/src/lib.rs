@@ -1,0 +1,1 @@
+//! Listeners, frames, connections and the way a file range becomes sendfile.

@@ -1,0 +1,1 @@
+//! Partitions: drives replica over storage and tier, behind one async handle.

@@ -1,0 +1,1 @@
+//! Event patterns in EventBridge's grammar, compiled to one automaton.

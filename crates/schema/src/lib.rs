@@ -1,0 +1,1 @@
+//! Avro and JSON Schema: registry rules, compatibility, and records to and from Arrow.

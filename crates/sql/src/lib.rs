@@ -1,0 +1,1 @@
+//! SQL: the catalog, topics as tables, continuous queries.

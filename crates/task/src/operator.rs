@@ -1,0 +1,100 @@
+//! What a deployment does with a batch: the port that Wasm, SQL, connectors and the bus implement.
+
+use crate::{Deployment, DeploymentKind, Error};
+use async_trait::async_trait;
+use millstream_record::Columns;
+use millstream_types::{ErrorKind, TopicPartition};
+use serde::{Deserialize, Serialize};
+
+/// What happens to a record that an operator could not process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorPolicy {
+    /// The task stops with the record's error; nothing after it is read until someone acts.
+    #[default]
+    Fail,
+    /// The record is counted and left out.
+    Skip,
+    /// The record is written, with headers that name the cause, to the deployment's dead-letter topic.
+    DeadLetter,
+}
+
+/// Records for one output topic.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Output {
+    /// Which of the plan's output topics.
+    pub topic: usize,
+    /// The records.
+    pub records: Columns,
+    /// For each record, the index of the input record it came from: it decides the partition where it has no key, and its timestamp
+    /// where the operator gave none.
+    pub inputs: Vec<u32>,
+}
+
+/// One input record that could not be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its index in the input.
+    pub input: u32,
+    /// Why, for a person.
+    pub message: String,
+}
+
+/// What came of one batch. An input in neither list was dropped on purpose.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// What is to be written.
+    pub outputs: Vec<Output>,
+    /// What could not be processed, in order of input.
+    pub failures: Vec<Failure>,
+}
+
+/// Why a whole batch came to nothing. Kinds that are retriable make the task try the batch again with back-off; `Guest` makes it look
+/// for the one record that is to blame (halves, then single records) and treat that by the error policy; every other kind stops the task.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct OperatorError {
+    /// What sort of failure.
+    pub kind: ErrorKind,
+    /// What failed, for a person.
+    pub message: String,
+}
+
+/// One task's own worker: it sees its partition's batches in order, one at a time.
+#[async_trait]
+pub trait Operator: Send {
+    /// Processes one batch. It may be given the same records again after an error, a restart or a move: at least once.
+    async fn process(&mut self, input: &Columns) -> Result<Outcome, OperatorError>;
+}
+
+/// How a deployment is to be run: the outcome of validating and compiling its spec.
+pub struct Plan {
+    /// The topics it reads; each partition of each becomes one task.
+    pub inputs: Vec<String>,
+    /// The topics it writes, as [`Output::topic`] counts them. Made with the inputs' partition count where they do not exist.
+    pub outputs: Vec<String>,
+    /// What happens to a record it can't process.
+    pub policy: ErrorPolicy,
+    /// Where dead letters go, where the policy says so.
+    pub dead_letter_topic: Option<String>,
+    /// Where a task without a committed offset begins: at the log's start, or at its end.
+    pub from_earliest: bool,
+    /// At most this many bytes of log are read for one batch.
+    pub batch_bytes_max: usize,
+    /// Makes the worker of one task.
+    #[expect(clippy::type_complexity, reason = "a factory is a function, and this is its type")]
+    pub operator: Box<dyn Fn(TopicPartition) -> Result<Box<dyn Operator>, Error> + Send + Sync>,
+}
+
+/// One face of tasks: turns stored specs into plans.
+#[async_trait]
+pub trait Kind: Send + Sync + 'static {
+    /// Which face this is.
+    fn kind(&self) -> DeploymentKind;
+
+    /// Checks a spec before it is stored: everything that can be known without running it.
+    async fn validate(&self, deployment: &Deployment) -> Result<(), Error>;
+
+    /// Prepares a stored deployment to run: compiles, looks topics up. Never on a request's path.
+    async fn plan(&self, deployment: &Deployment) -> Result<Plan, Error>;
+}

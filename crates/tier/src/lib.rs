@@ -1,0 +1,1 @@
+//! Cold storage: upload, manifest, remote read and the local cache.

@@ -1,0 +1,1 @@
+//! Producer ids, epochs and sequences as decisions.

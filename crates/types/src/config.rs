@@ -1,0 +1,9 @@
+//! Topic and broker options under Kafka's names: type, default, range and documentation, each defined once here.
+
+mod broker;
+mod definition;
+mod topic;
+
+pub use broker::BROKER_CONFIGS;
+pub use definition::{ConfigDef, ConfigError, ConfigType};
+pub use topic::{TOPIC_CONFIGS, TopicConfig};

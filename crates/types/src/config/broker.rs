@@ -1,0 +1,22 @@
+//! The options of a broker under Kafka's names.
+
+use super::ConfigDef;
+use super::definition::ConfigType::{Boolean, Int, Long};
+
+/// The broker's own options, sorted by name. Those that give a topic option its default are that option's synonyms.
+pub const BROKER_CONFIGS: &[ConfigDef] = &[
+    ConfigDef::new("auto.create.topics.enable", Boolean, "true", "Whether a topic that a client names is made when it does not exist."),
+    ConfigDef::new("connections.max.idle.ms", Long, "600000", "Milliseconds after which a silent connection is closed.").min(-1),
+    ConfigDef::new("default.replication.factor", Int, "1", "Replicas of a topic whose maker names no number.").min(1),
+    ConfigDef::new("fetch.max.bytes", Int, "57671680", "Bytes of the largest fetch response. Higher moves more in one request and takes more memory over TLS.").min(1024),
+    ConfigDef::new("group.initial.rebalance.delay.ms", Int, "3000", "Milliseconds an empty group waits for more members. Higher makes fewer rebalances at start, and a later start.").min(0),
+    ConfigDef::new("group.max.session.timeout.ms", Int, "1800000", "The longest session timeout a member may ask for, in milliseconds.").min(1),
+    ConfigDef::new("group.max.size", Int, "2147483647", "Members a group may have.").min(1),
+    ConfigDef::new("group.min.session.timeout.ms", Int, "6000", "The shortest session timeout a member may ask for, in milliseconds.").min(1),
+    ConfigDef::new("max.incremental.fetch.session.cache.slots", Int, "1000", "Fetch sessions kept. More clients than this send whole fetch requests again.").min(0),
+    ConfigDef::new("num.partitions", Int, "1", "Partitions of a topic whose maker names no number.").min(1),
+    ConfigDef::new("offset.metadata.max.bytes", Int, "4096", "Bytes of the text a client may store beside a committed offset.").min(0),
+    ConfigDef::new("offsets.retention.minutes", Int, "10080", "Minutes that an empty group's committed offsets are kept.").min(1),
+    ConfigDef::new("offsets.topic.num.partitions", Int, "50", "Partitions of `__consumer_offsets`; fixed when the topic is made.").min(1),
+    ConfigDef::new("socket.request.max.bytes", Int, "104857600", "Bytes of the largest request. A larger one closes its connection.").min(1),
+];

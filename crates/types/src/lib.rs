@@ -1,0 +1,15 @@
+//! Words everything else is said in: ids, offsets, epochs, configs by Kafka's names, error kinds.
+//!
+//! Nothing here does I/O or decides; every other crate may use it.
+
+mod config;
+mod epoch;
+mod id;
+mod kind;
+mod offset;
+
+pub use config::{BROKER_CONFIGS, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
+pub use epoch::{BrokerEpoch, ControllerEpoch, LeaderEpoch, ProducerEpoch};
+pub use id::{BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicPartition};
+pub use kind::ErrorKind;
+pub use offset::{Offset, TimestampMs};
