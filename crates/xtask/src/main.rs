@@ -1,2 +1,48 @@
 //! The project's own build steps.
-fn main() {}
+//!
+//! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
+
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(about = "The project's own build steps.")]
+struct Args {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Subcommand)]
+enum Step {
+    /// Installs what the tests need, then runs all of them.
+    Test {
+        /// Run only the steps whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// Checks what the compiler does not: arrows between crates, sizes, names.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().step {
+        Step::Test { only } => test::run(&root(), &only),
+        Step::Tidy => tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask test`: every check of the project in order, each named, the first failure ending the run.
+
+use std::path::Path;
+use std::process::Command;
+
+/// One check: its name and the command that makes it.
+struct Check {
+    name: &'static str,
+    command: &'static [&'static str],
+}
+
+const CHECKS: &[Check] = &[
+    Check { name: "format", command: &["cargo", "fmt", "--all", "--check"] },
+    Check { name: "tidy", command: &["cargo", "xtask", "tidy"] },
+    // The binary is built first: the end-to-end tests start it.
+    Check { name: "build", command: &["cargo", "build", "--workspace", "--all-targets"] },
+    Check { name: "test", command: &["cargo", "test", "--workspace"] },
+    Check { name: "clippy", command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"] },
+];
+
+/// Runs the checks whose name contains `only`.
+pub fn run(root: &Path, only: &str) -> Result<(), String> {
+    for check in CHECKS.iter().filter(|check| check.name.contains(only)) {
+        eprintln!("== {}: {}", check.name, check.command.join(" "));
+        let status = Command::new(check.command[0])
+            .args(&check.command[1..])
+            .current_dir(root)
+            .status()
+            .map_err(|error| format!("{}: {error}", check.command[0]))?;
+        if !status.success() {
+            return Err(format!("the check `{}` failed ({status}): {}", check.name, check.command.join(" ")));
+        }
+    }
+    Ok(())
+}
