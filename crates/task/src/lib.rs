@@ -6,6 +6,7 @@
 
 mod deployment;
 mod error;
+pub mod memory;
 mod operator;
 mod topics;
 

@@ -73,7 +73,8 @@ pub trait Topics: Send + Sync + 'static {
     fn topics(&self) -> Vec<TopicView>;
 
     /// Makes a topic. `Conflict` when the name is taken.
-    async fn create(&self, name: &str, partitions: i32, configs: &BTreeMap<String, String>) -> Result<TopicView, Error>;
+    async fn create(&self, name: &str, partitions: i32, configs: &BTreeMap<String, String>)
+    -> Result<TopicView, Error>;
 
     /// What of a partition can be read now.
     async fn bounds(&self, partition: TopicPartition) -> Result<Bounds, Error>;
