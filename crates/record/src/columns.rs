@@ -111,8 +111,24 @@ impl HeaderColumn {
         self.ends.push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
     }
 
-    /// The headers of the record at `index`, in order; names that are not UTF-8 do not pass the batch's check.
+    /// Adds one record's headers as a batch has them, where names may be any bytes: those that are not UTF-8 get replacement characters.
+    pub(crate) fn push_raw<'a>(&mut self, headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) {
+        for (name, value) in headers {
+            match std::str::from_utf8(name) {
+                Ok(_) => self.names.push(Some(name)),
+                Err(_) => self.names.push(Some(String::from_utf8_lossy(name).as_bytes())),
+            }
+            self.values.push(value);
+        }
+        self.ends.push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The headers of the record at `index`, in order.
     pub fn get(&self, index: usize) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        self.slice(index)
+    }
+
+    pub(crate) fn slice(&self, index: usize) -> impl Iterator<Item = (&str, Option<&[u8]>)> + Clone {
         let end = self.ends.get(index).map_or(0, |end| *end as usize);
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         (start.min(end)..end).map(|at| (std::str::from_utf8(self.names.get(at).unwrap_or_default()).unwrap_or(""), self.values.get(at)))

@@ -1,5 +1,23 @@
 //! Record batches in Kafka's format v2: checked at the door, built, compressed, and as columns.
+//!
+//! A batch is opaque bytes everywhere but here. Nothing here does I/O or knows of topics.
 
+mod batch;
+mod builder;
+mod check;
+mod codec;
 mod columns;
+mod decode;
+mod error;
+mod layout;
+mod varint;
+mod walk;
 
+pub use batch::{Batch, TimestampType, split};
+pub use builder::{BatchBuilder, encode};
+pub use check::{DoorRules, check};
+pub use codec::{Codec, Limits};
 pub use columns::{BinaryColumn, Columns, HeaderColumn};
+pub use error::{Error, Reason};
+pub use layout::{BATCH_HEADER_BYTES, LENGTH_PREFIX_BYTES, crc32c};
+pub use walk::{Headers, RecordRef};
