@@ -1,1 +1,14 @@
-//! The catalogue of metrics, and structured logs.
+//! What a node tells about itself: metrics of one catalogue, and structured logs.
+//!
+//! It knows no other part of Millstream: a part takes its counters by a definition of [`catalogue`] and keeps them.
+
+pub mod catalogue;
+mod definition;
+mod error;
+pub mod logs;
+mod metrics;
+mod process;
+
+pub use definition::{CounterDef, Definition, GaugeDef, HistogramDef, MetricKind, Unit};
+pub use error::Error;
+pub use metrics::{Counter, Gauge, Histogram, Metrics};
