@@ -8,9 +8,11 @@ mod deployment;
 mod error;
 pub mod memory;
 mod operator;
+mod source;
 mod topics;
 
 pub use deployment::{Deployment, DeploymentKey, DeploymentKind, DeploymentState, DeploymentStore};
 pub use error::Error;
-pub use operator::{ErrorPolicy, Failure, Kind, Operator, OperatorError, Outcome, Output, Plan};
+pub use operator::{ErrorPolicy, Failure, Kind, Operator, OperatorError, Outcome, Output, Plan, Work};
+pub use source::{Lag, Refused, SourceBatch, SourceFailure, SourceOutput, SourcePlan, SourceWorker};
 pub use topics::{Bounds, CommittedOffset, Fetched, TopicView, Topics};

@@ -1,9 +1,9 @@
 //! What a deployment does with a batch: the port that Wasm, SQL, connectors and the bus implement.
 
-use crate::{Deployment, DeploymentKind, Error};
+use crate::{Deployment, DeploymentKind, Error, SourcePlan};
 use async_trait::async_trait;
 use millstream_record::Columns;
-use millstream_types::{ErrorKind, TopicPartition};
+use millstream_types::{ErrorKind, Offset, TopicPartition};
 use serde::{Deserialize, Serialize};
 
 /// What happens to a record that an operator could not process.
@@ -60,11 +60,41 @@ pub struct OperatorError {
     pub message: String,
 }
 
+impl OperatorError {
+    /// An error of `kind` that says `message`.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl From<OperatorError> for Error {
+    fn from(error: OperatorError) -> Self {
+        Self::new(error.kind, error.message)
+    }
+}
+
 /// One task's own worker: it sees its partition's batches in order, one at a time.
 #[async_trait]
 pub trait Operator: Send {
     /// Processes one batch. It may be given the same records again after an error, a restart or a move: at least once.
     async fn process(&mut self, input: &Columns) -> Result<Outcome, OperatorError>;
+
+    /// How far progress may be committed when everything before `processed` has been given to this worker. A sink that gathers
+    /// records answers with the first one it still holds: after a restart it is given them again.
+    fn settled(&self, processed: Offset) -> Offset {
+        processed
+    }
+
+    /// Called every commit interval, whether or not there was input: time to write what has waited too long.
+    async fn tick(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    /// Called once when the task stops in order (pause, restart, shutdown), before its last commit.
+    async fn close(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
 }
 
 /// How a deployment is to be run: the outcome of validating and compiling its spec.
@@ -97,4 +127,17 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Prepares a stored deployment to run: compiles, looks topics up. Never on a request's path.
     async fn plan(&self, deployment: &Deployment) -> Result<Plan, Error>;
+
+    /// As [`Self::plan`], for a kind that also has deployments without an input in the log.
+    async fn work(&self, deployment: &Deployment) -> Result<Work, Error> {
+        Ok(Work::Operator(self.plan(deployment).await?))
+    }
+}
+
+/// What the tasks of a deployment do.
+pub enum Work {
+    /// They read the log.
+    Operator(Plan),
+    /// They read something else, and write the log.
+    Source(SourcePlan),
 }
