@@ -1,0 +1,218 @@
+//! Changing the options of topics and brokers by Kafka's rules.
+
+use crate::record::{BrokerConfigRecord, TopicConfigRecord};
+use crate::topics::{TopicRef, find};
+use crate::{Decision, Error, Image, Record};
+use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// A topic's.
+    Topic(TopicRef),
+    /// A broker's; the defaults of all brokers where none is named.
+    Broker(Option<BrokerId>),
+}
+
+/// What is done to one option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alter {
+    /// Kafka's name of the option.
+    pub name: String,
+    /// How it is changed.
+    pub operation: Operation,
+}
+
+/// How an option is changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// It gets this value.
+    Set(String),
+    /// It gets its default again.
+    Delete,
+    /// These items, separated by commas, are added to a list.
+    Append(String),
+    /// These items, separated by commas, are taken out of a list.
+    Subtract(String),
+}
+
+/// Changes some options and leaves the others.
+///
+/// # Errors
+/// The resource is unknown, an option is unknown or named twice, or a value is refused.
+pub fn incremental_alter(
+    image: &Image,
+    resource: &Resource,
+    changes: &[Alter],
+    validate_only: bool,
+) -> Result<Decision<()>, Error> {
+    let before = current(image, resource)?;
+    let mut after = before.clone();
+    let mut seen = BTreeSet::new();
+    for change in changes {
+        if !seen.insert(change.name.as_str()) {
+            return Err(Error::InvalidRequest { reason: format!("the option {:?} is named twice", change.name) });
+        }
+        let definition = definition(resource, &change.name)?;
+        let inherited = || inherited(image, resource, definition);
+        match apply(definition, after.get(&change.name).cloned(), inherited, &change.operation)? {
+            Some(value) => after.insert(change.name.clone(), value),
+            None => after.remove(&change.name),
+        };
+    }
+    settle(image, resource, &before, &after, validate_only)
+}
+
+/// Replaces all options of a resource by these: what is not named gets its default again (Kafka's AlterConfigs).
+///
+/// # Errors
+/// As [`incremental_alter`].
+pub fn replace(
+    image: &Image,
+    resource: &Resource,
+    options: &BTreeMap<String, String>,
+    validate_only: bool,
+) -> Result<Decision<()>, Error> {
+    let before = current(image, resource)?;
+    for (name, value) in options {
+        definition(resource, name)?.check(value)?;
+    }
+    settle(image, resource, &before, options, validate_only)
+}
+
+/// Checks a topic's options: each alone, and those that depend on each other.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] or [`Error::ConfigRefused`].
+pub fn check_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Result<TopicConfig, Error> {
+    let config = image.topic_config(overrides)?;
+    let refuse = |reason: &str| Err(Error::ConfigRefused { reason: reason.to_owned() });
+    if config.remote_storage_enable && config.compact {
+        return refuse("remote.storage.enable can't be true for a compacted topic; set cleanup.policy to delete");
+    }
+    if config.remote_storage_enable && exceeds(config.local_retention_ms, config.retention_ms) {
+        return refuse("local.retention.ms is longer than retention.ms; what is kept locally is kept at all");
+    }
+    if config.remote_storage_enable && exceeds(config.local_retention_bytes, config.retention_bytes) {
+        return refuse("local.retention.bytes is larger than retention.bytes; what is kept locally is kept at all");
+    }
+    if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
+        return refuse("min.compaction.lag.ms is longer than max.compaction.lag.ms");
+    }
+    Ok(config)
+}
+
+/// The definition of a broker's option: its own, or the one it gives topics a default for.
+#[must_use]
+pub fn broker_definition(name: &str) -> Option<&'static ConfigDef> {
+    let own = BROKER_CONFIGS.iter().find(|definition| definition.name == name);
+    own.or_else(|| TOPIC_CONFIGS.iter().find(|definition| definition.synonym == Some(name)))
+}
+
+/// Whether the local limit is beyond the whole one; -2 locally means "the same", -1 means "no limit".
+const fn exceeds(local: i64, whole: i64) -> bool {
+    local != -2 && whole != -1 && (local == -1 || local > whole)
+}
+
+fn definition(resource: &Resource, name: &str) -> Result<&'static ConfigDef, Error> {
+    match resource {
+        Resource::Topic(_) => Ok(TopicConfig::definition(name)?),
+        Resource::Broker(_) => {
+            Ok(broker_definition(name).ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })?)
+        }
+    }
+}
+
+fn current(image: &Image, resource: &Resource) -> Result<BTreeMap<String, String>, Error> {
+    match resource {
+        Resource::Topic(topic) => Ok(find(image, topic)?.overrides.clone()),
+        Resource::Broker(Some(broker)) if image.broker(*broker).is_none() => {
+            Err(Error::UnknownBroker { broker: *broker })
+        }
+        Resource::Broker(broker) => {
+            Ok(image.broker_config(*broker).map(|options| (**options).clone()).unwrap_or_default())
+        }
+    }
+}
+
+/// What the option is while the resource does not set it.
+fn inherited(image: &Image, resource: &Resource, definition: &ConfigDef) -> String {
+    let cluster = image.broker_config(None);
+    let name = match resource {
+        Resource::Topic(_) => definition.synonym,
+        Resource::Broker(_) => Some(definition.name),
+    };
+    let set = name.and_then(|name| cluster?.get(name).cloned());
+    set.unwrap_or_else(|| definition.default.to_owned())
+}
+
+/// The option's value after `operation`; none when it is no longer set.
+fn apply(
+    definition: &ConfigDef,
+    set: Option<String>,
+    inherited: impl FnOnce() -> String,
+    operation: &Operation,
+) -> Result<Option<String>, Error> {
+    let list_only = || match definition.kind {
+        ConfigType::List => Ok(()),
+        _ => Err(Error::ConfigRefused { reason: format!("{} is not a list: set it instead", definition.name) }),
+    };
+    let value = match operation {
+        Operation::Delete => return Ok(None),
+        Operation::Set(value) => value.clone(),
+        Operation::Append(added) => {
+            list_only()?;
+            let stored = set.unwrap_or_else(inherited);
+            let mut items = items(&stored);
+            for item in self::items(added) {
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+            items.join(",")
+        }
+        Operation::Subtract(removed) => {
+            list_only()?;
+            let stored = set.unwrap_or_else(inherited);
+            let removed = items(removed);
+            items(&stored).into_iter().filter(|item| !removed.contains(item)).collect::<Vec<_>>().join(",")
+        }
+    };
+    definition.check(&value)?;
+    Ok(Some(value))
+}
+
+fn items(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+fn settle(
+    image: &Image,
+    resource: &Resource,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    validate_only: bool,
+) -> Result<Decision<()>, Error> {
+    if let Resource::Topic(_) = resource {
+        check_topic(image, after)?;
+    }
+    if validate_only {
+        return Ok(Decision::unchanged(()));
+    }
+    let unset = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name.clone(), None));
+    let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let set = changed.map(|(name, value)| (name.clone(), Some(value.clone())));
+    let changes = unset.chain(set);
+    let records = match resource {
+        Resource::Topic(topic) => {
+            let topic = find(image, topic)?.id;
+            changes.map(|(name, value)| Record::TopicConfig(TopicConfigRecord { topic, name, value })).collect()
+        }
+        Resource::Broker(broker) => {
+            let broker = *broker;
+            changes.map(|(name, value)| Record::BrokerConfig(BrokerConfigRecord { broker, name, value })).collect()
+        }
+    };
+    Ok(Decision::new(records, ()))
+}
