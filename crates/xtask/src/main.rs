@@ -1,7 +1,10 @@
 //! The project's own build steps.
 //!
 //! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
+//! `cargo xtask shapes` makes the table by which the protocol bounds frames.
 
+mod jar;
+mod shapes;
 mod test;
 mod tidy;
 
@@ -24,6 +27,11 @@ enum Step {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Makes the table of Kafka's message shapes anew, from a kafka-clients jar.
+    Shapes {
+        /// The jar.
+        jar: PathBuf,
+    },
     /// Checks what the compiler does not: arrows between crates, sizes, names.
     Tidy,
 }
@@ -31,6 +39,7 @@ enum Step {
 fn main() -> ExitCode {
     let outcome = match Args::parse().step {
         Step::Test { only } => test::run(&root(), &only),
+        Step::Shapes { jar } => shapes::run(&jar, &root().join("crates/protocol/src/shape/kafka.shapes")),
         Step::Tidy => tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) }),
     };
     match outcome {
