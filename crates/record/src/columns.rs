@@ -146,6 +146,24 @@ impl HeaderColumn {
         self.ends.is_empty()
     }
 
+    /// Where each record's headers end among [`Self::names`] and [`Self::values`].
+    #[must_use]
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// All headers' names, in order of record.
+    #[must_use]
+    pub fn names(&self) -> &BinaryColumn {
+        &self.names
+    }
+
+    /// All headers' values, in order of record.
+    #[must_use]
+    pub fn values(&self) -> &BinaryColumn {
+        &self.values
+    }
+
     /// How many headers in all.
     #[must_use]
     pub fn header_count(&self) -> usize {
