@@ -1,0 +1,74 @@
+//! What a decision asks the shell to do: records to write, replies to send. In the order given.
+
+use crate::Error;
+use crate::request::{ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
+use bytes::Bytes;
+
+/// Names one waiting request; the shell hands it in and gets it back with the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Waiter(pub u64);
+
+/// Names one write; the shell hands it back with what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// One record of the offsets topic; no value is a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Its key.
+    pub key: Bytes,
+    /// Its value.
+    pub value: Option<Bytes>,
+}
+
+/// Records that belong together. Writes reach the log in the order in which they were asked for, and their outcomes come back in that order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Its name.
+    pub ticket: Ticket,
+    /// What to append.
+    pub records: Vec<StoredRecord>,
+}
+
+/// Why a write did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteError {
+    /// The log can't be written now.
+    NotAvailable,
+    /// Another node leads the partition.
+    NotLeader,
+    /// A record is larger than the topic allows.
+    TooLarge,
+}
+
+/// The answer to a waiting request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// To a join.
+    Join(Result<Joined, JoinRefused>),
+    /// To a sync.
+    Sync(Result<Synced, Error>),
+    /// To a leave.
+    Leave(Result<Vec<Left>, Error>),
+    /// To an offset commit or an offset delete.
+    Offsets(Result<Vec<ByTopic<PartitionResult>>, Error>),
+    /// To a deletion of groups, or of a topic's offsets.
+    Deleted(Vec<(String, Result<(), Error>)>),
+}
+
+/// What one decision asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Records to append, in order.
+    pub writes: Vec<Write>,
+    /// Requests that are answered now.
+    pub replies: Vec<(Waiter, Reply)>,
+}
+
+impl Effects {
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.replies.is_empty()
+    }
+}

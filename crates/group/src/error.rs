@@ -1,0 +1,173 @@
+//! Why a group refuses a request. The variants are Kafka's error codes; the broker turns each into its number.
+
+use crate::GroupState;
+use millstream_types::{ErrorKind, TimestampMs};
+
+/// What a group answers when it does not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// UNKNOWN_MEMBER_ID.
+    #[error("group {group:?} has no member {member:?}: join again with an empty member id")]
+    UnknownMemberId {
+        /// The group.
+        group: String,
+        /// The member id, or the instance id where one was given and none is known.
+        member: String,
+    },
+    /// ILLEGAL_GENERATION.
+    #[error("generation {sent} of group {group:?} is not the current one ({current}): join again")]
+    IllegalGeneration {
+        /// The group.
+        group: String,
+        /// What the request said.
+        sent: i32,
+        /// The group's generation.
+        current: i32,
+    },
+    /// REBALANCE_IN_PROGRESS.
+    #[error("group {group:?} is rebalancing: join again")]
+    RebalanceInProgress {
+        /// The group.
+        group: String,
+    },
+    /// MEMBER_ID_REQUIRED: the first join of a dynamic member is answered with the id it must join with.
+    #[error("join group {group:?} again as member {member:?}")]
+    MemberIdRequired {
+        /// The group.
+        group: String,
+        /// The id given to the member.
+        member: String,
+    },
+    /// FENCED_INSTANCE_ID.
+    #[error(
+        "instance {instance:?} of group {group:?} is now member {current:?}, not {sent:?}: another process uses the same group.instance.id"
+    )]
+    FencedInstanceId {
+        /// The group.
+        group: String,
+        /// The static member's name.
+        instance: String,
+        /// The member id of the request.
+        sent: String,
+        /// The member id that holds the name now.
+        current: String,
+    },
+    /// INCONSISTENT_GROUP_PROTOCOL.
+    #[error(
+        "group {group:?} can't use protocol type {protocol_type:?} with {protocols:?}: every member must support a common assignor"
+    )]
+    InconsistentGroupProtocol {
+        /// The group.
+        group: String,
+        /// The protocol type of the request.
+        protocol_type: String,
+        /// The protocols of the request.
+        protocols: Vec<String>,
+    },
+    /// INVALID_SESSION_TIMEOUT.
+    #[error(
+        "session timeout {sent_ms} ms is outside {min_ms}..={max_ms} ms (group.min.session.timeout.ms, group.max.session.timeout.ms)"
+    )]
+    InvalidSessionTimeout {
+        /// What the request said.
+        sent_ms: i32,
+        /// group.min.session.timeout.ms.
+        min_ms: i32,
+        /// group.max.session.timeout.ms.
+        max_ms: i32,
+    },
+    /// INVALID_GROUP_ID.
+    #[error("an empty group id can't have members: give the group a name")]
+    InvalidGroupId,
+    /// GROUP_MAX_SIZE_REACHED.
+    #[error("group {group:?} has its {max} members (group.max.size)")]
+    GroupMaxSizeReached {
+        /// The group.
+        group: String,
+        /// group.max.size.
+        max: usize,
+    },
+    /// COORDINATOR_NOT_AVAILABLE: try again.
+    #[error("group {group:?} can't be written now: try again")]
+    CoordinatorNotAvailable {
+        /// The group.
+        group: String,
+    },
+    /// NOT_COORDINATOR: find the coordinator again.
+    #[error("this node no longer coordinates group {group:?}: find its coordinator again")]
+    NotCoordinator {
+        /// The group.
+        group: String,
+    },
+    /// UNKNOWN_SERVER_ERROR: what had to be stored is larger than a record of the offsets topic may be.
+    #[error(
+        "what group {group:?} would store is larger than a record of __consumer_offsets may be: give it fewer members or shorter metadata"
+    )]
+    RecordTooLarge {
+        /// The group.
+        group: String,
+    },
+    /// NON_EMPTY_GROUP.
+    #[error("group {group:?} is {state}: stop its members first")]
+    NonEmptyGroup {
+        /// The group.
+        group: String,
+        /// Its state.
+        state: GroupState,
+    },
+    /// GROUP_ID_NOT_FOUND.
+    #[error("there is no group {group:?}")]
+    GroupIdNotFound {
+        /// The group.
+        group: String,
+    },
+    /// GROUP_SUBSCRIBED_TO_TOPIC.
+    #[error("group {group:?} is subscribed to topic {topic:?}: stop its members first")]
+    GroupSubscribedToTopic {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+    },
+    /// OFFSET_METADATA_TOO_LARGE.
+    #[error("offset metadata of {bytes} bytes is over the {max} of offset.metadata.max.bytes")]
+    OffsetMetadataTooLarge {
+        /// Bytes sent.
+        bytes: usize,
+        /// offset.metadata.max.bytes.
+        max: usize,
+    },
+    /// A record of the offsets topic that can't be read.
+    #[error("a record of __consumer_offsets is damaged at {field} (stored at {timestamp} ms): {why}")]
+    CorruptRecord {
+        /// The field that could not be read.
+        field: &'static str,
+        /// The record's timestamp.
+        timestamp: TimestampMs,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// What sort of failure this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownMemberId { .. } | Self::GroupIdNotFound { .. } => ErrorKind::NotFound,
+            Self::IllegalGeneration { .. } | Self::FencedInstanceId { .. } => ErrorKind::Fenced,
+            Self::RebalanceInProgress { .. }
+            | Self::MemberIdRequired { .. }
+            | Self::NonEmptyGroup { .. }
+            | Self::GroupSubscribedToTopic { .. } => ErrorKind::Conflict,
+            Self::InconsistentGroupProtocol { .. }
+            | Self::InvalidSessionTimeout { .. }
+            | Self::InvalidGroupId
+            | Self::OffsetMetadataTooLarge { .. } => ErrorKind::Invalid,
+            Self::GroupMaxSizeReached { .. } | Self::RecordTooLarge { .. } => ErrorKind::Exhausted,
+            Self::CoordinatorNotAvailable { .. } => ErrorKind::Unavailable,
+            Self::NotCoordinator { .. } => ErrorKind::NotLeader,
+            Self::CorruptRecord { .. } => ErrorKind::Corrupt,
+        }
+    }
+}

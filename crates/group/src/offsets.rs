@@ -1,0 +1,148 @@
+//! The committed offsets of one group, and which of them have commits under way.
+
+use crate::layout::{Change, Committed};
+use crate::request::{ByTopic, FetchedOffset};
+use millstream_types::{LeaderEpoch, Offset, TimestampMs};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+struct Slot {
+    committed: Option<Committed>,
+    /// Writes under way that commit or remove it.
+    pending: u32,
+}
+
+/// See the module. What is not written yet is not seen by a fetch, but is known to whoever deletes or expires.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets(BTreeMap<String, BTreeMap<i32, Slot>>);
+
+impl Offsets {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A write of this offset is under way.
+    pub(crate) fn begin(&mut self, topic: &str, partition: i32) {
+        if !self.0.contains_key(topic) {
+            self.0.insert(topic.to_owned(), BTreeMap::new());
+        }
+        if let Some(partitions) = self.0.get_mut(topic) {
+            partitions.entry(partition).or_default().pending += 1;
+        }
+    }
+
+    /// A write of this offset is over, whatever came of it.
+    pub(crate) fn end(&mut self, topic: &str, partition: i32) {
+        if let Some(slot) = self.0.get_mut(topic).and_then(|partitions| partitions.get_mut(&partition)) {
+            slot.pending = slot.pending.saturating_sub(1);
+        }
+        self.prune(topic, partition);
+    }
+
+    /// The log holds this of the offset now.
+    pub(crate) fn replay(&mut self, topic: &str, partition: i32, committed: Option<Committed>) {
+        if committed.is_some() && !self.0.contains_key(topic) {
+            self.0.insert(topic.to_owned(), BTreeMap::new());
+        }
+        if let Some(partitions) = self.0.get_mut(topic) {
+            partitions.entry(partition).or_default().committed = committed;
+        }
+        self.prune(topic, partition);
+    }
+
+    fn prune(&mut self, topic: &str, partition: i32) {
+        let Some(partitions) = self.0.get_mut(topic) else { return };
+        if partitions.get(&partition).is_some_and(|slot| slot.committed.is_none() && slot.pending == 0) {
+            partitions.remove(&partition);
+        }
+        if partitions.is_empty() {
+            self.0.remove(topic);
+        }
+    }
+
+    /// Whether this offset is stored, or about to be.
+    pub(crate) fn contains(&self, topic: &str, partition: i32) -> bool {
+        self.0.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
+    }
+
+    /// Whether any offset of `topic` is stored, or about to be.
+    pub(crate) fn partitions_of(&self, topic: &str) -> Vec<i32> {
+        self.0.get(topic).map(|partitions| partitions.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// What a client sees of the offset.
+    pub(crate) fn fetch(&self, topic: &str, partition: i32) -> FetchedOffset {
+        let committed = self
+            .0
+            .get(topic)
+            .and_then(|partitions| partitions.get(&partition))
+            .and_then(|slot| slot.committed.as_ref());
+        fetched(partition, committed)
+    }
+
+    /// What a client sees of every offset.
+    pub(crate) fn fetch_all(&self) -> Vec<ByTopic<FetchedOffset>> {
+        self.0
+            .iter()
+            .map(|(topic, partitions)| ByTopic {
+                topic: topic.clone(),
+                partitions: partitions
+                    .iter()
+                    .filter_map(|(partition, slot)| slot.committed.as_ref().map(|some| fetched(*partition, Some(some))))
+                    .collect(),
+            })
+            .filter(|topic| !topic.partitions.is_empty())
+            .collect()
+    }
+
+    /// Tombstones for every offset of `group`, those under way included.
+    pub(crate) fn tombstones(&self, group: &str) -> Vec<Change> {
+        self.0
+            .iter()
+            .flat_map(|(topic, partitions)| partitions.keys().map(|partition| tombstone(group, topic, *partition)))
+            .collect()
+    }
+
+    /// The offsets that `is_expired` says so of; one that is being committed is not.
+    pub(crate) fn expired(&self, is_expired: impl Fn(&str, &Committed) -> bool) -> Vec<(String, i32)> {
+        let mut expired = Vec::new();
+        for (topic, partitions) in &self.0 {
+            for (partition, slot) in partitions {
+                if slot.pending == 0 && slot.committed.as_ref().is_some_and(|committed| is_expired(topic, committed)) {
+                    expired.push((topic.clone(), *partition));
+                }
+            }
+        }
+        expired
+    }
+
+    /// How many offsets are stored or about to be.
+    pub(crate) fn len(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+}
+
+/// The removal of one offset.
+pub(crate) fn tombstone(group: &str, topic: &str, partition: i32) -> Change {
+    Change::Offset { group: group.to_owned(), topic: topic.to_owned(), partition, committed: None }
+}
+
+/// Whether `committed` is past its time: its own where the commit said so, else `retention_ms` after `base`.
+pub(crate) fn is_expired(committed: &Committed, base: TimestampMs, retention_ms: i64, now: TimestampMs) -> bool {
+    match committed.expires_at {
+        Some(at) => now >= at,
+        None => now.0.saturating_sub(base.0) >= retention_ms,
+    }
+}
+
+fn fetched(partition: i32, committed: Option<&Committed>) -> FetchedOffset {
+    committed.map_or_else(
+        || FetchedOffset { partition, offset: Offset::NONE, leader_epoch: LeaderEpoch::NONE, metadata: String::new() },
+        |some| FetchedOffset {
+            partition,
+            offset: some.offset,
+            leader_epoch: some.leader_epoch,
+            metadata: some.metadata.clone(),
+        },
+    )
+}

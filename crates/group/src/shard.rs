@@ -1,0 +1,314 @@
+//! All groups of one partition of `__consumer_offsets`: one decision for each request, timer and finished write.
+//!
+//! What members do (join, sync, leave) changes the group at once, as in Kafka: it is soft state that a reload forgets. What is stored
+//! (offsets, generations, deletions) changes only when its records are written.
+
+mod admin;
+mod commit;
+mod expire;
+
+use crate::Error;
+use crate::classic::Classic;
+use crate::config::Config;
+use crate::effects::{Effects, Reply, Ticket, Waiter, WriteError};
+use crate::layout::Change;
+use crate::offsets::Offsets;
+use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, Now, SyncRequest, UNKNOWN_MEMBER};
+use crate::timers::{Timer, Timers};
+use crate::turn::{Outstanding, Pending, Then, Turn, not_written};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A group: its members and its offsets.
+#[derive(Debug)]
+struct Group {
+    classic: Classic,
+    offsets: Offsets,
+}
+
+/// See the module.
+pub struct Shard {
+    config: Config,
+    groups: BTreeMap<Arc<str>, Group>,
+    timers: Timers,
+    pending: Pending,
+    /// When expired offsets are looked for next.
+    cleanup_at: u64,
+}
+
+impl Shard {
+    /// A shard without groups.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, groups: BTreeMap::new(), timers: Timers::default(), pending: Pending::default(), cleanup_at: 0 }
+    }
+
+    /// Takes over one record of the log, in log order, before the shard is used.
+    pub fn replay(&mut self, change: Change) {
+        match change {
+            Change::Offset { group, topic, partition, committed } => {
+                if committed.is_some() || self.groups.contains_key(group.as_str()) {
+                    self.group_or_new(&group, None).offsets.replay(&topic, partition, committed);
+                }
+            }
+            Change::Group { group, stored: Some(stored) } => {
+                let id: Arc<str> = group.into();
+                let offsets = self.groups.remove(&id).map(|group| group.offsets).unwrap_or_default();
+                self.groups.insert(id.clone(), Group { classic: Classic::loaded(id, stored), offsets });
+            }
+            Change::Group { group, stored: None } => {
+                // Offsets committed after a group was deleted outlive its tombstone: a group without members holds them.
+                if let Some(group) = self.groups.get_mut(group.as_str()) {
+                    group.classic = Classic::new(group.classic.id.clone(), None);
+                }
+            }
+            Change::Other(_) => {}
+        }
+    }
+
+    /// The log is read: sessions begin, and groups over the size limit rebalance.
+    pub fn loaded(&mut self, now: Now) -> Effects {
+        self.groups.retain(|_, group| !group.classic.is_unborn() || !group.offsets.is_empty());
+        self.cleanup_at = now.elapsed_ms.saturating_add(self.config.offsets_retention_check_interval_ms);
+        self.turn(now, |groups, turn| {
+            for group in groups.values_mut() {
+                let ids: Vec<Arc<str>> = group.classic.members().map(|member| member.id.clone()).collect();
+                for id in &ids {
+                    group.classic.renew_session(id, turn);
+                }
+                if ids.len() > turn.config.members_max {
+                    group.classic.prepare_rebalance(turn);
+                }
+            }
+        })
+    }
+
+    /// This node no longer coordinates these groups: everything that waits is answered.
+    pub fn unload(&mut self, now: Now) -> Effects {
+        let mut effects = self.turn(now, |groups, turn| {
+            for group in groups.values_mut() {
+                group.classic.unload(turn);
+            }
+        });
+        for outstanding in std::mem::take(&mut self.pending.queue) {
+            let name = outstanding.changes.first().and_then(Change::group).unwrap_or_default();
+            fail_held(name, outstanding.held, WriteError::NotLeader, &mut effects);
+        }
+        self.groups.clear();
+        self.timers = Timers::default();
+        effects
+    }
+
+    /// JoinGroup.
+    pub fn join(&mut self, request: &JoinRequest, waiter: Waiter, now: Now) -> Effects {
+        if let Err(error) = self.check_join(request) {
+            let mut effects = Effects::default();
+            let refused = crate::JoinRefused { member: request.member.clone(), error };
+            effects.replies.push((waiter, Reply::Join(Err(refused))));
+            return effects;
+        }
+        let group = self.group_or_new(&request.group, Some(now)).classic.id.clone();
+        self.turn_of(&group, now, |group, turn| group.classic.join(request, waiter, turn))
+    }
+
+    fn check_join(&self, request: &JoinRequest) -> Result<(), Error> {
+        if request.group.is_empty() {
+            return Err(Error::InvalidGroupId);
+        }
+        let (min_ms, max_ms) = (self.config.session_timeout_ms_min, self.config.session_timeout_ms_max);
+        if !(min_ms..=max_ms).contains(&request.session_timeout_ms) {
+            return Err(Error::InvalidSessionTimeout { sent_ms: request.session_timeout_ms, min_ms, max_ms });
+        }
+        // Only who has no id yet makes a group.
+        if request.member != UNKNOWN_MEMBER && !self.groups.contains_key(request.group.as_str()) {
+            return Err(unknown(&request.group, &request.member));
+        }
+        Ok(())
+    }
+
+    /// SyncGroup.
+    pub fn sync(&mut self, request: SyncRequest, waiter: Waiter, now: Now) -> Effects {
+        let error = match self.groups.get_key_value(request.group.as_str()) {
+            _ if request.group.is_empty() => Error::InvalidGroupId,
+            None => unknown(&request.group, &request.member),
+            Some((id, _)) => {
+                let id = id.clone();
+                return self.turn_of(&id, now, |group, turn| group.classic.sync(request, waiter, turn));
+            }
+        };
+        Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Sync(Err(error)))] }
+    }
+
+    /// Heartbeat.
+    ///
+    /// # Errors
+    /// As Kafka's: `RebalanceInProgress` tells a member to join again.
+    pub fn heartbeat(&mut self, request: &HeartbeatRequest, now: Now) -> Result<(), Error> {
+        if request.group.is_empty() {
+            return Err(Error::InvalidGroupId);
+        }
+        let mut effects = Effects::default();
+        let Self { config, groups, timers, pending, .. } = self;
+        let group = groups.get(request.group.as_str()).ok_or_else(|| unknown(&request.group, &request.member))?;
+        group.classic.heartbeat(request, &mut Turn { now, config, timers, pending, effects: &mut effects })
+    }
+
+    /// LeaveGroup.
+    pub fn leave(&mut self, request: &LeaveRequest, waiter: Waiter, now: Now) -> Effects {
+        let error = match self.groups.get_key_value(request.group.as_str()) {
+            _ if request.group.is_empty() => Error::InvalidGroupId,
+            None => unknown(&request.group, request.members.first().map_or("", |member| member.member.as_str())),
+            Some((id, _)) => {
+                let id = id.clone();
+                return self.turn_of(&id, now, |group, turn| {
+                    let answer = group.classic.leave(request, turn);
+                    turn.reply_when_written(waiter, Reply::Leave(answer));
+                });
+            }
+        };
+        Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Leave(Err(error)))] }
+    }
+
+    /// Fires every timer whose time has come, at most a bounded number: call again while `next_deadline` is in the past.
+    pub fn tick(&mut self, now: Now) -> Effects {
+        const TIMERS_MAX: usize = 1_000;
+        let mut effects = Effects::default();
+        for _ in 0..TIMERS_MAX {
+            let Some((id, timer)) = self.timers.pop_due(now.elapsed_ms) else { break };
+            let fired = self.turn_of(&id, now, |group, turn| match timer {
+                Timer::Join => group.classic.join_expired(turn),
+                Timer::Sync => group.classic.sync_expired(turn),
+                Timer::Session(member) => group.classic.session_expired(&member, turn),
+            });
+            effects.writes.extend(fired.writes);
+            effects.replies.extend(fired.replies);
+        }
+        if self.cleanup_at <= now.elapsed_ms {
+            self.cleanup_at = now.elapsed_ms.saturating_add(self.config.offsets_retention_check_interval_ms);
+            effects.writes.extend(self.expire_offsets(now).writes);
+        }
+        effects
+    }
+
+    /// When to call `tick` next, in elapsed milliseconds.
+    #[must_use]
+    pub fn next_deadline(&self) -> u64 {
+        self.timers.next().map_or(self.cleanup_at, |at| at.min(self.cleanup_at))
+    }
+
+    /// What became of a write. Outcomes come in the order of the writes.
+    pub fn written(&mut self, ticket: Ticket, outcome: Result<(), WriteError>, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        while self.pending.queue.front().is_some_and(|first| first.ticket <= ticket) {
+            let Some(Outstanding { changes, then, held, .. }) = self.pending.queue.pop_front() else { break };
+            let name = changes.first().and_then(Change::group).unwrap_or_default().to_owned();
+            let touched = self.settle(changes, outcome);
+            let then_effects = self.after(then, outcome, now);
+            effects.writes.extend(then_effects.writes);
+            effects.replies.extend(then_effects.replies);
+            match outcome {
+                Ok(()) => effects.replies.extend(held),
+                Err(cause) => fail_held(&name, held, cause, &mut effects),
+            }
+            touched.iter().for_each(|id| self.forget_if_unused(id));
+        }
+        effects
+    }
+
+    /// Applies what is written now, or gives up what is not. Gives back the groups it was about.
+    fn settle(&mut self, changes: Vec<Change>, outcome: Result<(), WriteError>) -> Vec<Arc<str>> {
+        let mut touched: Vec<Arc<str>> = Vec::new();
+        for change in changes {
+            let Some(group) = change.group().and_then(|id| self.groups.get_mut(id)) else { continue };
+            if touched.last() != Some(&group.classic.id) {
+                touched.push(group.classic.id.clone());
+            }
+            match (change, outcome) {
+                (Change::Offset { topic, partition, committed, .. }, outcome) => {
+                    if outcome.is_ok() {
+                        group.offsets.replay(&topic, partition, committed);
+                    }
+                    group.offsets.end(&topic, partition);
+                }
+                (Change::Group { stored: Some(_), .. }, Ok(())) => group.classic.is_stored = true,
+                (Change::Group { stored: None, .. }, Ok(())) => {
+                    let id = group.classic.id.clone();
+                    group.classic = Classic::new(id, None);
+                }
+                (Change::Group { stored: None, .. }, Err(_)) => group.classic.revive(),
+                (Change::Group { .. } | Change::Other(_), _) => {}
+            }
+        }
+        touched
+    }
+
+    fn after(&mut self, then: Then, outcome: Result<(), WriteError>, now: Now) -> Effects {
+        match then {
+            Then::Nothing => Effects::default(),
+            Then::Assign { group, generation, assignments } => self.turn_of(&group, now, |group, turn| {
+                group.classic.assignment_written(generation, &assignments, outcome, turn);
+            }),
+            Then::Replaced(replaced) => {
+                let id = replaced.group.clone();
+                self.turn_of(&id, now, |group, turn| group.classic.replacement_written(&replaced, outcome, turn))
+            }
+        }
+    }
+
+    fn group_or_new(&mut self, id: &str, now: Option<Now>) -> &mut Group {
+        let id: Arc<str> = self.groups.get_key_value(id).map_or_else(|| Arc::from(id), |(id, _)| id.clone());
+        self.groups.entry(id.clone()).or_insert_with(|| Group {
+            classic: Classic::new(id, now.map(|now| now.wall)),
+            offsets: Offsets::default(),
+        })
+    }
+
+    fn turn(&mut self, now: Now, act: impl FnOnce(&mut BTreeMap<Arc<str>, Group>, &mut Turn<'_>)) -> Effects {
+        let mut effects = Effects::default();
+        let Self { config, groups, timers, pending, .. } = self;
+        act(groups, &mut Turn { now, config, timers, pending, effects: &mut effects });
+        effects
+    }
+
+    /// One decision about the group `id`; a group that nothing is left of is forgotten.
+    fn turn_of(&mut self, id: &Arc<str>, now: Now, act: impl FnOnce(&mut Group, &mut Turn<'_>)) -> Effects {
+        let effects = self.turn(now, |groups, turn| {
+            if let Some(group) = groups.get_mut(id) {
+                act(group, turn);
+            }
+        });
+        self.forget_if_unused(id);
+        effects
+    }
+
+    fn forget_if_unused(&mut self, id: &Arc<str>) {
+        if self.groups.get(id).is_some_and(|group| group.classic.is_unborn() && group.offsets.is_empty()) {
+            self.groups.remove(id);
+        }
+    }
+}
+
+fn unknown(group: &str, member: &str) -> Error {
+    Error::UnknownMemberId { group: group.to_owned(), member: member.to_owned() }
+}
+
+/// Answers requests whose records could not be written.
+fn fail_held(group: &str, held: Vec<(Waiter, Reply)>, cause: WriteError, effects: &mut Effects) {
+    for (waiter, reply) in held {
+        let failed = match reply {
+            Reply::Leave(_) => Reply::Leave(Err(not_written(group, cause))),
+            Reply::Offsets(_) => Reply::Offsets(Err(not_written(group, cause))),
+            Reply::Deleted(answers) => Reply::Deleted(
+                answers
+                    .into_iter()
+                    .map(|(group, result)| {
+                        let result = result.and_then(|()| Err(not_written(&group, cause)));
+                        (group, result)
+                    })
+                    .collect(),
+            ),
+            Reply::Join(_) | Reply::Sync(_) => reply,
+        };
+        effects.replies.push((waiter, failed));
+    }
+}

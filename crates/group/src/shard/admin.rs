@@ -1,0 +1,144 @@
+//! What an administrator asks: describe, list, delete; and what follows a topic's deletion.
+
+use super::{Group, Shard};
+use crate::effects::{Effects, Reply, Waiter, WriteError};
+use crate::layout::Change;
+use crate::offsets;
+use crate::request::{CLASSIC, DescribedMember, Description, ListFilter, Listed, Now};
+use crate::turn::{Then, Turn, not_written};
+use crate::{Error, GroupState};
+use std::sync::Arc;
+
+impl Shard {
+    /// DescribeGroups, of one group.
+    ///
+    /// # Errors
+    /// `GroupIdNotFound` when there is none: older versions of the request show it as a dead group.
+    pub fn describe(&self, group: &str) -> Result<Description, Error> {
+        let found = self.groups.get(group).ok_or_else(|| Error::GroupIdNotFound { group: group.to_owned() })?;
+        let classic = &found.classic;
+        let is_stable = classic.state() == GroupState::Stable;
+        let protocol = classic.protocol().filter(|_| is_stable);
+        Ok(Description {
+            group: group.to_owned(),
+            state: classic.state(),
+            protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
+            protocol: protocol.unwrap_or_default().to_owned(),
+            generation: classic.generation(),
+            members: classic
+                .members()
+                .map(|member| DescribedMember {
+                    member: member.id.to_string(),
+                    instance: member.instance.clone(),
+                    client_id: member.client_id.clone(),
+                    client_host: member.client_host.clone(),
+                    metadata: member.metadata(protocol),
+                    assignment: if is_stable { member.assignment.clone() } else { bytes::Bytes::new() },
+                })
+                .collect(),
+        })
+    }
+
+    /// ListGroups, by id.
+    #[must_use]
+    pub fn list(&self, filter: &ListFilter) -> Vec<Listed> {
+        let passes = |allowed: &[String], name: &str| {
+            allowed.is_empty() || allowed.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+        };
+        if !passes(&filter.types, CLASSIC) {
+            return Vec::new();
+        }
+        self.groups
+            .values()
+            .map(|group| &group.classic)
+            .filter(|classic| passes(&filter.states, classic.state().name()))
+            .map(|classic| Listed {
+                group: classic.id.to_string(),
+                protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
+                state: classic.state(),
+            })
+            .collect()
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// How many offsets are committed or about to be.
+    #[must_use]
+    pub fn offset_count(&self) -> usize {
+        self.groups.values().map(|group| group.offsets.len()).sum()
+    }
+
+    /// DeleteGroups, of those of this shard.
+    pub fn delete(&mut self, groups: &[String], waiter: Waiter, now: Now) -> Effects {
+        self.turn(now, |known, turn| {
+            let answers = groups
+                .iter()
+                .map(|id| {
+                    let result = match known.get_mut(id.as_str()) {
+                        Some(group) => group.delete(turn),
+                        None => Err(Error::GroupIdNotFound { group: id.clone() }),
+                    };
+                    (id.clone(), result)
+                })
+                .collect();
+            turn.reply_when_written(waiter, Reply::Deleted(answers));
+        })
+    }
+
+    /// A topic is gone: so are all offsets committed for it.
+    pub fn topic_deleted(&mut self, topic: &str, waiter: Waiter, now: Now) -> Effects {
+        self.turn(now, |known, turn| {
+            let mut answers = Vec::new();
+            for group in known.values_mut() {
+                let id = group.classic.id.clone();
+                let changes: Vec<Change> = group
+                    .offsets
+                    .partitions_of(topic)
+                    .into_iter()
+                    .map(|partition| offsets::tombstone(&id, topic, partition))
+                    .collect();
+                if !changes.is_empty() {
+                    answers.push((id.to_string(), group.try_write_offsets(changes, turn)));
+                }
+            }
+            turn.reply_when_written(waiter, Reply::Deleted(answers));
+        })
+    }
+
+    /// The group `id` is being removed for want of members and offsets.
+    pub(super) fn delete_unused(&mut self, id: &Arc<str>, now: Now) -> Effects {
+        self.turn_of(id, now, |group, turn| {
+            // Nobody waits for the outcome: a group that stays is looked at again.
+            let _ = group.delete(turn);
+        })
+    }
+}
+
+impl Group {
+    /// Removes the group with all its offsets. Until that is written nobody can join it or commit to it.
+    fn delete(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+        let (id, state) = (self.classic.id.clone(), self.classic.state());
+        match state {
+            GroupState::Dead => return Err(Error::GroupIdNotFound { group: id.to_string() }),
+            GroupState::Empty => {}
+            GroupState::PreparingRebalance | GroupState::CompletingRebalance | GroupState::Stable => {
+                return Err(Error::NonEmptyGroup { group: id.to_string(), state });
+            }
+        }
+        let names = self.offsets.tombstones(&id);
+        let mut changes = names.clone();
+        changes.push(Change::Group { group: id.to_string(), stored: None });
+        turn.write(changes, Then::Nothing).map_err(|_| not_written(&id, WriteError::TooLarge))?;
+        for change in names {
+            if let Change::Offset { topic, partition, .. } = change {
+                self.offsets.begin(&topic, partition);
+            }
+        }
+        self.classic.kill(turn.now);
+        Ok(())
+    }
+}

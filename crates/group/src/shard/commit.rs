@@ -1,0 +1,185 @@
+//! Committed offsets: commit, fetch, delete.
+
+use super::{Group, Shard};
+use crate::effects::{Effects, Reply, Waiter, WriteError};
+use crate::layout::{Change, Committed};
+use crate::offsets;
+use crate::request::{
+    ByTopic, CommitRequest, FetchRequest, FetchedOffset, Now, OffsetCommit, OffsetDeleteRequest, PartitionResult,
+};
+use crate::turn::{Then, Turn, not_written};
+use crate::{Error, GroupState};
+use millstream_types::TimestampMs;
+use std::sync::Arc;
+
+impl Shard {
+    /// OffsetCommit. A group that does not exist is made by who uses no membership (a negative generation).
+    pub fn commit(&mut self, request: CommitRequest, waiter: Waiter, now: Now) -> Effects {
+        if request.generation >= 0 && !self.groups.contains_key(request.group.as_str()) {
+            let error = Error::GroupIdNotFound { group: request.group };
+            return Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Offsets(Err(error)))] };
+        }
+        let id: Arc<str> = self.group_or_new(&request.group, Some(now)).classic.id.clone();
+        self.turn_of(&id, now, |group, turn| match group.check_commit(&request) {
+            Ok(()) => group.commit(request, waiter, turn),
+            Err(error) => turn.reply(waiter, Reply::Offsets(Err(error))),
+        })
+    }
+
+    /// OffsetFetch, of one group. What is not committed has the offset -1.
+    #[must_use]
+    pub fn fetch(&self, request: &FetchRequest) -> Vec<ByTopic<FetchedOffset>> {
+        let group = self.groups.get(request.group.as_str()).filter(|group| group.classic.state() != GroupState::Dead);
+        let nothing = offsets::Offsets::default();
+        let stored = group.map_or(&nothing, |group| &group.offsets);
+        match &request.topics {
+            None => stored.fetch_all(),
+            Some(topics) => topics
+                .iter()
+                .map(|topic| ByTopic {
+                    topic: topic.topic.clone(),
+                    partitions: topic.partitions.iter().map(|index| stored.fetch(&topic.topic, *index)).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// OffsetDelete.
+    pub fn delete_offsets(&mut self, request: &OffsetDeleteRequest, waiter: Waiter, now: Now) -> Effects {
+        let Some(id) = self.groups.get_key_value(request.group.as_str()).map(|(id, _)| id.clone()) else {
+            let error = Error::GroupIdNotFound { group: request.group.clone() };
+            return Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Offsets(Err(error)))] };
+        };
+        self.turn_of(&id, now, |group, turn| {
+            let answer = group.delete_offsets(request, turn);
+            turn.reply_when_written(waiter, Reply::Offsets(answer));
+        })
+    }
+}
+
+impl Group {
+    /// That the committer is who may commit now.
+    fn check_commit(&self, request: &CommitRequest) -> Result<(), Error> {
+        let classic = &self.classic;
+        let group = || classic.id.to_string();
+        if classic.state() == GroupState::Dead {
+            return Err(Error::CoordinatorNotAvailable { group: group() });
+        }
+        if request.generation < 0 && classic.state() == GroupState::Empty {
+            return Ok(());
+        }
+        if request.generation >= 0 || !request.member.is_empty() || request.instance.is_some() {
+            classic.check_member(&request.member, request.instance.as_deref())?;
+            classic.check_generation(request.generation)?;
+        } else if classic.state() != GroupState::Empty {
+            return Err(Error::UnknownMemberId { group: group(), member: request.member.clone() });
+        }
+        // It knows this generation, so it must have joined, and it can't own partitions before it has synced.
+        if classic.state() == GroupState::CompletingRebalance {
+            return Err(Error::RebalanceInProgress { group: group() });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, request: CommitRequest, waiter: Waiter, turn: &mut Turn<'_>) {
+        if matches!(self.classic.state(), GroupState::Stable | GroupState::PreparingRebalance) {
+            self.classic.renew_session(&request.member, turn);
+        }
+        let expires_at =
+            request.retention_ms.map(|retention_ms| TimestampMs(turn.now.wall.0.saturating_add(retention_ms)));
+        let max = turn.config.offset_metadata_bytes_max;
+        let mut changes = Vec::new();
+        let mut answers = Vec::with_capacity(request.topics.len());
+        for ByTopic { topic, partitions } in request.topics {
+            let mut results = Vec::with_capacity(partitions.len());
+            for commit in partitions {
+                let (partition, bytes) = (commit.partition, commit.metadata.len());
+                let result = if bytes > max { Err(Error::OffsetMetadataTooLarge { bytes, max }) } else { Ok(()) };
+                if result.is_ok() {
+                    let committed = Some(committed(commit, turn.now.wall, expires_at));
+                    changes.push(Change::Offset {
+                        group: request.group.clone(),
+                        topic: topic.clone(),
+                        partition,
+                        committed,
+                    });
+                }
+                results.push(PartitionResult { partition, result });
+            }
+            answers.push(ByTopic { topic, partitions: results });
+        }
+        self.write_offsets(changes, waiter, Reply::Offsets(Ok(answers)), turn);
+    }
+
+    /// Writes changes of this group's offsets; `reply` follows.
+    fn write_offsets(&mut self, changes: Vec<Change>, waiter: Waiter, reply: Reply, turn: &mut Turn<'_>) {
+        let written = self.try_write_offsets(changes, turn);
+        match written {
+            Ok(()) => turn.reply_when_written(waiter, reply),
+            Err(error) => turn.reply(waiter, Reply::Offsets(Err(error))),
+        }
+    }
+
+    pub(super) fn try_write_offsets(&mut self, changes: Vec<Change>, turn: &mut Turn<'_>) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<(String, i32)> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Offset { topic, partition, .. } => Some((topic.clone(), *partition)),
+                Change::Group { .. } | Change::Other(_) => None,
+            })
+            .collect();
+        turn.write(changes, Then::Nothing).map_err(|_| not_written(&self.classic.id, WriteError::TooLarge))?;
+        for (topic, partition) in names {
+            self.offsets.begin(&topic, partition);
+        }
+        Ok(())
+    }
+
+    fn delete_offsets(
+        &mut self,
+        request: &OffsetDeleteRequest,
+        turn: &mut Turn<'_>,
+    ) -> Result<Vec<ByTopic<PartitionResult>>, Error> {
+        let (id, state) = (self.classic.id.to_string(), self.classic.state());
+        if state == GroupState::Dead {
+            return Err(Error::GroupIdNotFound { group: id });
+        }
+        if state.is_active() && !self.classic.is_consumer() {
+            return Err(Error::NonEmptyGroup { group: id, state });
+        }
+        let mut changes = Vec::new();
+        let mut answers = Vec::with_capacity(request.topics.len());
+        for ByTopic { topic, partitions } in &request.topics {
+            let is_subscribed = self.classic.is_subscribed_to(topic);
+            let mut results = Vec::with_capacity(partitions.len());
+            for &partition in partitions {
+                let result = if is_subscribed {
+                    Err(Error::GroupSubscribedToTopic { group: id.clone(), topic: topic.clone() })
+                } else {
+                    Ok(())
+                };
+                if result.is_ok() && self.offsets.contains(topic, partition) {
+                    changes.push(offsets::tombstone(&id, topic, partition));
+                }
+                results.push(PartitionResult { partition, result });
+            }
+            answers.push(ByTopic { topic: topic.clone(), partitions: results });
+        }
+        self.try_write_offsets(changes, turn)?;
+        Ok(answers)
+    }
+}
+
+fn committed(commit: OffsetCommit, now: TimestampMs, expires_at: Option<TimestampMs>) -> Committed {
+    Committed {
+        offset: commit.offset,
+        leader_epoch: commit.leader_epoch,
+        metadata: commit.metadata,
+        committed_at: now,
+        expires_at,
+        topic_id: commit.topic_id,
+    }
+}

@@ -1,0 +1,58 @@
+//! Offsets that nobody reads any more, and groups that nothing is left of (`offsets.retention.minutes`).
+
+use super::{Group, Shard};
+use crate::effects::Effects;
+use crate::layout::Change;
+use crate::offsets::{self, is_expired};
+use crate::request::Now;
+use crate::{Config, GroupState};
+use std::sync::Arc;
+
+impl Shard {
+    /// Removes expired offsets, and empty groups without any.
+    pub(super) fn expire_offsets(&mut self, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        for id in ids {
+            let expired = self.turn_of(&id, now, |group, turn| {
+                let tombstones = group.expired_offsets(turn.config, now);
+                // A failed write leaves the offsets: they are looked at again.
+                let _ = group.try_write_offsets(tombstones, turn);
+            });
+            effects.writes.extend(expired.writes);
+            if self.groups.get(&id).is_some_and(Group::is_unused) {
+                effects.writes.extend(self.delete_unused(&id, now).writes);
+            }
+        }
+        effects
+    }
+}
+
+impl Group {
+    fn is_unused(&self) -> bool {
+        self.classic.state() == GroupState::Empty && !self.classic.has_pending() && self.offsets.is_empty()
+    }
+
+    /// What to remove, as Kafka does it: of an empty group what is older than the retention since it became empty (or since the
+    /// commit, where nobody ever was a member); of a stable consumer group what it no longer subscribes to.
+    fn expired_offsets(&self, config: &Config, now: Now) -> Vec<Change> {
+        let classic = &self.classic;
+        let retention_ms = config.offsets_retention_ms;
+        let expired = if classic.protocol_type().is_none() {
+            self.offsets.expired(|_, committed| is_expired(committed, committed.committed_at, retention_ms, now.wall))
+        } else if classic.state() == GroupState::Empty {
+            let since = classic.state_since();
+            self.offsets.expired(|_, committed| {
+                is_expired(committed, since.unwrap_or(committed.committed_at), retention_ms, now.wall)
+            })
+        } else if classic.state() == GroupState::Stable && classic.is_consumer() && classic.knows_subscriptions() {
+            self.offsets.expired(|topic, committed| {
+                !classic.is_subscribed_to(topic)
+                    && is_expired(committed, committed.committed_at, retention_ms, now.wall)
+            })
+        } else {
+            Vec::new()
+        };
+        expired.into_iter().map(|(topic, partition)| offsets::tombstone(&classic.id, &topic, partition)).collect()
+    }
+}
