@@ -1,1 +1,9 @@
-//! End-to-end tests: real clients and faults against the real binary.
+//! What the end-to-end tests share: the real binary as a node of its own, and real clients as programs.
+
+mod client;
+mod node;
+mod wait;
+
+pub use client::{Family, Interactive, Record, clients_folder};
+pub use node::{Node, binary};
+pub use wait::eventually;

@@ -3,6 +3,7 @@
 //! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
 //! `cargo xtask shapes` makes the table by which the protocol bounds frames.
 
+mod clients;
 mod jar;
 mod shapes;
 mod test;

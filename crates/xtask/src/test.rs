@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check of the project in order, each named, the first failure ending the run.
 
+use crate::clients;
 use std::path::Path;
 use std::process::Command;
 
@@ -13,17 +14,19 @@ const CHECKS: &[Check] = &[
     Check { name: "format", command: &["cargo", "fmt", "--all", "--check"] },
     Check { name: "tidy", command: &["cargo", "xtask", "tidy"] },
     // The binary is built first: the end-to-end tests start it.
-    Check { name: "build", command: &["cargo", "build", "--workspace", "--all-targets"] },
+    Check { name: "build", command: &["cargo", "build", "--workspace"] },
     Check { name: "test", command: &["cargo", "test", "--workspace"] },
     Check { name: "clippy", command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"] },
 ];
 
-/// Runs the checks whose name contains `only`.
+/// Installs the clients, then runs the checks whose name contains `only`.
 pub fn run(root: &Path, only: &str) -> Result<(), String> {
+    let clients = clients::install(root)?;
     for check in CHECKS.iter().filter(|check| check.name.contains(only)) {
         eprintln!("== {}: {}", check.name, check.command.join(" "));
         let status = Command::new(check.command[0])
             .args(&check.command[1..])
+            .env(clients::VARIABLE, &clients)
             .current_dir(root)
             .status()
             .map_err(|error| format!("{}: {error}", check.command[0]))?;

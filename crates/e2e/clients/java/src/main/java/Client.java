@@ -1,0 +1,176 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeSet;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** Kafka's own clients: see ../../../../README.md. */
+public final class Client {
+    static final ObjectMapper JSON = new ObjectMapper();
+
+    static Properties properties(String... pairs) {
+        Properties properties = new Properties();
+        for (int at = 0; at < pairs.length; at += 2) properties.put(pairs[at], pairs[at + 1]);
+        return properties;
+    }
+
+    static synchronized void write(ObjectNode node) {
+        System.out.println(node);
+        System.out.flush();
+    }
+
+    static byte[] bytes(JsonNode node) throws Exception {
+        return node.isNull() ? null : node.binaryValue();
+    }
+
+    static void writeRecord(ConsumerRecord<byte[], byte[]> record) {
+        ObjectNode node = JSON.createObjectNode();
+        node.put("partition", record.partition()).put("offset", record.offset()).put("key", record.key()).put("value", record.value());
+        ArrayNode headers = node.putArray("headers");
+        record.headers().forEach(header -> headers.addArray().add(header.key()).add(header.value()));
+        node.put("timestamp", record.timestamp());
+        write(node);
+    }
+
+    static void produce(String bootstrap, String topic, String codec) throws Exception {
+        Properties config = properties("bootstrap.servers", bootstrap, "compression.type", codec, "acks", "all", "linger.ms", "20",
+            "max.request.size", "4000000");
+        List<Future<?>> sends = new ArrayList<>();
+        try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+            var lines = new BufferedReader(new InputStreamReader(System.in));
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                JsonNode in = JSON.readTree(line);
+                var record = new ProducerRecord<>(topic, in.get("partition").asInt(), in.get("timestamp").asLong(), bytes(in.get("key")), bytes(in.get("value")));
+                for (JsonNode header : in.get("headers")) record.headers().add(new RecordHeader(header.get(0).asText(), bytes(header.get(1))));
+                sends.add(producer.send(record));
+            }
+            producer.flush();
+            for (Future<?> send : sends) send.get();
+        }
+    }
+
+    static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String... more) {
+        Properties config = properties("bootstrap.servers", bootstrap, "auto.offset.reset", "earliest", "enable.auto.commit", "false",
+            "max.partition.fetch.bytes", "4000000");
+        config.putAll(properties(more));
+        return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    static void consume(String bootstrap, String topic, int count) {
+        try (var consumer = consumer(bootstrap)) {
+            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream().map(info -> new TopicPartition(topic, info.partition())).toList();
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            long deadline = System.nanoTime() + 30_000_000_000L;
+            for (int seen = 0; seen < count; ) {
+                for (var record : consumer.poll(Duration.ofMillis(500))) {
+                    if (seen++ < count) writeRecord(record);
+                }
+                if (System.nanoTime() > deadline) throw new IllegalStateException("saw " + seen + " of " + count + " records in 30 s");
+            }
+        }
+    }
+
+    static void group(String bootstrap, String topic, String name) throws Exception {
+        try (var consumer = consumer(bootstrap, "group.id", name, "session.timeout.ms", "6000", "heartbeat.interval.ms", "500",
+            "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor")) {
+            TreeSet<Integer> held = new TreeSet<>();
+            consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
+                public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+                    revoked.forEach(one -> held.remove(one.partition()));
+                    changed();
+                }
+
+                public void onPartitionsAssigned(Collection<TopicPartition> assigned) {
+                    assigned.forEach(one -> held.add(one.partition()));
+                    changed();
+                }
+
+                void changed() {
+                    ObjectNode node = JSON.createObjectNode();
+                    ArrayNode now = node.putArray("assigned");
+                    held.forEach(now::add);
+                    write(node);
+                }
+            });
+            while (!inputEnded) {
+                var records = consumer.poll(Duration.ofMillis(200));
+                records.forEach(Client::writeRecord);
+                if (!records.isEmpty()) consumer.commitSync();
+            }
+        }
+    }
+
+    static volatile boolean inputEnded;
+
+
+    static void watchInput() {
+        Thread watcher = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) { }
+            } catch (java.io.IOException closed) {
+                // An input that can't be read has ended.
+            }
+            inputEnded = true;
+        });
+        watcher.setDaemon(true);
+        watcher.start();
+    }
+
+    static void admin(String bootstrap, String topic) throws Exception {
+        try (Admin admin = Admin.create(properties("bootstrap.servers", bootstrap))) {
+            admin.createTopics(List.of(new NewTopic(topic, 3, (short) 1))).all().get();
+            write(JSON.createObjectNode().put("partitions", count(admin, topic)));
+            ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+            var set = new AlterConfigOp(new ConfigEntry("retention.ms", "60000"), AlterConfigOp.OpType.SET);
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(set))).all().get();
+            String retention = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("retention.ms").value();
+            write(JSON.createObjectNode().put("retention", retention));
+            admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
+            write(JSON.createObjectNode().put("partitions", count(admin, topic)));
+            admin.deleteTopics(List.of(topic)).all().get();
+            write(JSON.createObjectNode().put("gone", !admin.listTopics().names().get().contains(topic)));
+        }
+    }
+
+    static int count(Admin admin, String topic) throws Exception {
+        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
+    }
+
+    public static void main(String[] args) throws Exception {
+        switch (args[0]) {
+            case "produce" -> produce(args[1], args[2], args[3]);
+            case "consume" -> consume(args[1], args[2], Integer.parseInt(args[3]));
+            case "group" -> {
+                watchInput();
+                group(args[1], args[2], args[3]);
+            }
+            case "admin" -> admin(args[1], args[2]);
+            default -> throw new IllegalArgumentException(args[0]);
+        }
+    }
+}

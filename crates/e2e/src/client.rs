@@ -1,0 +1,194 @@
+//! Real clients, one program for each family, all behind the same few verbs (`clients/README.md`).
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// Where `cargo xtask test` put the clients.
+///
+/// # Panics
+/// When it did not: a test never passes by skipping.
+#[must_use]
+pub fn clients_folder() -> PathBuf {
+    let folder = std::env::var_os("MILLSTREAM_E2E_CLIENTS").map(PathBuf::from);
+    folder.expect("the real clients are missing: run `cargo xtask test`, which installs them and says where they are")
+}
+
+/// A family of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// librdkafka, through confluent-kafka for Python.
+    Librdkafka,
+    /// kafka-python.
+    KafkaPython,
+    /// aiokafka.
+    Aiokafka,
+    /// kafkajs.
+    Kafkajs,
+    /// franz-go.
+    FranzGo,
+    /// Apache Kafka's own Java clients.
+    Java,
+}
+
+/// A record as the programs print it: bytes as base64.
+pub type Record = Value;
+
+impl Family {
+    /// All six.
+    pub const ALL: [Self; 6] =
+        [Self::Librdkafka, Self::KafkaPython, Self::Aiokafka, Self::Kafkajs, Self::FranzGo, Self::Java];
+
+    /// Whether a record may have the same header name twice in an order that the library keeps. In kafkajs headers are an object:
+    /// repeated names keep their values' order but stand together.
+    #[must_use]
+    pub fn keeps_header_order(self) -> bool {
+        self != Self::Kafkajs
+    }
+
+    fn command(self) -> Command {
+        let clients = clients_folder();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+        let python = |program: &str| {
+            let mut command = Command::new(clients.join("python/bin/python"));
+            command.arg(sources.join("python").join(program));
+            command
+        };
+        match self {
+            Self::Librdkafka => python("confluent.py"),
+            Self::KafkaPython => python("kafkapython.py"),
+            Self::Aiokafka => python("aio.py"),
+            Self::Kafkajs => {
+                let mut command = Command::new("node");
+                command.arg(sources.join("node/kafkajs.js")).env("NODE_PATH", clients.join("node/node_modules"));
+                command.env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
+                command
+            }
+            Self::FranzGo => Command::new(clients.join("go/client")),
+            Self::Java => {
+                let path = format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
+                let mut command = Command::new("java");
+                command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", &path, "Client"]);
+                command
+            }
+        }
+    }
+
+    fn run(self, args: &[&str], input: &str) -> Vec<Value> {
+        let mut command = self.command();
+        let mut process = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let process = process.as_mut().unwrap_or_else(|error| panic!("{self:?} can't be started: {error}"));
+        let mut stdin = process.stdin.take().expect("it is piped");
+        let input = input.to_owned();
+        // Written beside the reading, or a program that answers before it has read all would stop both.
+        let (output, errors) = std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(input.as_bytes()));
+            let errors = process.stderr.take().expect("it is piped");
+            let errors = scope.spawn(move || std::io::read_to_string(errors).unwrap_or_default());
+            let output = std::io::read_to_string(process.stdout.take().expect("it is piped")).unwrap_or_default();
+            (output, errors.join().unwrap_or_default())
+        });
+        let status = process.wait().expect("a child ends");
+        assert!(status.success(), "{self:?} {args:?} failed ({status}):\n{errors}");
+        output.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| json!({"text": line}))).collect()
+    }
+
+    /// Produces records to `topic` and returns when all are acknowledged.
+    pub fn produce(self, bootstrap: &str, topic: &str, codec: &str, records: &[Record]) {
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        self.run(&["produce", bootstrap, topic, codec], &lines);
+    }
+
+    /// The first `count` records of `topic`, by partition and offset.
+    #[must_use]
+    pub fn consume(self, bootstrap: &str, topic: &str, count: usize) -> Vec<Record> {
+        let mut records = self.run(&["consume", bootstrap, topic, &count.to_string()], "");
+        records.sort_by_key(|record| (record["partition"].as_i64(), record["offset"].as_i64()));
+        records
+    }
+
+    /// Walks through topic administration and returns what the program saw.
+    #[must_use]
+    pub fn admin(self, bootstrap: &str, topic: &str) -> Vec<Value> {
+        self.run(&["admin", bootstrap, topic], "")
+    }
+
+    /// Joins a consumer group as one member.
+    ///
+    /// # Panics
+    /// When the program can't be started.
+    #[must_use]
+    pub fn group(self, bootstrap: &str, topic: &str, group: &str) -> Interactive {
+        let mut command = self.command();
+        command.args(["group", bootstrap, topic, group]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        Interactive::start(command)
+    }
+}
+
+/// A member of a group that runs until its standard input ends.
+pub struct Interactive {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Interactive {
+    #[expect(clippy::disallowed_methods, reason = "a test's own reader thread: it ends with the program's output")]
+    fn start(mut command: Command) -> Self {
+        let mut process = command.spawn().expect("a client program can be started");
+        let stdin = process.stdin.take();
+        let output = process.stdout.take().expect("it is piped");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let (Ok(value), Ok(mut lines)) = (serde_json::from_str(&line), sink.lock()) {
+                    lines.push(value);
+                }
+            }
+        });
+        Self { process, stdin, lines }
+    }
+
+    /// What it printed so far.
+    ///
+    /// # Panics
+    /// When its reader panicked.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Value> {
+        self.lines.lock().expect("the reader does not panic").clone()
+    }
+
+    /// The records it printed so far.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.seen().into_iter().filter(|line| line.get("offset").is_some()).collect()
+    }
+
+    /// The partitions it holds now, sorted.
+    #[must_use]
+    pub fn assigned(&self) -> Vec<i64> {
+        let seen = self.seen();
+        let last = seen.iter().rev().find_map(|line| line.get("assigned")?.as_array().cloned());
+        let mut partitions: Vec<i64> = last.unwrap_or_default().iter().filter_map(Value::as_i64).collect();
+        partitions.sort_unstable();
+        partitions
+    }
+
+    /// Lets it leave the group and end.
+    pub fn leave(mut self) {
+        self.stdin = None;
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Interactive {
+    fn drop(&mut self) {
+        self.stdin = None;
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

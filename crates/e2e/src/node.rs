@@ -1,0 +1,164 @@
+//! One node: the real binary in a process of its own, with a data folder that goes when the test ends.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+/// The binary under test: `MILLSTREAM_BINARY`, or the one cargo built beside this test.
+///
+/// # Panics
+/// When there is none: `cargo build` comes first.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("MILLSTREAM_BINARY") {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().expect("a running test has a path");
+    let folder = test.ancestors().nth(2).expect("cargo puts tests two folders below the binaries");
+    let path = folder.join("millstream");
+    assert!(path.exists(), "{} is missing: `cargo build` makes it", path.display());
+    path
+}
+
+/// A running node.
+pub struct Node {
+    process: Child,
+    folder: Arc<tempfile::TempDir>,
+    settings: Vec<String>,
+    /// Where it speaks Kafka's protocol.
+    pub kafka: String,
+    /// Where it speaks HTTP.
+    pub http: String,
+}
+
+impl Node {
+    /// Starts a node with an empty data folder and returns when it is ready. `settings` are `NAME=VALUE`.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start(settings: &[&str]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
+        let settings = settings.iter().map(|text| (*text).to_owned()).collect();
+        Self::start_in(folder, settings, "127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    fn start_in(folder: Arc<tempfile::TempDir>, settings: Vec<String>, kafka: &str, http: &str) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("node.log")).expect("a log file can be made");
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
+        command.args(["--set", "group.initial.rebalance.delay.ms=0"]);
+        settings.iter().for_each(|setting| drop(command.args(["--set", setting])));
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
+        let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let mut address = |name: &str| {
+            let line = lines.next().and_then(Result::ok);
+            let found = line.as_deref().and_then(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
+            found.unwrap_or_else(|| {
+                let log = std::fs::read_to_string(folder.path().join("node.log")).unwrap_or_default();
+                panic!("the node did not say where {name} listens but {line:?}; its log:\n{log}")
+            })
+        };
+        let (kafka, http) = (address("kafka"), address("http"));
+        Self { process, folder, settings, kafka, http }
+    }
+
+    /// Kills the process as a power cut would (SIGKILL) and starts it again on the same folder and ports.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Kills the process (SIGKILL).
+    ///
+    /// # Panics
+    /// When it can't be killed.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a child can be killed");
+        self.process.wait().expect("a killed child ends");
+    }
+
+    /// Starts the node again after it was killed or stopped, with the same settings, folder and ports.
+    pub fn restart(&mut self) {
+        let (kafka, http) = (self.kafka.clone(), self.http.clone());
+        let next = Self::start_in(self.folder.clone(), self.settings.clone(), &kafka, &http);
+        *self = next;
+    }
+
+    /// Asks the process to stop (SIGTERM) and waits until it has. Returns whether it ended well.
+    ///
+    /// # Panics
+    /// When the signal can't be sent.
+    pub fn stop(&mut self) -> bool {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        assert!(sent.success(), "the node was not running any more");
+        self.process.wait().expect("a stopped child ends").success()
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A folder for whatever else the test makes.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the node logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("node.log")).unwrap_or_default()
+    }
+
+    /// Runs a command of the binary against this node.
+    ///
+    /// # Panics
+    /// When it can't be run.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Output {
+        Command::new(binary()).args(args).env("MILLSTREAM_HTTP", &self.http).output().expect("the binary can be run")
+    }
+
+    /// The same, for a command that must succeed; its standard output.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "millstream {} failed: {error}\nthe node's log:\n{}", args.join(" "), self.log());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The same, for a command that must fail; its standard error.
+    ///
+    /// # Panics
+    /// When it succeeds.
+    #[must_use]
+    pub fn fails(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(!output.status.success(), "millstream {} should have failed", args.join(" "));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
