@@ -4,15 +4,37 @@
 //! log ([`Topics`]), to the stored deployments ([`DeploymentStore`]) and to what a deployment does ([`Kind`], [`Operator`]); it knows
 //! nothing of Wasm, SQL or any outside system.
 
+mod backoff;
+mod config;
+mod context;
 mod deployment;
 mod error;
+mod host;
+mod input;
+mod instruments;
 pub mod memory;
 mod operator;
+mod outlet;
+mod partitioner;
+mod policy;
+mod positions;
+mod runner;
 mod source;
+mod source_task;
+mod start;
+mod status;
+mod task;
 mod topics;
+mod verbs;
+mod writer;
 
+pub use config::Config;
 pub use deployment::{Deployment, DeploymentKey, DeploymentKind, DeploymentState, DeploymentStore};
 pub use error::Error;
+pub use host::{Host, Ports};
 pub use operator::{ErrorPolicy, Failure, Kind, Operator, OperatorError, Outcome, Output, Plan, Work};
+pub use positions::SOURCE_POSITIONS_TOPIC;
 pub use source::{Lag, Refused, SourceBatch, SourceFailure, SourceOutput, SourcePlan, SourceWorker};
+pub use start::ResetTo;
+pub use status::{Counts, DeploymentStatus, LastError, State, TaskStatus};
 pub use topics::{Bounds, CommittedOffset, Fetched, TopicView, Topics};
