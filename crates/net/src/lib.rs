@@ -1,1 +1,19 @@
-//! Listeners, frames, connections and the way a file range becomes sendfile.
+//! Sockets: named listeners, frames in, answers out, and the one place where a range of a file becomes `sendfile`.
+//!
+//! It knows lengths, not messages: a [`Handler`] gets a frame's bytes and returns what to send. One request of a connection is worked on
+//! at a time and answers leave in the order of the requests, as in Kafka.
+
+mod config;
+mod connection;
+mod counts;
+mod error;
+mod frames;
+mod handler;
+mod listener;
+mod send;
+
+pub use config::ListenerConfig;
+pub use error::Error;
+pub use frames::FrameReader;
+pub use handler::{Answer, ConnectionContext, Handler, Part};
+pub use listener::{Listener, Serving, serve};

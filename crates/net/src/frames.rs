@@ -1,0 +1,172 @@
+//! Frames off a stream: a length of four bytes, then so many bytes.
+//!
+//! Small frames are slices of a shared buffer, so that one read may bring many. A large one is read into a buffer of its own, which grows
+//! with what really comes: a peer that only announces bytes makes us reserve little.
+
+use crate::Error;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+const LENGTH_BYTES: usize = 4;
+/// Bytes of the shared buffer: what an idle connection costs.
+const SHARED_BYTES: usize = 16 << 10;
+/// Bytes of room below which the shared buffer is taken back or renewed: a smaller read is not worth its system call.
+const ROOM_BYTES_MIN: usize = 4 << 10;
+/// Bytes first reserved for a large frame; doubled as it fills.
+const LARGE_BYTES_FIRST: usize = 1 << 20;
+
+/// Reads frames.
+#[derive(Debug)]
+pub struct FrameReader {
+    shared: BytesMut,
+    frame_bytes_max: usize,
+    idle: Option<Duration>,
+}
+
+impl FrameReader {
+    /// A reader of frames of at most `frame_bytes_max` bytes, that waits at most `idle` for any byte.
+    #[must_use]
+    pub fn new(frame_bytes_max: usize, idle: Option<Duration>) -> Self {
+        Self { shared: BytesMut::new(), frame_bytes_max, idle }
+    }
+
+    /// The next frame, without its length. After an error, or when it was dropped while it waited, the stream is out of step.
+    ///
+    /// # Errors
+    /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::Idle`], or the stream's own.
+    pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
+        while self.shared.len() < LENGTH_BYTES {
+            self.fill(stream, LENGTH_BYTES).await?;
+        }
+        let announced = self.shared.get_i32();
+        let len = usize::try_from(announced).ok().filter(|len| *len <= self.frame_bytes_max);
+        let len = len.ok_or(Error::FrameLength { len: announced, max: self.frame_bytes_max })?;
+        if len > SHARED_BYTES {
+            return self.large(stream, len).await;
+        }
+        while self.shared.len() < len {
+            self.fill(stream, len).await?;
+        }
+        Ok(self.shared.split_to(len).freeze())
+    }
+
+    /// Reads what there is into the shared buffer, which has room for `needed` bytes in all.
+    async fn fill<R: AsyncRead + Unpin>(&mut self, stream: &mut R, needed: usize) -> Result<(), Error> {
+        let room = self.shared.capacity() - self.shared.len();
+        if self.shared.capacity() < needed || room < ROOM_BYTES_MIN {
+            // Takes back the whole buffer where no frame of it is held any more, and moves to a new one otherwise.
+            self.shared.reserve(SHARED_BYTES - self.shared.len());
+        }
+        let room = self.shared.capacity() - self.shared.len();
+        read(stream, &mut (&mut self.shared).limit(room), self.idle).await
+    }
+
+    async fn large<R: AsyncRead + Unpin>(&mut self, stream: &mut R, len: usize) -> Result<Bytes, Error> {
+        let mut frame = BytesMut::with_capacity(len.min(LARGE_BYTES_FIRST));
+        let here = self.shared.len().min(len);
+        frame.extend_from_slice(&self.shared.split_to(here));
+        while frame.len() < len {
+            if frame.len() == frame.capacity() {
+                frame.reserve(frame.len().min(len - frame.len()));
+            }
+            let room = (frame.capacity() - frame.len()).min(len - frame.len());
+            read(stream, &mut (&mut frame).limit(room), self.idle).await?;
+        }
+        Ok(frame.freeze())
+    }
+}
+
+async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, idle: Option<Duration>) -> Result<(), Error> {
+    let read = within(idle, stream.read_buf(buffer)).await??;
+    if read == 0 { Err(Error::PeerClosed) } else { Ok(()) }
+}
+
+/// Waits for `future` at most `idle`.
+pub async fn within<T>(idle: Option<Duration>, future: impl Future<Output = T>) -> Result<T, Error> {
+    match idle {
+        None => Ok(future.await),
+        Some(limit) => {
+            tokio::time::timeout(limit, future).await.map_err(|_| Error::Idle { idle_ms: limit.as_millis() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    fn framed(content: &[u8]) -> Vec<u8> {
+        let mut bytes = i32::try_from(content.len()).expect("short").to_be_bytes().to_vec();
+        bytes.extend_from_slice(content);
+        bytes
+    }
+
+    /// Sends `bytes` in pieces of `piece` bytes and returns the frames read.
+    async fn frames(bytes: Vec<u8>, piece: usize, max: usize) -> (Vec<Bytes>, Error) {
+        let (mut near, mut far) = tokio::io::duplex(4_096);
+        let write = async move {
+            for piece in bytes.chunks(piece) {
+                far.write_all(piece).await.expect("written");
+            }
+        };
+        let read = async {
+            let mut reader = FrameReader::new(max, None);
+            let mut frames = Vec::new();
+            loop {
+                match reader.next(&mut near).await {
+                    Ok(frame) => frames.push(frame),
+                    Err(error) => return (frames, error),
+                }
+            }
+        };
+        tokio::join!(write, read).1
+    }
+
+    #[tokio::test]
+    async fn frames_of_every_size_come_whole_however_they_are_cut() {
+        let contents: Vec<Vec<u8>> = [0, 1, 5, 100, 5_000, SHARED_BYTES, SHARED_BYTES + 1, 40_000, 3 << 20, 7, 0, 9_000]
+            .iter()
+            .enumerate()
+            .map(|(seed, len)| (0..*len).map(|at| (at * 31 + seed) as u8).collect())
+            .collect();
+        let bytes: Vec<u8> = contents.iter().flat_map(|content| framed(content)).collect();
+        for piece in [3, 1_000, 65_536] {
+            let (read, end) = frames(bytes.clone(), piece, 4 << 20).await;
+            assert!(read == contents, "pieces of {piece}");
+            assert!(matches!(end, Error::PeerClosed));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_negative_or_too_large_length_is_told() {
+        for len in [-1, i32::MIN, 1_001, i32::MAX] {
+            let (_, error) = frames(len.to_be_bytes().to_vec(), 4, 1_000).await;
+            assert!(matches!(error, Error::FrameLength { len: told, max: 1_000 } if told == len), "{error}");
+        }
+        assert_eq!(frames(framed(&[7; 1_000]), 1_004, 1_000).await.0.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_silent_peer_is_let_go() {
+        let (mut near, mut far) = tokio::io::duplex(64);
+        far.write_all(&[0, 0]).await.expect("written");
+        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)));
+        let error = reader.next(&mut near).await.expect_err("half a length");
+        assert!(matches!(error, Error::Idle { idle_ms: 20 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_shared_buffer_serves_many_small_frames() {
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(1_000, None);
+        let mut places = Vec::new();
+        for _ in 0..10_000 {
+            far.write_all(&framed(&[1; 100])).await.expect("written");
+            places.push(reader.next(&mut near).await.expect("a frame").as_ptr() as usize);
+        }
+        let (first, last) = (places.iter().min().expect("some"), places.iter().max().expect("some"));
+        assert!(last - first < SHARED_BYTES, "all frames lie within one buffer, which is taken back when it is full");
+    }
+}

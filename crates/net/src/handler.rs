@@ -1,0 +1,73 @@
+//! What answers frames, and what an answer is.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millstream_runtime::FileRange;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where a request came from.
+#[derive(Debug, Clone)]
+pub struct ConnectionContext {
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// The connection's number, unique in this process.
+    pub id: u64,
+    /// Who the peer is. Without authentication everyone is `User:ANONYMOUS`.
+    pub principal: Arc<str>,
+}
+
+/// A piece of an answer, in the order of the wire.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Part of a file, sent from the page cache where it is there.
+    File(FileRange),
+}
+
+impl Part {
+    /// How many bytes it puts on the wire.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(range) => range.len,
+        }
+    }
+
+    /// Whether it puts none there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Bytes> for Part {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// Send these, one after another: a whole frame with its length.
+    Reply(Vec<Part>),
+    /// Send nothing and go on (a produce request with acks=0).
+    NoReply,
+    /// Send nothing more and close, for the reason given, which is logged.
+    Close(String),
+}
+
+/// Answers requests. The frames of one connection come one at a time, each after the answer to the one before has been sent.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one frame, without its length. The frame may share a read buffer of some KiB with others: copy what is kept for long.
+    async fn handle(&self, connection: &ConnectionContext, frame: Bytes) -> Answer;
+
+    /// Told when a connection has ended, whatever ended it.
+    fn closed(&self, _connection: &ConnectionContext) {}
+}
