@@ -14,6 +14,8 @@
 pub const BATCH_HEADER_BYTES: usize = 61;
 /// Bytes that `length` does not count: the base offset and the length itself.
 pub const LENGTH_PREFIX_BYTES: usize = 12;
+/// Where in a batch the bytes begin that its CRC covers.
+pub const CRC_COVERS_FROM: usize = ATTRIBUTES;
 /// The only format there is since Kafka 4.
 pub const MAGIC: u8 = 2;
 
@@ -65,7 +67,35 @@ pub fn i64_at(bytes: &[u8], position: usize) -> i64 {
 /// The CRC-32C (Castagnoli) of the parts, one after another: what batches and producer snapshots carry.
 #[must_use]
 pub fn crc32c(parts: &[&[u8]]) -> u32 {
-    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-    parts.iter().for_each(|part| digest.update(part));
-    u32::try_from(digest.finalize() & u64::from(u32::MAX)).unwrap_or_default()
+    let mut crc = Crc32c::new();
+    parts.iter().for_each(|part| crc.update(part));
+    crc.finish()
+}
+
+/// A CRC-32C over bytes that come piece by piece.
+pub struct Crc32c(crc_fast::Digest);
+
+impl Crc32c {
+    /// The CRC of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The CRC of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> u32 {
+        u32::try_from(self.0.finalize() & u64::from(u32::MAX)).unwrap_or_default()
+    }
+}
+
+impl Default for Crc32c {
+    fn default() -> Self {
+        Self::new()
+    }
 }

@@ -19,5 +19,5 @@ pub use check::{DoorRules, check};
 pub use codec::{Codec, Limits};
 pub use columns::{BinaryColumn, Columns, HeaderColumn};
 pub use error::{Error, Reason};
-pub use layout::{BATCH_HEADER_BYTES, LENGTH_PREFIX_BYTES, crc32c};
+pub use layout::{BATCH_HEADER_BYTES, CRC_COVERS_FROM, Crc32c, LENGTH_PREFIX_BYTES, crc32c};
 pub use walk::{Headers, RecordRef};

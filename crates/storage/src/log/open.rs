@@ -1,0 +1,231 @@
+//! Opening a partition's folder: a new one, one that was closed cleanly, one that was not, and one that Kafka wrote.
+
+use super::{Log, LogId, Shared, State};
+use crate::checkpoint::Checkpoint;
+use crate::epochs::Epochs;
+use crate::error::Error;
+use crate::names::{self, Suffix};
+use crate::partition_metadata;
+use crate::segment::{Cut, Segment, Trust};
+use millstream_runtime::{EntryKind, Runtime};
+use millstream_types::{Offset, TopicConfig};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How the node that had the folder last ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// It closed every log: nothing is scanned.
+    pub clean: bool,
+    /// The operating system has not been started since: what was written is in the page cache, synced or not.
+    pub same_boot: bool,
+}
+
+impl Recovery {
+    /// After a clean stop, or for a new folder.
+    pub const CLEAN: Self = Self { clean: true, same_boot: true };
+    /// After the process was killed.
+    pub const KILLED: Self = Self { clean: false, same_boot: true };
+    /// After a power cut.
+    pub const POWER_LOST: Self = Self { clean: false, same_boot: false };
+}
+
+/// What was found when a log was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Segments whose every batch was checked.
+    pub segments_checked: usize,
+    /// Bytes that were cut off the end: an append that the stop interrupted, or what a power cut took.
+    pub bytes_cut: u64,
+    /// Why, in words, where bytes were cut.
+    pub problem: Option<String>,
+}
+
+impl Log {
+    /// Opens the log, making its folder where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for damage that a stop can't have done; [`Error::WrongTopic`]; [`Error::Format`]; the disk's.
+    pub async fn open(runtime: Runtime, id: LogId, config: Arc<TopicConfig>, recovery: Recovery) -> Result<Self, Error> {
+        let folder = id.folder();
+        runtime.disk.create_dir_all(&folder).await.map_err(Error::io("make", &folder))?;
+        partition_metadata::claim(&*runtime.disk, &folder, id.partition.topic).await?;
+        let stored = Checkpoint::read(&*runtime.disk, &folder).await?;
+        let bases = tidy(&runtime, &folder).await?;
+        let mut opener = Opener {
+            runtime: &runtime,
+            folder: &folder,
+            config: &config,
+            recovery,
+            recovery_point: stored.map_or(Offset::ZERO, |stored| stored.recovery_point),
+            epochs: Epochs::read(&*runtime.disk, &folder).await?,
+            opening: Opening::default(),
+            segments: BTreeMap::new(),
+        };
+        let epochs_before = opener.epochs.clone();
+        opener.open_all(&bases, stored.map_or(Offset::ZERO, |stored| stored.log_start)).await?;
+        let Opener { epochs, opening, segments, .. } = opener;
+        let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
+        log.settle(&epochs_before).await?;
+        Ok(log)
+    }
+
+    fn assemble(
+        (runtime, id, config): (Runtime, LogId, Arc<TopicConfig>),
+        recovery: Recovery,
+        (stored, segments): (Option<Checkpoint>, BTreeMap<Offset, Arc<Segment>>),
+        (epochs, opening): (Epochs, Opening),
+    ) -> Self {
+        let first = segments.first_key_value().map_or(Offset::ZERO, |(base, _)| *base);
+        let end = segments.last_key_value().map_or(Offset::ZERO, |(_, segment)| segment.extent().next);
+        let stored_start = stored.map_or(Offset::ZERO, |stored| stored.log_start);
+        // What is below the first segment can only be read where it was copied elsewhere.
+        let log_start = if config.remote_storage_enable && stored.is_some() { stored_start } else { stored_start.max(first) };
+        let recovery_point = if recovery.clean { end } else { stored.map_or(Offset::ZERO, |stored| stored.recovery_point).min(end) };
+        let state = State {
+            segments,
+            log_start: log_start.min(end),
+            recovery_point,
+            stored: stored.unwrap_or_default(),
+            epochs,
+            truncations: 0,
+            last_flush: runtime.clock.elapsed(),
+            folder_unsynced: true,
+            failed: None,
+            deleted: false,
+        };
+        let folder = id.folder();
+        Self(Arc::new(Shared {
+            runtime,
+            id,
+            folder,
+            opening,
+            config: Mutex::new(config),
+            writer: tokio::sync::Mutex::new(()),
+            flusher: tokio::sync::Mutex::new(()),
+            checkpointer: tokio::sync::Mutex::new(()),
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// Brings what lies beside the segments in line with them.
+    async fn settle(&self, epochs_before: &Epochs) -> Result<(), Error> {
+        let (start, end) = (self.log_start(), self.log_end());
+        self.0.change_epochs(|epochs| {
+            epochs.truncate_end(end);
+            epochs.truncate_start(start);
+            epochs != epochs_before
+        })
+        .await?;
+        self.remove_producer_snapshots(|offset| offset > end).await?;
+        if !self.config().remote_storage_enable {
+            self.delete_before(start).await?;
+        }
+        self.0.store_checkpoint().await
+    }
+}
+
+/// Removes leftovers; returns the bases of the segments, in order.
+async fn tidy(runtime: &Runtime, folder: &Path) -> Result<Vec<Offset>, Error> {
+    let entries = runtime.disk.read_dir(folder).await.map_err(Error::io("list", folder))?;
+    let files: Vec<&String> = entries.iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
+    let bases: BTreeSet<Offset> = files.iter().filter_map(|name| names::parse(name)).filter(|(_, suffix)| *suffix == Suffix::Log).map(|(base, _)| base).collect();
+    for name in files {
+        let is_orphan = match names::parse(name) {
+            Some((base, Suffix::Index | Suffix::TimeIndex | Suffix::TxnIndex)) => !bases.contains(&base),
+            Some((_, Suffix::Log | Suffix::Snapshot)) | None => false,
+        };
+        if is_orphan || names::is_leftover(name) {
+            let path = folder.join(name);
+            runtime.disk.remove_file(&path).await.map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(bases.into_iter().collect())
+}
+
+struct Opener<'a> {
+    runtime: &'a Runtime,
+    folder: &'a Path,
+    config: &'a TopicConfig,
+    recovery: Recovery,
+    recovery_point: Offset,
+    epochs: Epochs,
+    opening: Opening,
+    segments: BTreeMap<Offset, Arc<Segment>>,
+}
+
+impl Opener<'_> {
+    async fn open_all(&mut self, bases: &[Offset], log_start: Offset) -> Result<(), Error> {
+        if bases.is_empty() {
+            let segment = Segment::create(self.runtime, self.folder, log_start, 0).await?;
+            self.segments.insert(log_start, Arc::new(segment));
+            return Ok(());
+        }
+        for (place, &base) in bases.iter().enumerate() {
+            let next = bases.get(place + 1).copied();
+            let (segment, cut) = self.open_one(base, next).await?;
+            let Some(cut) = cut.filter(|cut| cut.bytes > 0) else {
+                self.segments.insert(base, Arc::new(segment));
+                continue;
+            };
+            tracing::warn!(file = %segment.path().display(), bytes = cut.bytes, next_offset = cut.next.0, problem = cut.problem.as_deref(), "cut off what an unclean stop left unfinished");
+            segment.activate().await?;
+            self.segments.insert(base, Arc::new(segment));
+            return self.drop_rest(&bases[place + 1..], &cut).await;
+        }
+        Ok(())
+    }
+
+    async fn open_one(&mut self, base: Offset, next: Option<Offset>) -> Result<(Segment, Option<Cut>), Error> {
+        if self.recovery.clean && next.is_none() {
+            if let Some(segment) = Segment::open_clean(self.runtime, self.folder, base, 0).await? {
+                return Ok((segment, None));
+            }
+            tracing::warn!(folder = %self.folder.display(), "the log was closed cleanly but its end is not as a close leaves it; checking the last segment");
+        }
+        if let Some(next) = next {
+            let is_settled = self.recovery.clean || next < self.recovery_point;
+            if is_settled && self.has_indexes(base).await? {
+                return Ok((Segment::open_closed(self.runtime, self.folder, base, next).await?, None));
+            }
+        }
+        let trust = Trust { recovery_point: self.recovery_point, same_boot: self.recovery.same_boot, is_last: next.is_none() };
+        let (segment, cut) = Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
+        self.opening.segments_checked += 1;
+        if next.is_some() && cut.bytes == 0 {
+            segment.close_before(next);
+        }
+        Ok((segment, Some(cut)))
+    }
+
+    async fn has_indexes(&self, base: Offset) -> Result<bool, Error> {
+        for suffix in [Suffix::Index, Suffix::TimeIndex] {
+            let path = names::file(self.folder, base, suffix);
+            if !self.runtime.disk.exists(&path).await.map_err(Error::io("look for", &path))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A power cut took part of a segment that others follow: what follows was not synced either, and goes, the newest first.
+    async fn drop_rest(&mut self, rest: &[Offset], cut: &Cut) -> Result<(), Error> {
+        self.opening.bytes_cut += cut.bytes;
+        self.opening.problem.clone_from(&cut.problem);
+        for base in rest.iter().rev() {
+            for suffix in [Suffix::Log, Suffix::Index, Suffix::TimeIndex, Suffix::TxnIndex] {
+                let path = names::file(self.folder, *base, suffix);
+                if suffix == Suffix::Log {
+                    let file = self.runtime.disk.open(&path, millstream_runtime::OpenMode::Read).await.map_err(Error::io("open", &path))?;
+                    self.opening.bytes_cut += file.len();
+                }
+                if self.runtime.disk.exists(&path).await.map_err(Error::io("look for", &path))? {
+                    self.runtime.disk.remove_file(&path).await.map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
