@@ -1,1 +1,25 @@
-//! Drives group and txn over the internal topics.
+//! Drives `group` and `txn` over the internal topics: loads the groups of the partitions led here, writes what they decide, keeps their
+//! timers, and answers when it is written.
+//!
+//! [`Service`] owns the tasks, [`Handle`] is what others use. What it needs of the cluster and of the log are the ports in this crate.
+
+mod admin;
+mod config;
+mod driver;
+mod error;
+mod handle;
+mod load;
+pub mod memory;
+mod owner;
+mod port;
+mod producers;
+mod service;
+mod slot;
+
+pub use config::Config;
+pub use error::{Error, JoinRefused};
+pub use handle::Handle;
+pub use millstream_group as group;
+pub use owner::{OFFSETS_TOPIC, java_string_hash};
+pub use port::{Controller, ControllerError, LogError, OffsetsLog};
+pub use service::Service;

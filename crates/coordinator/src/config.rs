@@ -1,0 +1,28 @@
+//! The coordinator's settings, by Kafka's names where Kafka has them.
+
+use std::time::Duration;
+
+/// Settings of every group coordinated here.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// What groups decide by.
+    pub group: millstream_group::Config,
+}
+
+/// Bytes of records in one append to the offsets topic, unless one write alone is larger. Below the topic's `max.message.bytes`.
+pub(crate) const APPEND_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes of records that may wait to be written in one shard. Past it commits are refused: come back later.
+pub(crate) const QUEUED_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes that a read of the log asks for while it is loaded.
+pub(crate) const LOAD_READ_BYTES: usize = 4 << 20;
+
+/// How long to wait before the log is read or the shard loaded again after a failure.
+pub(crate) const RELOAD_BACKOFF: Duration = Duration::from_millis(250);
+
+/// How long a call of our own waits for its group to be loaded.
+pub(crate) const INTERNAL_WAIT: Duration = Duration::from_secs(10);
+
+/// Timers wait at most this long at once, so that an infinite deadline is a number.
+pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,75 @@
+//! Reads a partition of the offsets topic into its groups.
+
+use crate::config::LOAD_READ_BYTES;
+use crate::port::{LogError, OffsetsLog};
+use millstream_group::{Change, Shard};
+use millstream_record::{Batch, Limits, RecordRef};
+use millstream_types::{Offset, ProducerId};
+use std::collections::BTreeMap;
+
+/// Key of a control record: i16 version, i16 type.
+const COMMIT_MARKER: i16 = 1;
+
+/// Reads the whole log into `shard`.
+pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, LogError> {
+    let mut loading = Loading { shard, open: BTreeMap::new(), next: Offset::ZERO };
+    loop {
+        let batches = log.read(loading.next, LOAD_READ_BYTES).await?;
+        if batches.is_empty() {
+            return Ok(loading.shard);
+        }
+        for batch in &batches {
+            loading.take(batch)?;
+        }
+    }
+}
+
+struct Loading {
+    shard: Shard,
+    /// Offsets committed in transactions (of a Kafka that wrote this log) whose end has not come yet.
+    open: BTreeMap<ProducerId, Vec<Change>>,
+    next: Offset,
+}
+
+impl Loading {
+    fn take(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let mut failed = None;
+        let visited = batch.each(&Limits::default(), |record| {
+            if record.offset >= self.next && failed.is_none() {
+                failed = self.record(batch, &record).err();
+            }
+        });
+        visited.map_err(|error| corrupt(batch.base_offset(), &error))?;
+        self.next = batch.next_offset();
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn record(&mut self, batch: &Batch, record: &RecordRef<'_>) -> Result<(), LogError> {
+        if batch.is_control() {
+            self.marker(batch.producer_id(), record.key.unwrap_or_default());
+            return Ok(());
+        }
+        let Some(key) = record.key else {
+            return Err(corrupt(record.offset, &"the record has no key"));
+        };
+        let change =
+            Change::decode(key, record.value, record.timestamp).map_err(|error| corrupt(record.offset, &error))?;
+        if batch.is_transactional() {
+            self.open.entry(batch.producer_id()).or_default().push(change);
+        } else {
+            self.shard.replay(change);
+        }
+        Ok(())
+    }
+
+    fn marker(&mut self, producer: ProducerId, key: &[u8]) {
+        let held = self.open.remove(&producer).unwrap_or_default();
+        if key.get(2..4) == Some(COMMIT_MARKER.to_be_bytes().as_slice()) {
+            held.into_iter().for_each(|change| self.shard.replay(change));
+        }
+    }
+}
+
+fn corrupt(offset: Offset, cause: &dyn std::fmt::Display) -> LogError {
+    LogError::Corrupt(format!("at offset {offset}: {cause}"))
+}

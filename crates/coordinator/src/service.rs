@@ -1,0 +1,112 @@
+//! The coordinator of one node: which partitions of the offsets topic it serves, and the task of each.
+
+use crate::config::Config;
+use crate::driver::Driver;
+use crate::handle::Handle;
+use crate::owner::{OFFSETS_TOPIC, partition_of};
+use crate::port::{Controller, OffsetsLog};
+use crate::slot::Slot;
+use crate::{Error, producers::ProducerIdSource};
+use millstream_runtime::{Runtime, Tasks};
+use millstream_telemetry::{Counter, Metrics, catalogue};
+use millstream_types::PartitionIndex;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Starts the coordinator.
+pub struct Service;
+
+impl Service {
+    /// A coordinator that serves no partition yet: [`Handle::elected`] gives it one. Its tasks end with those of `runtime`.
+    #[must_use]
+    pub fn start(runtime: Runtime, config: Config, controller: Arc<dyn Controller>, metrics: &Metrics) -> Handle {
+        Handle::new(Arc::new(Inner {
+            config,
+            producer_ids: ProducerIdSource::new(controller.clone()),
+            controller,
+            commits: metrics.counter(&catalogue::OFFSET_COMMITS, &[]),
+            runtime,
+            slots: RwLock::new(BTreeMap::new()),
+            changes: Arc::new(watch::channel(0).0),
+        }))
+    }
+}
+
+/// A partition that is led here, and the owner of its task.
+struct Led {
+    slot: Arc<Slot>,
+    tasks: Tasks,
+}
+
+/// What all handles share.
+pub(crate) struct Inner {
+    config: Config,
+    pub(crate) producer_ids: ProducerIdSource,
+    controller: Arc<dyn Controller>,
+    /// Offsets committed.
+    pub(crate) commits: Counter,
+    pub(crate) runtime: Runtime,
+    slots: RwLock<BTreeMap<PartitionIndex, Led>>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl Inner {
+    /// This node leads partition `index`: its log is read, then its groups are served. In place of what was there before.
+    pub(crate) fn elected(&self, index: PartitionIndex, log: Arc<dyn OffsetsLog>) {
+        self.resigned(index);
+        let slot = Arc::new(Slot::new(index, self.runtime.clock.clone()));
+        let tasks = self.runtime.tasks.child();
+        let driver = Driver {
+            index,
+            slot: slot.clone(),
+            log,
+            clock: self.runtime.clock.clone(),
+            group: self.config.group.clone(),
+            changes: self.changes.clone(),
+        };
+        tasks.spawn_until_stopped("group coordinator", driver.run());
+        self.slots.write().insert(index, Led { slot, tasks });
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// This node leads partition `index` no more.
+    pub(crate) fn resigned(&self, index: PartitionIndex) {
+        let Some(led) = self.slots.write().remove(&index) else { return };
+        led.tasks.stop();
+        led.slot.unload();
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The slot of `group`'s partition.
+    pub(crate) fn slot_of(&self, group: &str) -> Result<Arc<Slot>, Error> {
+        let partitions = self
+            .controller
+            .internal_topic(OFFSETS_TOPIC)
+            .ok_or_else(|| Error::NoOffsetsTopic { group: group.to_owned() })?;
+        let partition = partition_of(group, partitions);
+        let slots = self.slots.read();
+        let led = slots.get(&partition).ok_or_else(|| Error::NotCoordinator { group: group.to_owned(), partition })?;
+        Ok(led.slot.clone())
+    }
+
+    /// Every slot, by partition.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().values().map(|led| led.slot.clone()).collect()
+    }
+
+    /// The partition that holds `group`; the topic is made if there is none.
+    pub(crate) async fn partition_of(&self, group: &str) -> Result<PartitionIndex, Error> {
+        let partitions = match self.controller.internal_topic(OFFSETS_TOPIC) {
+            Some(partitions) => partitions,
+            None => self.controller.ensure_internal_topic(OFFSETS_TOPIC).await?,
+        };
+        Ok(partition_of(group, partitions))
+    }
+
+    /// Sees the count go up whenever a partition is loaded, given or taken.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
