@@ -118,6 +118,11 @@ impl MemoryTopics {
         self.state.lock().faults.entry(operation).or_default().extend(std::iter::repeat_n(error, times));
     }
 
+    /// Nothing fails on purpose any more.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
     /// Refuses, as `Invalid`, appends whose keys, values and headers are larger than this together.
     pub fn set_append_bytes_max(&self, bytes: usize) {
         self.state.lock().record_bytes_max = Some(bytes);
