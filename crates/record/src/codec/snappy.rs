@@ -49,11 +49,11 @@ pub fn decompress(packed: &[u8], limit: usize) -> Result<Bytes, Error> {
 
 fn block(packed: &[u8], plain: &mut Vec<u8>, limit: usize) -> Result<(), Error> {
     let length = snap::raw::decompress_len(packed).map_err(|error| broken(&error.to_string()))?;
-    if plain.len().saturating_add(length) > limit {
-        return Err(Error::Bomb { codec: Codec::Snappy, limit });
-    }
     if length > packed.len().saturating_mul(RATIO_MAX) {
         return Err(broken("a block claims more bytes than it can hold"));
+    }
+    if plain.len().saturating_add(length) > limit {
+        return Err(Error::Bomb { codec: Codec::Snappy, limit });
     }
     let start = plain.len();
     plain.resize(start + length, 0);
