@@ -7,7 +7,9 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address does not name one on this machine.
-    #[error("listener {name}: {address:?} is not an address to listen on: {source}; write HOST:PORT, as in 127.0.0.1:9092")]
+    #[error(
+        "listener {name}: {address:?} is not an address to listen on: {source}; write HOST:PORT, as in 127.0.0.1:9092"
+    )]
     Address {
         /// The listener.
         name: String,
@@ -36,7 +38,9 @@ pub enum Error {
         idle_ms: u128,
     },
     /// A frame's length is negative or above the limit.
-    #[error("a frame of {len} bytes was announced; it must be 0 to {max} (socket.request.max.bytes). Is the peer a Kafka client?")]
+    #[error(
+        "a frame of {len} bytes was announced; it must be 0 to {max} (socket.request.max.bytes). Is the peer a Kafka client?"
+    )]
     FrameLength {
         /// The length as sent.
         len: i32,
@@ -63,7 +67,9 @@ pub enum Error {
 fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::AddrInUse => "; another process has the port: stop it or choose another port",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need a right that this process lacks: choose a higher one",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a right that this process lacks: choose a higher one"
+        }
         io::ErrorKind::AddrNotAvailable => "; the address is not one of this machine's",
         _ => "",
     }
@@ -75,7 +81,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Address { .. } | Self::FrameLength { .. } | Self::Refused(_) => ErrorKind::Invalid,
-            Self::Bind { .. } | Self::PeerClosed | Self::Stopping | Self::Truncated { .. } | Self::Io(_) => ErrorKind::Unavailable,
+            Self::Bind { .. } | Self::PeerClosed | Self::Stopping | Self::Truncated { .. } | Self::Io(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Idle { .. } => ErrorKind::Timeout,
         }
     }

@@ -77,7 +77,11 @@ impl FrameReader {
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, idle: Option<Duration>) -> Result<(), Error> {
+async fn read<R: AsyncRead + Unpin>(
+    stream: &mut R,
+    buffer: &mut impl BufMut,
+    idle: Option<Duration>,
+) -> Result<(), Error> {
     let read = within(idle, stream.read_buf(buffer)).await??;
     if read == 0 { Err(Error::PeerClosed) } else { Ok(()) }
 }
@@ -126,11 +130,12 @@ mod tests {
 
     #[tokio::test]
     async fn frames_of_every_size_come_whole_however_they_are_cut() {
-        let contents: Vec<Vec<u8>> = [0, 1, 5, 100, 5_000, SHARED_BYTES, SHARED_BYTES + 1, 40_000, 3 << 20, 7, 0, 9_000]
-            .iter()
-            .enumerate()
-            .map(|(seed, len)| (0..*len).map(|at| (at * 31 + seed) as u8).collect())
-            .collect();
+        let contents: Vec<Vec<u8>> =
+            [0, 1, 5, 100, 5_000, SHARED_BYTES, SHARED_BYTES + 1, 40_000, 3 << 20, 7, 0, 9_000]
+                .iter()
+                .enumerate()
+                .map(|(seed, len)| (0..*len).map(|at| (at * 31 + seed) as u8).collect())
+                .collect();
         let bytes: Vec<u8> = contents.iter().flat_map(|content| framed(content)).collect();
         for piece in [3, 1_000, 65_536] {
             let (read, end) = frames(bytes.clone(), piece, 4 << 20).await;

@@ -75,7 +75,8 @@ impl Sender<'_> {
         // The first part not sent whole, and how much of it is.
         let (mut index, mut sent_of_first) = (0, 0);
         while index < parts.len() {
-            let mut sent = self.when_writable(|| send_vectored(self.stream, &parts[index..], sent_of_first, flags)).await?;
+            let mut sent =
+                self.when_writable(|| send_vectored(self.stream, &parts[index..], sent_of_first, flags)).await?;
             self.counts.bytes_out.add(sent as u64);
             while index < parts.len() && sent >= parts[index].len() - sent_of_first {
                 sent -= parts[index].len() - sent_of_first;

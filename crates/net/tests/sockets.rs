@@ -52,7 +52,8 @@ async fn a_request_without_an_answer_is_followed_by_the_next() {
 
 #[tokio::test]
 async fn an_oversize_or_negative_frame_closes_its_connection_and_no_other() {
-    let node = Node::start_with(|config| config.frame_bytes_max = 1_000, |_, content| Box::pin(async { echo(content) })).await;
+    let node =
+        Node::start_with(|config| config.frame_bytes_max = 1_000, |_, content| Box::pin(async { echo(content) })).await;
     let mut good = node.connect().await;
     for len in [1_001i32, i32::MAX, -1, i32::MIN] {
         let mut bad = node.connect().await;
@@ -116,7 +117,8 @@ async fn a_refusal_closes_and_a_panic_ends_only_its_connection() {
 
 #[tokio::test]
 async fn connections_over_the_limit_wait_for_one_to_close() {
-    let node = Node::start_with(|config| config.connections_max = 2, |_, content| Box::pin(async { echo(content) })).await;
+    let node =
+        Node::start_with(|config| config.connections_max = 2, |_, content| Box::pin(async { echo(content) })).await;
     let first = node.connect().await;
     let _second = node.connect().await;
     let mut third = node.connect().await;

@@ -1,6 +1,6 @@
 //! The APIs that are served: one line each, from which the request and response enums, the dispatch and the versions follow.
 
-use crate::{ApiKey, Decodable, Error, Malformed, Message, response};
+use crate::{ApiKey, Decodable, Error, Malformed, Message, StrBytes, client, response};
 use bytes::Bytes;
 use kafka_protocol::messages;
 use kafka_protocol::protocol::VersionRange;
@@ -63,6 +63,16 @@ macro_rules! apis {
             pub const fn api(&self) -> ApiKey {
                 match self {
                     $(Self::$api(_) => ApiKey::$api),*
+                }
+            }
+
+            /// The frame of the request, its length included: the other side of [`crate::decode`].
+            ///
+            /// # Errors
+            /// As [`crate::encode_request`].
+            pub fn encode(&self, version: i16, correlation_id: i32, client_id: Option<&StrBytes>) -> Result<Bytes, Error> {
+                match self {
+                    $(Self::$api(body) => client::encode_request(body, version, correlation_id, client_id)),*
                 }
             }
 

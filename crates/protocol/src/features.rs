@@ -1,9 +1,9 @@
 //! What ApiVersions says of this node: APIs, versions and features.
 
 use crate::{ApiKey, SERVED, StrBytes, advertised};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
-use kafka_protocol::ResponseError;
 
 /// The level of Kafka's feature `metadata.version` that we behave as: 4.3-IV0.
 pub const METADATA_VERSION: i16 = 30;

@@ -22,7 +22,8 @@ pub use client::{decode_response, encode_request};
 pub use error::{Error, Malformed, Refused};
 pub use features::{METADATA_VERSION, METADATA_VERSION_MIN, api_versions_response, unsupported_api_versions_response};
 pub use fetch::{
-    AbortedTransaction, DivergingEpoch, FetchAnswer, FetchFrame, NodeEndpoint, PartitionAnswer, Piece, TopicAnswer, encode_fetch,
+    AbortedTransaction, DivergingEpoch, FetchAnswer, FetchFrame, NodeEndpoint, PartitionAnswer, Piece, TopicAnswer,
+    encode_fetch,
 };
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::{self, ApiKey};

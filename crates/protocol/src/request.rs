@@ -61,7 +61,9 @@ fn client_id(api: ApiKey, version: i16, rest: &mut Bytes) -> Result<Option<StrBy
     if needed > remaining {
         return Err(fault(shape::Fault::CutShort { needed, remaining }));
     }
-    StrBytes::from_utf8(rest.split_to(needed))
-        .map(Some)
-        .map_err(|error| Malformed::Content { api, version, reason: format!("the client id is not UTF-8: {error}") })
+    StrBytes::from_utf8(rest.split_to(needed)).map(Some).map_err(|error| Malformed::Content {
+        api,
+        version,
+        reason: format!("the client id is not UTF-8: {error}"),
+    })
 }

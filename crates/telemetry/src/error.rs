@@ -6,7 +6,9 @@ use millstream_types::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter of the log does not parse.
-    #[error("log filter {filter:?} is not valid: {reason}; write level or target=level, separated by commas, as in \"info,millstream_net=debug\"")]
+    #[error(
+        "log filter {filter:?} is not valid: {reason}; write level or target=level, separated by commas, as in \"info,millstream_net=debug\""
+    )]
     Filter {
         /// The filter as given.
         filter: String,

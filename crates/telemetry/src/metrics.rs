@@ -13,8 +13,9 @@ const SERIES_MAX: usize = 4_096;
 /// The value of every label of what came after [`SERIES_MAX`].
 const OTHER: &str = "other";
 /// Upper bounds of a histogram's buckets, in milliseconds (all our histograms are times).
-const BUCKETS: &[f64] =
-    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0];
+const BUCKETS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0,
+];
 
 /// A count that only grows. Cheap to clone; take it once and keep it.
 #[derive(Debug, Clone)]
@@ -134,7 +135,8 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let entry = |definition: &&Definition| {
-            let family = Family::new(definition).expect("names and labels of the catalogue are valid: a test makes them all");
+            let family =
+                Family::new(definition).expect("names and labels of the catalogue are valid: a test makes them all");
             (definition.name, Entry { family, series: Mutex::default() })
         };
         Self(Arc::new(catalogue::ALL.iter().map(entry).collect()))
@@ -234,7 +236,12 @@ mod tests {
     #[test]
     fn counters_are_named_as_totals() {
         for definition in catalogue::ALL {
-            assert_eq!(definition.kind == MetricKind::Counter, definition.name.ends_with("_total"), "{}", definition.name);
+            assert_eq!(
+                definition.kind == MetricKind::Counter,
+                definition.name.ends_with("_total"),
+                "{}",
+                definition.name
+            );
         }
     }
 
@@ -247,7 +254,10 @@ mod tests {
         let text = metrics.export();
         assert!(text.contains("kafka_server_brokertopicmetrics_messagesin_total{topic=\"orders\"} 7\n"), "{text}");
         assert!(text.contains("kafka_server_replicamanager_partitioncount 3\n"), "{text}");
-        assert!(text.contains("kafka_network_requestmetrics_totaltimems_bucket{request=\"Produce\",le=\"0.25\"} 1\n"), "{text}");
+        assert!(
+            text.contains("kafka_network_requestmetrics_totaltimems_bucket{request=\"Produce\",le=\"0.25\"} 1\n"),
+            "{text}"
+        );
         assert!(text.contains("process_resident_memory_bytes "), "{text}");
     }
 

@@ -44,7 +44,8 @@ pub fn entries(jar: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let mut at = number(jar, end + 16, 4)?;
     let mut entries = Vec::with_capacity(count);
     for _ in 0..count {
-        let (name_len, extra_len, comment_len) = (number(jar, at + 28, 2)?, number(jar, at + 30, 2)?, number(jar, at + 32, 2)?);
+        let (name_len, extra_len, comment_len) =
+            (number(jar, at + 28, 2)?, number(jar, at + 30, 2)?, number(jar, at + 32, 2)?);
         let name = slice(jar, at + 46, name_len)?;
         entries.push(Entry {
             name: String::from_utf8_lossy(name).into_owned(),
@@ -62,7 +63,9 @@ fn packed(jar: &[u8], header: usize, len: usize) -> Result<&[u8], String> {
 }
 
 fn slice(jar: &[u8], at: usize, len: usize) -> Result<&[u8], String> {
-    at.checked_add(len).and_then(|end| jar.get(at..end)).ok_or_else(|| format!("not a zip file: it ends before byte {at} + {len}"))
+    at.checked_add(len)
+        .and_then(|end| jar.get(at..end))
+        .ok_or_else(|| format!("not a zip file: it ends before byte {at} + {len}"))
 }
 
 /// A little-endian number of `len` bytes.

@@ -24,7 +24,8 @@ pub fn run(jar: &Path, table: &Path) -> Result<(), String> {
     for entry in jar::entries(&bytes)? {
         let Some(file) = entry.name.strip_prefix(FOLDER).filter(|file| file.ends_with(".json")) else { continue };
         let text = String::from_utf8(entry.content()?).map_err(|error| format!("{file}: {error}"))?;
-        let schema: Value = serde_json::from_str(&without_comments(&text)).map_err(|error| format!("{file}: {error}"))?;
+        let schema: Value =
+            serde_json::from_str(&without_comments(&text)).map_err(|error| format!("{file}: {error}"))?;
         let name = word(&schema, "name").map_err(|error| format!("{file}: {error}"))?;
         let (is_request, is_blob) = (schema["type"] == "request", BLOBS.contains(&name));
         if schema["validVersions"] == "none" || !(is_request || is_blob) {
@@ -110,7 +111,11 @@ impl<'a> Message<'a> {
             }
             text.push('\n');
             if is_struct {
-                let inner = if field["fields"].is_array() { Some(&field["fields"]) } else { self.structs.get(element).copied() };
+                let inner = if field["fields"].is_array() {
+                    Some(&field["fields"])
+                } else {
+                    self.structs.get(element).copied()
+                };
                 self.write(inner.ok_or_else(|| format!("no struct {element}"))?, depth + 1, text)?;
             }
         }

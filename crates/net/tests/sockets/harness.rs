@@ -46,7 +46,9 @@ pub struct Node {
 }
 
 impl Node {
-    pub async fn start(answer: impl Fn(Arc<State>, Bytes) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        answer: impl Fn(Arc<State>, Bytes) -> BoxFuture<'static, Answer> + Send + Sync + 'static,
+    ) -> Self {
         Self::start_with(|_| {}, answer).await
     }
 

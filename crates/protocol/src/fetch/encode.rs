@@ -31,8 +31,12 @@ pub fn encode_fetch(answer: &FetchAnswer, version: i16, correlation_id: i32) -> 
     }
     let partitions: usize = answer.topics.iter().map(|topic| topic.partitions.len()).sum();
     let capacity = FIXED_BYTES + answer.topics.len() * TOPIC_BYTES + partitions * PARTITION_BYTES;
-    let mut writer =
-        Writer { buffer: BytesMut::with_capacity(capacity), version, slots: Vec::with_capacity(partitions), payload: 0 };
+    let mut writer = Writer {
+        buffer: BytesMut::with_capacity(capacity),
+        version,
+        slots: Vec::with_capacity(partitions),
+        payload: 0,
+    };
     writer.answer(answer, correlation_id)?;
     writer.finish()
 }

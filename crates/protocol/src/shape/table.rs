@@ -14,7 +14,8 @@ use std::sync::LazyLock;
 static TEXT: &str = include_str!("kafka.shapes");
 
 /// The table of the schemas this crate was built with.
-pub static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(TEXT).expect("the checked-in table parses: a test reads it"));
+pub static TABLE: LazyLock<Table> =
+    LazyLock::new(|| Table::parse(TEXT).expect("the checked-in table parses: a test reads it"));
 
 /// All messages.
 #[derive(Debug, Default)]
@@ -114,7 +115,11 @@ impl Table {
         Ok(table)
     }
 
-    fn message(&mut self, line: &'static str, lines: &mut Lines<impl Iterator<Item = &'static str>>) -> Option<Result<(), &'static str>> {
+    fn message(
+        &mut self,
+        line: &'static str,
+        lines: &mut Lines<impl Iterator<Item = &'static str>>,
+    ) -> Option<Result<(), &'static str>> {
         let mut words = line.split(' ');
         let kind = words.next()?;
         let key = if kind == "request" { Some(words.next()?.parse().ok()?) } else { None };
@@ -205,7 +210,11 @@ mod tests {
         for api in SERVED {
             let message = TABLE.request(*api as i16).expect("in the table");
             for version in crate::supported(*api).expect("served") {
-                assert_eq!(message.flexible.has(version), api.request_header_version(version) >= 2, "{api:?} v{version}");
+                assert_eq!(
+                    message.flexible.has(version),
+                    api.request_header_version(version) >= 2,
+                    "{api:?} v{version}"
+                );
             }
         }
     }
