@@ -33,6 +33,7 @@ pub use deployment::{Deployment, DeploymentKey, DeploymentKind, DeploymentState,
 pub use error::Error;
 pub use host::{Host, Ports};
 pub use operator::{ErrorPolicy, Failure, Kind, Operator, OperatorError, Outcome, Output, Plan, Work};
+pub use partitioner::of_key as partition_of;
 pub use positions::SOURCE_POSITIONS_TOPIC;
 pub use source::{Lag, Refused, SourceBatch, SourceFailure, SourceOutput, SourcePlan, SourceWorker};
 pub use start::ResetTo;

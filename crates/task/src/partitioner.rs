@@ -25,8 +25,9 @@ pub(crate) fn murmur2(key: &[u8]) -> u32 {
     hash ^ (hash >> 15)
 }
 
-/// The partition of a key among `partitions`.
-pub(crate) fn of_key(key: &[u8], partitions: i32) -> i32 {
+/// The partition of a key among `partitions`, as Kafka's default partitioner chooses it (murmur2).
+#[must_use]
+pub fn of_key(key: &[u8], partitions: i32) -> i32 {
     // Kafka clears the sign bit; what is left fits an i32.
     i32::try_from(murmur2(key) & 0x7fff_ffff).unwrap_or(0) % partitions.max(1)
 }

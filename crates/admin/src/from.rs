@@ -1,0 +1,78 @@
+//! Where in a topic to begin, as people write it: `earliest`, `latest`, an offset, or a time.
+
+use millstream_task::{Error, ResetTo, Topics};
+use millstream_types::{ErrorKind, Offset, TimestampMs, TopicPartition};
+
+/// A place in every partition of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The first record there is.
+    Earliest,
+    /// After the last record there is.
+    Latest,
+    /// This offset.
+    Offset(Offset),
+    /// The first record at or after this time.
+    Time(TimestampMs),
+}
+
+impl From {
+    /// Reads what a person wrote.
+    ///
+    /// # Errors
+    /// `Invalid`, with the forms there are.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match text {
+            "earliest" => return Ok(Self::Earliest),
+            "latest" => return Ok(Self::Latest),
+            _ => {}
+        }
+        if let Ok(offset) = text.parse::<i64>() {
+            return Ok(Self::Offset(Offset(offset)));
+        }
+        let time = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| {
+            let message = format!("{text:?} is no place in a topic: expected earliest, latest, an offset, or a time such as 2026-01-31T12:00:00Z");
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+        Ok(Self::Time(TimestampMs(time.timestamp_millis())))
+    }
+
+    /// The offset in one partition, within what can be read.
+    ///
+    /// # Errors
+    /// The log's.
+    pub async fn offset(self, topics: &dyn Topics, partition: TopicPartition) -> Result<Offset, Error> {
+        let bounds = topics.bounds(partition).await?;
+        Ok(match self {
+            Self::Earliest => bounds.log_start,
+            Self::Latest => bounds.high_watermark,
+            Self::Offset(offset) => offset.clamp(bounds.log_start, bounds.high_watermark),
+            Self::Time(time) => topics.offset_for_time(partition, time).await?.unwrap_or(bounds.high_watermark),
+        })
+    }
+
+    /// The same place in the words of tasks.
+    #[must_use]
+    pub const fn reset(self) -> ResetTo {
+        match self {
+            Self::Earliest => ResetTo::Earliest,
+            Self::Latest => ResetTo::Latest,
+            Self::Offset(offset) => ResetTo::Offset(offset),
+            Self::Time(time) => ResetTo::Time(time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_read() {
+        assert_eq!(From::parse("earliest"), Ok(From::Earliest));
+        assert_eq!(From::parse("17"), Ok(From::Offset(Offset(17))));
+        assert_eq!(From::parse("1970-01-01T00:00:01Z"), Ok(From::Time(TimestampMs(1000))));
+        let error = From::parse("yesterday").unwrap_err();
+        assert!(error.message.starts_with("\"yesterday\" is no place in a topic"), "{error}");
+    }
+}
