@@ -1,0 +1,121 @@
+/**
+ * The input: one packed batch, read in place. The layout is drawn in `wit/transform-1.0.0/transform.wit`.
+ */
+import { decode } from "./text.js";
+
+const HEADER = 16;
+const SECTIONS = 15;
+const VERSION = 1;
+
+/** A column of byte strings within the batch. */
+class Column {
+  constructor(bytes, view, first, hasNulls) {
+    this.bytes = bytes;
+    this.view = view;
+    this.ends = section(view, first);
+    this.nulls = hasNulls ? section(view, first + 1) : { at: 0, length: 0 };
+    this.data = section(view, first + (hasNulls ? 2 : 1)).at;
+  }
+
+  isNull(index) {
+    return this.nulls.length > 0 && ((this.bytes[this.nulls.at + (index >> 3)] >> (index & 7)) & 1) === 1;
+  }
+
+  start(index) {
+    return this.data + (index === 0 ? 0 : this.view.getUint32(this.ends.at + (index - 1) * 4, true));
+  }
+
+  end(index) {
+    return this.data + this.view.getUint32(this.ends.at + index * 4, true);
+  }
+
+  get(index) {
+    return this.isNull(index) ? null : this.bytes.subarray(this.start(index), this.end(index));
+  }
+
+  text(index) {
+    return this.isNull(index) ? null : decode(this.bytes, this.start(index), this.end(index));
+  }
+}
+
+function section(view, index) {
+  const at = HEADER + index * 8;
+  return { at: view.getUint32(at, true), length: view.getUint32(at + 4, true) };
+}
+
+/** The records of one call. */
+export class Batch {
+  constructor(bytes) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const version = bytes.length < HEADER ? 0 : view.getUint16(4, true);
+    if (bytes.length < HEADER || view.getUint32(0, true) !== 0x4249534d || version !== VERSION || view.getUint16(6, true) < SECTIONS) {
+      throw new Error(`the host passed a packed batch of version ${version}; this SDK reads version ${VERSION}`);
+    }
+    this.view = view;
+    this.length = view.getUint32(8, true);
+    this.offsets = section(view, 0).at;
+    this.timestamps = section(view, 1).at;
+    this.keys = new Column(bytes, view, 2, true);
+    this.values = new Column(bytes, view, 5, true);
+    this.headerEnds = section(view, 8);
+    this.headerNames = new Column(bytes, view, 9, false);
+    this.headerValues = new Column(bytes, view, 11, true);
+  }
+}
+
+/** One record of a batch. The same object serves one record after another: read what you need before `process` returns. */
+export class Record {
+  constructor(batch) {
+    this.batch = batch;
+    this.index = 0;
+  }
+
+  get offset() {
+    return this.batch.view.getBigInt64(this.batch.offsets + this.index * 8, true);
+  }
+
+  get timestamp() {
+    return Number(this.batch.view.getBigInt64(this.batch.timestamps + this.index * 8, true));
+  }
+
+  get key() {
+    return this.batch.keys.get(this.index);
+  }
+
+  get value() {
+    return this.batch.values.get(this.index);
+  }
+
+  keyText() {
+    return this.batch.keys.text(this.index);
+  }
+
+  text() {
+    const text = this.batch.values.text(this.index);
+    if (text === null) {
+      throw new Error("the record has no value");
+    }
+    return text;
+  }
+
+  json() {
+    const text = this.text();
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new Error(`the value is not JSON: ${error.message}`);
+    }
+  }
+
+  headers() {
+    const { headerEnds, view, headerNames, headerValues } = this.batch;
+    const found = [];
+    if (headerEnds.length > 0) {
+      const end = view.getUint32(headerEnds.at + this.index * 4, true);
+      for (let at = this.index === 0 ? 0 : view.getUint32(headerEnds.at + (this.index - 1) * 4, true); at < end; at++) {
+        found.push([headerNames.text(at), headerValues.get(at)]);
+      }
+    }
+    return found;
+  }
+}
