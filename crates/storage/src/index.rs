@@ -80,11 +80,6 @@ pub struct Index<E> {
 }
 
 impl<E: Entry> Index<E> {
-    /// The index of an active segment, without entries yet.
-    pub fn active(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { path, disk, file: OnceCell::new(), memory: Mutex::new(Some(Vec::new())) }
-    }
-
     /// The index of a closed segment. The file is opened when it is first needed.
     pub fn closed(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         Self { path, disk, file: OnceCell::new(), memory: Mutex::new(None) }
@@ -212,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn a_stored_index_is_searched_as_one_in_memory() {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
-        let index = Index::active(disk.clone(), PathBuf::from("i"));
+        let index = Index::closed(disk.clone(), PathBuf::from("i"));
+        index.replace(Vec::new());
         for number in 0..2000u32 {
             index.push(OffsetEntry { relative: number * 3, position: number * 100 });
         }

@@ -173,6 +173,12 @@ impl Log {
         self.0.state.lock().segments.len()
     }
 
+    /// The first offsets of the segments that begin at or after `from`.
+    #[must_use]
+    pub fn segment_bases(&self, from: Offset) -> Vec<Offset> {
+        self.0.state.lock().segments.range(from..).map(|(base, _)| *base).collect()
+    }
+
     /// The leader epochs of the log.
     #[must_use]
     pub fn epochs(&self) -> Epochs {

@@ -93,7 +93,8 @@ mod tests {
         assert_eq!(parse("00000000000000000042.log.deleted"), None);
         assert_eq!(parse_folder_name("a-b-7"), Some(("a-b", PartitionIndex(7))));
         assert_eq!(parse_folder_name("a-b"), None);
-        assert_eq!(parse_folder_name("a--1"), None);
+        assert_eq!(parse_folder_name("a--1"), Some(("a-", PartitionIndex(1))));
+        assert_eq!(parse_folder_name("a-01"), None);
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Log {
 
     /// Brings what lies beside the segments in line with them.
     async fn settle(&self, epochs_before: &Epochs) -> Result<(), Error> {
+        let stored_start = self.0.state.lock().stored.log_start;
+        if self.log_end() < stored_start {
+            // A power cut took records that had been deleted before: their offsets are not given again.
+            self.0.restart_at(stored_start).await?;
+        }
         let (start, end) = (self.log_start(), self.log_end());
         self.0.change_epochs(|epochs| {
             epochs.truncate_end(end);

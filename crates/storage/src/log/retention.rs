@@ -85,7 +85,6 @@ impl Shared {
             let mut state = self.state.lock();
             let moved = start > state.log_start;
             state.log_start = state.log_start.max(start);
-            state.recovery_point = state.recovery_point.max(start.min(state.log_end()));
             moved
         };
         if moved {

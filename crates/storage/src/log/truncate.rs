@@ -55,11 +55,13 @@ impl Shared {
         if !gone.is_empty() {
             active.activate().await?;
         }
+        // The cut may begin lower, at its batch; and a flush may have come between.
         let end = active.truncate(end).await?;
+        self.forget_synced_from(end).await?;
         self.change_epochs(|epochs| epochs.truncate_end(end)).await
     }
 
-    async fn restart_at(&self, start: Offset) -> Result<(), Error> {
+    pub(super) async fn restart_at(&self, start: Offset) -> Result<(), Error> {
         self.forget_synced_from(Offset::ZERO).await?;
         let gone = self.segments();
         for segment in gone.iter().rev() {
@@ -78,8 +80,8 @@ impl Shared {
         self.store_checkpoint().await
     }
 
-    /// What comes to lie from `end` on is not synced. This is stored before the cut: a checkpoint that said more would make the next
-    /// recovery take an unfinished append for corruption.
+    /// What comes to lie from `end` on is not synced. This is stored before anything is appended there: a checkpoint that said more would
+    /// make the next recovery take an unfinished append for corruption.
     async fn forget_synced_from(&self, end: Offset) -> Result<(), Error> {
         {
             let mut state = self.state.lock();
