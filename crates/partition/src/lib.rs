@@ -1,1 +1,34 @@
-//! Partitions: drives replica over storage and tier, behind one async handle.
+//! The partitions of this broker: opens their logs, follows the quorum's image, and lets everyone else in through one async handle.
+//!
+//! ```text
+//!   image (quorum) --> Partitions --> Partition: replica (pure) + producers (pure) + Log (storage)
+//!                                        ^
+//!   broker, coordinator, tasks --> PartitionHandle: append | read | wait | look up | delete
+//! ```
+//!
+//! It knows nothing of the wire, of groups, or of who reads.
+
+mod checkpoint;
+mod cold;
+mod config;
+mod data_dir;
+mod error;
+mod follow;
+mod handle;
+mod meter;
+mod partition;
+mod producers;
+mod read;
+mod request;
+mod service;
+mod upkeep;
+mod writer;
+
+pub use cold::{ColdError, ColdReader};
+pub use config::Config;
+pub use data_dir::{DataDir, boot_id};
+pub use error::Error;
+pub use handle::PartitionHandle;
+pub use meter::Meter;
+pub use request::{AppendOptions, Appended, Bounds, Chunk, EpochEnd, Isolation, OffsetAt, Origin, Read, ReadRequest, TimeQuery};
+pub use service::{Deps, Partitions};

@@ -1,0 +1,41 @@
+//! Settings of the service, and the limits that are not settings.
+
+use millstream_types::BrokerId;
+use std::time::Duration;
+
+/// Appends that may wait for their turn in one partition. Each connection has one at most, so this is more than a node accepts.
+pub(crate) const APPENDS_QUEUED_MAX: usize = 100_000;
+/// Bytes that one write to the log takes from the queue; the rest waits for the next.
+pub(crate) const WRITE_BYTES_MAX: usize = 16 << 20;
+
+/// Settings of [`crate::Partitions`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This broker.
+    pub local: BrokerId,
+    /// Logs opened at the same time at start. More is faster on a disk that can do many things at once, and takes more memory.
+    pub open_parallel: usize,
+    /// Time between two looks for segments to roll, retain or delete.
+    pub retention_interval: Duration,
+    /// Time between two rounds of the flusher: what a power cut can take, and what recovery has to check.
+    pub flush_interval: Duration,
+    /// Time between two writes of the checkpoint files.
+    pub checkpoint_interval: Duration,
+    /// Time after which an idempotent producer that sent nothing is forgotten.
+    pub producer_expiry: Duration,
+}
+
+impl Config {
+    /// The defaults, which are Kafka's where Kafka has the setting (the flusher it has not).
+    #[must_use]
+    pub const fn new(local: BrokerId) -> Self {
+        Self {
+            local,
+            open_parallel: 8,
+            retention_interval: Duration::from_secs(300),
+            flush_interval: Duration::from_secs(5),
+            checkpoint_interval: Duration::from_secs(60),
+            producer_expiry: Duration::from_secs(86_400),
+        }
+    }
+}

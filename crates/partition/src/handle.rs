@@ -1,0 +1,271 @@
+//! The handle by which everyone else uses a partition.
+
+use crate::partition::Partition;
+use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter, writer};
+use bytes::Bytes;
+use millstream_record::{Batch, DoorRules};
+use millstream_replica::{Acks, Committed};
+use millstream_storage::{ClosedSegment, Epochs, Log};
+use millstream_types::{LeaderEpoch, Offset, TopicConfig, TopicPartition};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A partition of this broker. Cheap to clone; every future of it may be dropped at any time.
+#[derive(Clone)]
+pub struct PartitionHandle(pub(crate) Arc<Partition>);
+
+impl PartitionHandle {
+    /// Which partition.
+    #[must_use]
+    pub fn id(&self) -> TopicPartition {
+        self.0.id
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.0.topic
+    }
+
+    /// The topic's options.
+    #[must_use]
+    pub fn config(&self) -> Arc<TopicConfig> {
+        self.0.log.config()
+    }
+
+    /// The metrics of the partition and its topic.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
+    /// What of the partition there is, now.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds()
+    }
+
+    /// What the topic asks of a client's batches at this moment.
+    #[must_use]
+    pub fn door_rules(&self) -> DoorRules {
+        let config = self.0.log.config();
+        let now = self.0.runtime.clock.now().0;
+        let before = now.saturating_sub(config.message_timestamp_before_max_ms);
+        let after = now.saturating_add(config.message_timestamp_after_max_ms);
+        DoorRules {
+            keys_required: config.compact,
+            // The broker's own time is always right.
+            timestamps: (!config.log_append_time).then_some(before..=after),
+            ..DoorRules::client(usize::try_from(config.max_message_bytes).unwrap_or(0))
+        }
+    }
+
+    /// Appends batches that have been checked at the door ([`millstream_record::check`]) and answers as `options.acks` says. All of them
+    /// are appended, or none.
+    ///
+    /// # Errors
+    /// `Replica` for leadership, epochs and in-sync replicas; `Producer` for epochs and sequences; `Storage` when the log could not be
+    /// written; `Timeout` when it was, but the in-sync replicas did not confirm in time; `Busy`; `Closed`.
+    pub async fn append(&self, batches: Vec<Batch>, options: AppendOptions) -> Result<Appended, Error> {
+        let partition = &self.0;
+        partition.check_open()?;
+        {
+            let replica = partition.replica.lock();
+            replica.check_epoch(options.leader_epoch).map_err(|error| partition.refused(error))?;
+            let min_isr = partition.log.config().min_insync_replicas;
+            replica.check_append(options.acks, min_isr).map_err(|error| partition.refused(error))?;
+        }
+        let appended = writer::append(partition, batches, &options).await?;
+        if options.acks == Acks::All {
+            self.confirmed(appended.next_offset, options.timeout).await?;
+        }
+        Ok(appended)
+    }
+
+    /// Returns when everything before `next` is on every in-sync replica.
+    async fn confirmed(&self, next: Offset, limit: Duration) -> Result<(), Error> {
+        let partition = &self.0;
+        let check = || {
+            let min_isr = partition.log.config().min_insync_replicas;
+            partition.replica.lock().committed(next, min_isr).map_err(|error| partition.refused(error))
+        };
+        if check()? == Committed::Yes {
+            return Ok(());
+        }
+        let mut moved = self.high_watermark();
+        let confirmed = async {
+            while check()? == Committed::Waiting {
+                partition.check_open()?;
+                // The sender lives as long as the partition that this future holds.
+                let _ = moved.changed().await;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            outcome = confirmed => outcome,
+            () = partition.runtime.clock.sleep(limit) => Err(Error::Timeout { name: partition.name.clone(), waited: limit }),
+        }
+    }
+
+    /// The high watermark as it moves; [`Offset::NONE`] once the partition is closed here.
+    #[must_use]
+    pub fn high_watermark(&self) -> watch::Receiver<Offset> {
+        self.0.high_watermark.subscribe()
+    }
+
+    /// Returns when the high watermark is above `from`.
+    ///
+    /// # Errors
+    /// `Closed` when the partition has gone.
+    pub async fn readable(&self, from: Offset) -> Result<(), Error> {
+        let mut high_watermark = self.high_watermark();
+        // The sender lives as long as the partition that this future holds.
+        let _ = high_watermark.wait_for(|now| *now > from || *now == Offset::NONE).await;
+        self.0.check_open()
+    }
+
+    /// Where `requested` ended here, for a caller that believes `current` to be the current epoch (`NONE`: it does not care).
+    ///
+    /// # Errors
+    /// `Replica` for epochs and leadership.
+    pub fn epoch_end(&self, current: LeaderEpoch, requested: LeaderEpoch) -> Result<EpochEnd, Error> {
+        self.check_leads(current)?;
+        let end = self.0.log.epoch_end(requested);
+        Ok(end.map_or(EpochEnd { epoch: LeaderEpoch::NONE, end_offset: Offset::NONE }, |end| EpochEnd {
+            epoch: end.epoch,
+            end_offset: end.end_offset,
+        }))
+    }
+
+    /// Moves the log's start to `before` ([`Offset::NONE`]: the high watermark). Returns the new start.
+    ///
+    /// # Errors
+    /// `Replica` for leadership and an offset out of range; `OnlyCompacted`; `Storage`.
+    pub async fn delete_records(&self, before: Offset) -> Result<Offset, Error> {
+        let partition = &self.0;
+        self.check_leads(LeaderEpoch::NONE)?;
+        let config = partition.log.config();
+        if config.compact && !config.delete {
+            return Err(Error::OnlyCompacted { name: partition.name.clone() });
+        }
+        let Bounds { log_start: start, high_watermark: end, .. } = partition.bounds();
+        let before = if before == Offset::NONE { end } else { before };
+        if before < Offset::ZERO || before > end {
+            return Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset: before, start, end }));
+        }
+        partition.log.delete_before(before).await.map_err(|error| partition.failed(error))?;
+        Ok(partition.take_log_start())
+    }
+
+    /// Bytes of the log on local disk.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.log.size()
+    }
+
+    /// The partition's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.log.folder()
+    }
+
+    /// The log's leader epochs.
+    #[must_use]
+    pub fn epochs(&self) -> Epochs {
+        self.0.log.epochs()
+    }
+
+    /// The segments that take no more records, oldest first.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn closed_segments(&self) -> Result<Vec<ClosedSegment>, Error> {
+        self.0.log.closed_segments().await.map_err(|error| self.0.failed(error))
+    }
+
+    /// Closes the active segment, so that it can be offloaded. Nothing happens when it is empty.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn roll(&self) -> Result<(), Error> {
+        self.0.log.roll().await.map_err(|error| self.0.failed(error))?;
+        Ok(())
+    }
+
+    /// Deletes local segments wholly below `offset`: they are in the object store. Returns how many went.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn delete_local_before(&self, offset: Offset) -> Result<usize, Error> {
+        self.0.log.delete_local_before(offset).await.map_err(|error| self.0.failed(error))
+    }
+
+    /// Moves the log's start, because what was below has been deleted from the object store. Returns the new start.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn start_at(&self, start: Offset) -> Result<Offset, Error> {
+        self.0.log.delete_before(start).await.map_err(|error| self.0.failed(error))?;
+        Ok(self.0.take_log_start())
+    }
+
+    /// Notes that everything below `offset` is in the object store.
+    pub fn set_tiered_to(&self, offset: Offset) {
+        self.0.tiered_to.fetch_max(offset.0, Ordering::AcqRel);
+    }
+
+    /// The offset below which everything is in the object store, as far as was noted.
+    #[must_use]
+    pub fn tiered_to(&self) -> Offset {
+        Offset(self.0.tiered_to.load(Ordering::Acquire))
+    }
+
+    /// The log itself, for what works beside the partition (offload, recovery from the object store).
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Takes over a log whose ends were changed beside the partition (recovered from the object store). Not while it is written.
+    pub fn reload_bounds(&self) {
+        let mut replica = self.0.replica.lock();
+        let min_isr = self.0.log.config().min_insync_replicas;
+        replica.start_at(self.0.log.log_start());
+        replica.appended(self.0.log.log_end(), min_isr);
+        self.0.tell(&replica);
+    }
+
+    pub(crate) fn check_leads(&self, epoch: LeaderEpoch) -> Result<(), Error> {
+        self.0.check_open()?;
+        let replica = self.0.replica.lock();
+        replica.check_epoch(epoch).and_then(|()| replica.check_leader()).map_err(|error| self.0.refused(error))
+    }
+
+    /// Committed records from `from` in memory, for readers inside the node: `max_bytes` at most, one batch at least.
+    ///
+    /// # Errors
+    /// As [`PartitionHandle::read`].
+    pub async fn read_bytes(&self, request: crate::ReadRequest) -> Result<(Bytes, Bounds), Error> {
+        let read = self.read(request).await?;
+        let mut parts = Vec::with_capacity(read.records.len());
+        for chunk in &read.records {
+            let io = |source| millstream_storage::Error::Io { action: "read", path: self.folder().to_owned(), source };
+            parts.push(chunk.read().await.map_err(|source| self.0.failed(io(source)))?);
+        }
+        let bytes = match parts.as_mut_slice() {
+            [only] => std::mem::take(only),
+            several => several.concat().into(),
+        };
+        Ok((bytes, read.bounds))
+    }
+
+    /// Whether anything may be read at or after `from` now.
+    #[must_use]
+    pub fn has_more(&self, from: Offset, isolation: Isolation) -> bool {
+        from < self.0.bounds().end(isolation)
+    }
+}

@@ -1,0 +1,158 @@
+//! One partition of this broker: its replica's state, its log, and who waits for it.
+
+use crate::{Bounds, ColdReader, Error, Meter, producers};
+use millstream_replica::{Assignment, Change, Replica};
+use millstream_runtime::Runtime;
+use millstream_storage::Log;
+use millstream_txn::Producers;
+use millstream_types::{BrokerId, Offset, TopicConfig, TopicPartition};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio::sync::watch;
+
+use crate::writer::Queue;
+
+/// What the parts of a partition share. Every lock in it is short and never held over an await.
+pub(crate) struct Partition {
+    pub(crate) id: TopicPartition,
+    pub(crate) topic: Arc<str>,
+    /// `<topic>-<partition>`, for messages.
+    pub(crate) name: Arc<str>,
+    pub(crate) runtime: Runtime,
+    pub(crate) log: Log,
+    pub(crate) cold: Option<Arc<dyn ColdReader>>,
+    pub(crate) meter: Meter,
+    pub(crate) replica: Mutex<Replica>,
+    pub(crate) queue: Mutex<Queue>,
+    /// Changed by the writer alone, in the order of the log.
+    pub(crate) producers: Mutex<Producers>,
+    /// The high watermark; [`Offset::NONE`] once the partition is closed, so that whoever waits looks again.
+    pub(crate) high_watermark: watch::Sender<Offset>,
+    pub(crate) closed: AtomicBool,
+    /// Everything below is in the object store.
+    pub(crate) tiered_to: AtomicI64,
+}
+
+/// What a partition is made of.
+pub(crate) struct Parts {
+    pub(crate) topic: Arc<str>,
+    pub(crate) runtime: Runtime,
+    pub(crate) log: Log,
+    pub(crate) cold: Option<Arc<dyn ColdReader>>,
+    pub(crate) meter: Meter,
+    pub(crate) local: BrokerId,
+    /// As checkpointed; zero where nothing was.
+    pub(crate) high_watermark: Offset,
+}
+
+impl Partition {
+    /// A partition over an open log. It leads nothing until it is assigned.
+    pub(crate) async fn new(parts: Parts) -> Result<Arc<Self>, Error> {
+        let Parts { topic, runtime, log, cold, meter, local, high_watermark } = parts;
+        let id = log.id().partition;
+        let name: Arc<str> = millstream_storage::folder_name(&topic, id.partition).into();
+        let failed = |error| Error::Storage { name: name.clone(), source: Arc::new(error) };
+        let producers = producers::load(&log).await.map_err(failed)?;
+        let replica = Replica::new(local, log.log_start(), log.log_end(), high_watermark);
+        let high_watermark = watch::Sender::new(replica.high_watermark());
+        Ok(Arc::new(Self {
+            id,
+            topic,
+            name,
+            runtime,
+            log,
+            cold,
+            meter,
+            replica: Mutex::new(replica),
+            queue: Mutex::default(),
+            producers: Mutex::new(producers),
+            high_watermark,
+            closed: AtomicBool::new(false),
+            tiered_to: AtomicI64::new(Offset::ZERO.0),
+        }))
+    }
+
+    /// Applies what the quorum says of the partition. Returns whether the leadership changed.
+    pub(crate) async fn assign(&self, assignment: &Assignment, config: &Arc<TopicConfig>) -> Result<bool, Error> {
+        self.log.set_config(config.clone());
+        let change = {
+            let mut replica = self.replica.lock();
+            let change = replica.assign(assignment, config.min_insync_replicas).map_err(|error| self.refused(error))?;
+            self.tell(&replica);
+            change
+        };
+        match change {
+            // An append that comes before this is done begins the epoch itself: the log takes the first of both.
+            Change::Leads { epoch, .. } => {
+                self.log.assign_epoch(epoch).await.map_err(|error| self.failed(error))?;
+                Ok(true)
+            }
+            Change::Follows { .. } => Ok(true),
+            Change::None | Change::Members => Ok(false),
+        }
+    }
+
+    /// Wakes whoever waits for the high watermark, where it moved.
+    pub(crate) fn tell(&self, replica: &Replica) {
+        let now = replica.high_watermark();
+        self.high_watermark.send_if_modified(|told| {
+            let moved = *told != now && !self.closed.load(Ordering::Acquire);
+            if moved {
+                *told = now;
+            }
+            moved
+        });
+    }
+
+    /// Takes over the log's start after something below it went.
+    pub(crate) fn take_log_start(&self) -> Offset {
+        let mut replica = self.replica.lock();
+        replica.start_at(self.log.log_start());
+        self.tell(&replica);
+        replica.log_start()
+    }
+
+    /// Ends the partition here: whoever waits is sent to look elsewhere.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.high_watermark.send_replace(Offset::NONE);
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed { name: self.name.clone() }) } else { Ok(()) }
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        let local_start = self.log.local_start();
+        let replica = self.replica.lock();
+        Bounds {
+            log_start: replica.log_start(),
+            local_start,
+            // No transaction is ever open yet.
+            last_stable: replica.high_watermark(),
+            high_watermark: replica.high_watermark(),
+            log_end: replica.log_end(),
+            leader_epoch: replica.leader_epoch(),
+            is_leader: replica.is_leader(),
+        }
+    }
+
+    pub(crate) fn refused(&self, source: millstream_replica::Error) -> Error {
+        Error::Replica { name: self.name.clone(), source }
+    }
+
+    pub(crate) fn failed(&self, error: millstream_storage::Error) -> Error {
+        Error::Storage { name: self.name.clone(), source: Arc::new(error) }
+    }
+
+    /// Sets the gauges.
+    pub(crate) fn measure(&self) {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.meter.log_size.set(gauge(self.log.size()));
+        self.meter.log_segments.set(gauge(self.log.segment_count() as u64));
+        let bounds = self.bounds();
+        self.meter.log_start.set(bounds.log_start.0);
+        self.meter.log_end.set(bounds.log_end.0);
+    }
+}

@@ -1,0 +1,97 @@
+//! The state of a partition's idempotent producers: from snapshots and the log at opening, and to snapshots.
+
+use bytes::Bytes;
+use millstream_record::{Batch, split};
+use millstream_storage::{Error, Log, ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot};
+use millstream_txn::{Producers, Sequenced, SnapshotEntry};
+use millstream_types::{Offset, ProducerId, TimestampMs};
+
+/// Bytes read at once while the log's end is read again for its producers.
+const SCAN_BYTES: usize = 4 << 20;
+
+/// What a batch's header says of its producer; none where it is of no idempotent producer, or a marker.
+pub(crate) fn sequenced(batch: &Batch) -> Option<Sequenced> {
+    if batch.producer_id() == ProducerId::NONE || batch.is_control() {
+        return None;
+    }
+    Some(Sequenced {
+        producer: batch.producer_id(),
+        epoch: batch.producer_epoch(),
+        first_sequence: batch.base_sequence(),
+        records: batch.last_offset_delta().saturating_add(1),
+        is_transactional: batch.is_transactional(),
+    })
+}
+
+/// The producers at the log's end: the newest snapshot, and the batches after it.
+pub(crate) async fn load(log: &Log) -> Result<Producers, Error> {
+    let end = log.log_end();
+    let (mut producers, at) = newest_snapshot(log, end).await?;
+    let mut from = at.max(log.local_start());
+    while from < end {
+        let slice = log.read(from, end, SCAN_BYTES, true).await?;
+        let Some(range) = &slice.records else { break };
+        let io = |source| Error::Io { action: "read", path: log.folder().to_owned(), source };
+        apply(&mut producers, range.read().await.map_err(io)?, from);
+        from = slice.next_offset;
+    }
+    Ok(producers)
+}
+
+async fn newest_snapshot(log: &Log, end: Offset) -> Result<(Producers, Offset), Error> {
+    while let Some((at, content)) = log.producer_snapshot(end).await? {
+        match decode_producer_snapshot(&content, log.folder()) {
+            Ok(entries) => return Ok((Producers::restore(&entries.iter().map(entry).collect::<Vec<_>>()), at)),
+            Err(error) => {
+                tracing::warn!(folder = %log.folder().display(), %at, %error, "a producer snapshot is unusable; an older one and the log are read instead");
+                log.remove_producer_snapshots(|offset| offset == at).await?;
+            }
+        }
+    }
+    Ok((Producers::new(), Offset::ZERO))
+}
+
+fn apply(producers: &mut Producers, records: Bytes, from: Offset) {
+    // The log has checked these batches when it was opened: what is cut off here is what it cut off.
+    for batch in split(records).unwrap_or_default().iter().filter(|batch| batch.base_offset() >= from) {
+        if let Some(sequenced) = sequenced(batch) {
+            producers.apply(&sequenced, batch.base_offset(), batch.max_timestamp());
+        }
+    }
+}
+
+/// The bytes of a snapshot file.
+pub(crate) fn snapshot(producers: &Producers) -> Bytes {
+    encode_producer_snapshot(&producers.snapshot().iter().map(stored).collect::<Vec<_>>())
+}
+
+fn entry(stored: &ProducerSnapshotEntry) -> SnapshotEntry {
+    SnapshotEntry {
+        producer_id: stored.producer_id,
+        epoch: stored.epoch,
+        last_sequence: stored.last_sequence,
+        last_offset: stored.last_offset,
+        offset_delta: stored.offset_delta,
+        timestamp: stored.timestamp,
+        coordinator_epoch: stored.coordinator_epoch,
+        current_txn_first_offset: stored.current_txn_first_offset.unwrap_or(Offset::NONE),
+    }
+}
+
+fn stored(entry: &SnapshotEntry) -> ProducerSnapshotEntry {
+    ProducerSnapshotEntry {
+        producer_id: entry.producer_id,
+        epoch: entry.epoch,
+        last_sequence: entry.last_sequence,
+        last_offset: entry.last_offset,
+        offset_delta: entry.offset_delta,
+        timestamp: entry.timestamp,
+        coordinator_epoch: entry.coordinator_epoch,
+        current_txn_first_offset: Some(entry.current_txn_first_offset).filter(|offset| *offset != Offset::NONE),
+    }
+}
+
+/// The timestamp by which a producer's age is told.
+pub(crate) fn stamp(batch: &Batch, append_time: Option<TimestampMs>) -> TimestampMs {
+    append_time.unwrap_or_else(|| batch.max_timestamp())
+}

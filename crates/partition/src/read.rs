@@ -1,0 +1,114 @@
+//! Reading, and looking offsets up: on local disk, and below it where there is a cold reader.
+
+use crate::handle::PartitionHandle;
+use crate::partition::Partition;
+use crate::{Bounds, Chunk, ColdError, Error, OffsetAt, Read, ReadRequest, TimeQuery};
+use millstream_types::{LeaderEpoch, Offset, TimestampMs};
+use std::sync::atomic::Ordering;
+
+impl PartitionHandle {
+    /// Reads whole batches: a range of one segment's file, or bytes from the cold reader.
+    ///
+    /// # Errors
+    /// `Replica` for epochs, leadership and an offset out of range; `Storage`; `Cold`; `Closed`.
+    pub async fn read(&self, request: ReadRequest) -> Result<Read, Error> {
+        let partition = &*self.0;
+        self.check_leads(request.leader_epoch)?;
+        partition.replica.lock().check_readable(request.from).map_err(|error| partition.refused(error))?;
+        partition.meter.fetch_requests.inc();
+        let bounds = partition.bounds();
+        let below = bounds.end(request.isolation);
+        if request.from >= below {
+            return Ok(nothing(bounds));
+        }
+        let ReadRequest { from, max_bytes, at_least_one, .. } = request;
+        match partition.log.read(from, below, max_bytes, at_least_one).await {
+            Ok(slice) => {
+                let len = slice.len();
+                let records = slice.records.filter(|range| range.len > 0).map(Chunk::File).into_iter().collect();
+                Ok(Read { records, len, bounds })
+            }
+            Err(millstream_storage::Error::NotLocal { .. }) => read_cold(partition, request, bounds).await,
+            // The log's start moved between the check and the read.
+            Err(millstream_storage::Error::OutOfRange { offset, start, end }) => {
+                Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset, start, end }))
+            }
+            Err(error) => Err(partition.failed(error)),
+        }
+    }
+
+    /// The offset that `query` asks for, for a caller that believes `epoch` to be the current one (`NONE`: it does not care). None when
+    /// there is none.
+    ///
+    /// # Errors
+    /// `Replica` for epochs and leadership; `Storage`; `Cold`.
+    pub async fn offset_for_time(&self, query: TimeQuery, epoch: LeaderEpoch) -> Result<Option<OffsetAt>, Error> {
+        let partition = &*self.0;
+        self.check_leads(epoch)?;
+        let bounds = partition.bounds();
+        let at = |offset: Offset| OffsetAt { offset, timestamp: TimestampMs::NONE, leader_epoch: self.epoch_at(offset) };
+        Ok(match query {
+            TimeQuery::Earliest => Some(at(bounds.log_start)),
+            TimeQuery::EarliestLocal => Some(at(bounds.local_start)),
+            TimeQuery::Latest(isolation) => {
+                let offset = bounds.end(isolation);
+                Some(OffsetAt { offset, timestamp: TimestampMs::NONE, leader_epoch: bounds.leader_epoch })
+            }
+            TimeQuery::LatestTiered => {
+                let tiered_to = Offset(partition.tiered_to.load(Ordering::Acquire));
+                (tiered_to > Offset::ZERO).then(|| at(Offset(tiered_to.0 - 1)))
+            }
+            TimeQuery::MaxTimestamp => {
+                let found = partition.log.offset_of_max_timestamp().await.map_err(|error| partition.failed(error))?;
+                found.map(|(offset, timestamp)| OffsetAt { timestamp, ..at(offset) })
+            }
+            TimeQuery::At(time) => self.first_at(time, bounds).await?,
+        })
+    }
+
+    async fn first_at(&self, time: TimestampMs, bounds: Bounds) -> Result<Option<OffsetAt>, Error> {
+        let partition = &*self.0;
+        if let Some(cold) = partition.cold.as_ref().filter(|_| bounds.log_start < bounds.local_start) {
+            let found = cold.offset_for_time(partition.id, time).await.map_err(|error| failed_cold(partition, error))?;
+            // What is both cold and here is found here.
+            if let Some(found) = found.filter(|found| (bounds.log_start..bounds.local_start).contains(&found.offset)) {
+                return Ok(Some(found));
+            }
+        }
+        let found = partition.log.offset_for_time(time).await.map_err(|error| partition.failed(error))?;
+        let found = found.filter(|(offset, _)| *offset < bounds.high_watermark);
+        Ok(found.map(|(offset, timestamp)| OffsetAt { offset, timestamp, leader_epoch: self.epoch_at(offset) }))
+    }
+
+    fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        let epochs = self.0.log.epochs();
+        epochs.at(offset).or_else(|| epochs.iter().next().map(|(epoch, _)| epoch)).unwrap_or(LeaderEpoch::NONE)
+    }
+}
+
+const fn nothing(bounds: Bounds) -> Read {
+    Read { records: Vec::new(), len: 0, bounds }
+}
+
+async fn read_cold(partition: &Partition, request: ReadRequest, bounds: Bounds) -> Result<Read, Error> {
+    let ReadRequest { from, max_bytes, at_least_one, .. } = request;
+    let Some(cold) = &partition.cold else {
+        let (start, end) = (bounds.local_start, bounds.log_end);
+        return Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset: from, start, end }));
+    };
+    if max_bytes == 0 && !at_least_one {
+        return Ok(nothing(bounds));
+    }
+    let found = cold.read(partition.id, from, max_bytes).await.map_err(|error| failed_cold(partition, error))?;
+    match found {
+        Some(bytes) => Ok(Read { len: bytes.len(), records: vec![Chunk::Bytes(bytes)], bounds }),
+        None => {
+            let (start, end) = (bounds.local_start, bounds.log_end);
+            Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset: from, start, end }))
+        }
+    }
+}
+
+fn failed_cold(partition: &Partition, source: ColdError) -> Error {
+    Error::Cold { name: partition.name.clone(), source }
+}

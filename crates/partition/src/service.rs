@@ -1,0 +1,187 @@
+//! The service: every partition of this broker, from opening to a clean close.
+
+use crate::checkpoint::{self, HIGH_WATERMARKS};
+use crate::config::Config;
+use crate::{ColdReader, DataDir, Error, PartitionHandle, follow, upkeep};
+use futures::StreamExt;
+use millstream_metadata::Image;
+use millstream_runtime::{Runtime, Tasks};
+use millstream_telemetry::Metrics;
+use millstream_types::TopicPartition;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long background work may take to end at a close.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the service works with.
+pub struct Deps {
+    /// The machine.
+    pub runtime: Runtime,
+    /// Where it is measured.
+    pub metrics: Metrics,
+    /// The quorum's image as it changes.
+    pub image: watch::Receiver<Arc<Image>>,
+    /// Where what is no longer on local disk is read, if anywhere.
+    pub cold: Option<Arc<dyn ColdReader>>,
+}
+
+/// The partitions of this broker. Clones are the same service.
+#[derive(Clone)]
+pub struct Partitions(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) runtime: Runtime,
+    pub(crate) metrics: Metrics,
+    pub(crate) data_dir: DataDir,
+    pub(crate) cold: Option<Arc<dyn ColdReader>>,
+    pub(crate) image: watch::Receiver<Arc<Image>>,
+    pub(crate) partitions: RwLock<BTreeMap<TopicPartition, Slot>>,
+    /// What the last process had checkpointed, taken out as logs are opened.
+    pub(crate) high_watermarks: Mutex<checkpoint::Offsets>,
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) tasks: Tasks,
+}
+
+/// A partition that is to be here.
+pub(crate) enum Slot {
+    /// It can be used.
+    Open(PartitionHandle),
+    /// Its log could not be opened. It is tried again when its metadata changes.
+    Failed(Error),
+}
+
+impl Partitions {
+    /// Opens the logs of every partition that the image gives to this broker, and follows the image from then on. A log that can't be
+    /// opened makes its partition fail, not the node.
+    ///
+    /// # Errors
+    /// The data folder can't be used.
+    pub async fn start(config: Config, data_dir: DataDir, deps: Deps) -> Result<Self, Error> {
+        let Deps { runtime, metrics, image, cold } = deps;
+        data_dir.clear_clean().await?;
+        let stored = checkpoint::read(&*runtime.disk, &data_dir.path().join(HIGH_WATERMARKS)).await?;
+        let tasks = runtime.tasks.child();
+        let shared = Arc::new(Shared {
+            config,
+            runtime,
+            metrics,
+            data_dir,
+            cold,
+            image,
+            partitions: RwLock::default(),
+            high_watermarks: Mutex::new(stored),
+            changes: watch::Sender::new(0),
+            tasks,
+        });
+        let mut follower = follow::Follower::new(shared.clone());
+        follower.tidy().await?;
+        follower.catch_up().await;
+        shared.tasks.spawn("partitions follow the image", follower.run());
+        upkeep::spawn(&shared);
+        Ok(Self(shared))
+    }
+
+    /// The partition, if it is open here.
+    ///
+    /// # Errors
+    /// `NotHere`, `NotOpen`, or why its log could not be opened.
+    pub fn get(&self, partition: TopicPartition) -> Result<PartitionHandle, Error> {
+        match self.0.partitions.read().get(&partition) {
+            Some(Slot::Open(handle)) => return Ok(handle.clone()),
+            Some(Slot::Failed(error)) => return Err(error.clone()),
+            None => {}
+        }
+        let image = self.0.image.borrow();
+        let is_ours = image.partition(partition).is_some_and(|state| state.replicas.contains(&self.0.config.local));
+        Err(if is_ours { Error::NotOpen { partition } } else { Error::NotHere { partition } })
+    }
+
+    /// The partition, as soon as it is open here, within `limit`.
+    ///
+    /// # Errors
+    /// As [`Partitions::get`], after the wait.
+    pub async fn ready(&self, partition: TopicPartition, limit: Duration) -> Result<PartitionHandle, Error> {
+        let mut changes = self.changes();
+        let opened = async {
+            while matches!(self.get(partition), Err(Error::NotOpen { .. } | Error::NotHere { .. })) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = opened => {}
+            () = self.0.runtime.clock.sleep(limit) => {}
+        }
+        self.get(partition)
+    }
+
+    /// Every open partition, in order.
+    #[must_use]
+    pub fn all(&self) -> Vec<PartitionHandle> {
+        self.0.open()
+    }
+
+    /// A number that grows whenever a partition is opened or closed here, or its leadership changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.0.data_dir.path()
+    }
+
+    /// Deletes now what retention would delete at its next look.
+    pub async fn retain_now(&self) {
+        upkeep::retain(&self.0).await;
+    }
+
+    /// Makes everything that was appended survive a power cut, now.
+    pub async fn flush_now(&self) {
+        upkeep::flush(&self.0).await;
+    }
+
+    /// Ends the service: every log is synced and closed, and the folder marked as left in order, if all went well. Appends after it fail.
+    ///
+    /// # Errors
+    /// The first thing that went wrong; the next start checks the logs then.
+    pub async fn close(&self) -> Result<(), Error> {
+        let in_time = self.0.tasks.stop_and_wait(STOP_LIMIT).await;
+        let closing = self.0.open().into_iter().map(|handle| async move { handle.shut().await });
+        let outcomes: Vec<Result<(), Error>> =
+            futures::stream::iter(closing).buffer_unordered(self.0.config.open_parallel).collect().await;
+        upkeep::write_checkpoints(&self.0).await?;
+        outcomes.into_iter().collect::<Result<(), Error>>()?;
+        let all_open = self.0.partitions.read().values().all(|slot| matches!(slot, Slot::Open(_)));
+        if in_time && all_open {
+            self.0.data_dir.mark_clean().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub(crate) fn open(&self) -> Vec<PartitionHandle> {
+        let partitions = self.partitions.read();
+        let open = partitions.values().filter_map(|slot| match slot {
+            Slot::Open(handle) => Some(handle.clone()),
+            Slot::Failed(_) => None,
+        });
+        open.collect()
+    }
+
+    /// Tells whoever follows [`Partitions::changes`].
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,293 @@
+//! The combining writer: whoever comes first drains the queue for all, so that appends are in order without a lock across I/O.
+//!
+//! ```text
+//!   append A --+
+//!   append B --+--> queue --drain--> check producers --> one vectored append --> answers
+//!   append C --+        (the first arriver polls the drain itself; only a drain that has to wait moves to a task of its own)
+//! ```
+//!
+//! A caller that goes away in between takes nothing with it: the drain never belongs to a caller's future once it waits.
+
+use crate::config::{APPENDS_QUEUED_MAX, WRITE_BYTES_MAX};
+use crate::partition::Partition;
+use crate::producers::{sequenced, snapshot, stamp};
+use crate::{AppendOptions, Appended, Error};
+use millstream_record::Batch;
+use millstream_replica::Acks;
+use millstream_storage::Appended as Placed;
+use millstream_txn::{Duplicate, Producers, Verdict};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+type Answer = Result<Appended, Error>;
+
+/// Appends that wait for their turn.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<Entry>,
+    draining: bool,
+}
+
+struct Entry {
+    batches: Vec<Batch>,
+    bytes: usize,
+    acks: Acks,
+    /// Where its first batch is, when that came before.
+    duplicate: Option<Duplicate>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Puts an append into the queue, drains the queue if nobody does, and returns when the append is in the log.
+pub(crate) async fn append(partition: &Arc<Partition>, batches: Vec<Batch>, options: &AppendOptions) -> Answer {
+    let (answer, answered) = oneshot::channel();
+    let bytes = batches.iter().map(Batch::size).sum();
+    let entry = Entry { batches, bytes, acks: options.acks, duplicate: None, answer };
+    if enqueue(partition, entry)? {
+        let mut drain = Box::pin(drain(partition.clone()));
+        if futures::poll!(&mut drain).is_pending() {
+            partition.runtime.tasks.spawn("append", drain);
+        }
+    }
+    answered.await.unwrap_or_else(|_| Err(Error::Closed { name: partition.name.clone() }))
+}
+
+/// Returns whether the caller has to drain.
+fn enqueue(partition: &Partition, entry: Entry) -> Result<bool, Error> {
+    let mut queue = partition.queue.lock();
+    let queued = queue.waiting.len();
+    if queued >= APPENDS_QUEUED_MAX {
+        return Err(Error::Busy { name: partition.name.clone(), queued });
+    }
+    queue.waiting.push_back(entry);
+    Ok(!std::mem::replace(&mut queue.draining, true))
+}
+
+/// Lets others drain when this one ended without having emptied the queue, which only a panic does.
+struct Draining(Arc<Partition>);
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue.lock();
+        if std::thread::panicking() {
+            queue.draining = false;
+            // Dropped answers tell their callers.
+            queue.waiting.clear();
+        }
+    }
+}
+
+async fn drain(partition: Arc<Partition>) {
+    let draining = Draining(partition);
+    while let Some(entries) = take(&draining.0) {
+        write(&draining.0, entries).await;
+    }
+}
+
+/// The next appends to write together; none when the queue is empty, and then nobody drains.
+fn take(partition: &Partition) -> Option<Vec<Entry>> {
+    let mut queue = partition.queue.lock();
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while let Some(entry) = queue.waiting.front() {
+        bytes += entry.bytes;
+        if bytes > WRITE_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
+        entries.extend(queue.waiting.pop_front());
+    }
+    queue.draining = !entries.is_empty();
+    (!entries.is_empty()).then_some(entries)
+}
+
+/// Writes appends in their order. Two of one producer are never checked against the same state: the first is in the log before.
+async fn write(partition: &Arc<Partition>, entries: Vec<Entry>) {
+    let mut accepted: Vec<Entry> = Vec::with_capacity(entries.len());
+    let mut pending: BTreeSet<ProducerId> = BTreeSet::new();
+    for mut entry in entries {
+        let producers: Vec<ProducerId> =
+            entry.batches.iter().map(Batch::producer_id).filter(|producer| *producer != ProducerId::NONE).collect();
+        if producers.iter().any(|producer| pending.contains(producer)) {
+            write_accepted(partition, std::mem::take(&mut accepted)).await;
+            pending.clear();
+        }
+        match check(partition, &mut entry) {
+            Ok(()) if entry.batches.is_empty() => answer_duplicate(partition, entry),
+            Ok(()) => {
+                pending.extend(producers);
+                accepted.push(entry);
+            }
+            Err(error) => drop(entry.answer.send(Err(error))),
+        }
+    }
+    write_accepted(partition, accepted).await;
+}
+
+/// Checks leadership and producers; takes out the batches that are in the log already.
+fn check(partition: &Partition, entry: &mut Entry) -> Result<(), Error> {
+    partition.check_open()?;
+    let min_isr = partition.log.config().min_insync_replicas;
+    partition.replica.lock().check_append(entry.acks, min_isr).map_err(|error| partition.refused(error))?;
+    let producers = partition.producers.lock();
+    // Several batches of one producer follow each other: all but the first are checked against what the ones before make of the state.
+    let mut ahead: Option<Producers> = None;
+    let many = entry.batches.len() > 1;
+    let mut new = Vec::with_capacity(entry.batches.len());
+    for batch in std::mem::take(&mut entry.batches) {
+        let Some(sequenced) = sequenced(&batch) else {
+            new.push(batch);
+            continue;
+        };
+        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced);
+        match verdict.map_err(|source| Error::Producer { name: partition.name.clone(), source })? {
+            Verdict::Duplicate(duplicate) => entry.duplicate = entry.duplicate.or(Some(duplicate)),
+            Verdict::Accept => {
+                if many {
+                    ahead.get_or_insert_with(|| producers.clone()).apply(&sequenced, Offset::ZERO, batch.max_timestamp());
+                }
+                new.push(batch);
+            }
+        }
+    }
+    entry.batches = new;
+    Ok(())
+}
+
+fn answer_duplicate(partition: &Partition, entry: Entry) {
+    let bounds = partition.bounds();
+    let log_append_time = partition.log.config().log_append_time;
+    let answer = entry.duplicate.map(|Duplicate { base_offset, timestamp }| Appended {
+        base_offset,
+        // What was appended then is below the log end of now: acks=all waits for no less than it has to.
+        next_offset: bounds.log_end,
+        append_time: log_append_time.then_some(timestamp),
+        log_start: bounds.log_start,
+        leader_epoch: bounds.leader_epoch,
+        duplicate: true,
+    });
+    // An append of no batches at all goes nowhere: it is told the log's end.
+    let nothing = Appended {
+        base_offset: bounds.log_end,
+        next_offset: bounds.log_end,
+        append_time: None,
+        log_start: bounds.log_start,
+        leader_epoch: bounds.leader_epoch,
+        duplicate: false,
+    };
+    // The caller may be gone.
+    let _ = entry.answer.send(Ok(answer.unwrap_or(nothing)));
+}
+
+/// Writes appends together; where one of them is to blame for a refusal, each alone, so that it does not fail the others.
+async fn write_accepted(partition: &Arc<Partition>, entries: Vec<Entry>) {
+    let Err((error, entries)) = try_write(partition, entries).await else { return };
+    if error.kind() != ErrorKind::Invalid || entries.len() == 1 {
+        return refuse(partition, entries, error);
+    }
+    for entry in entries {
+        if let Err((error, entries)) = try_write(partition, vec![entry]).await {
+            refuse(partition, entries, error);
+        }
+    }
+}
+
+fn refuse(partition: &Partition, entries: Vec<Entry>, error: millstream_storage::Error) {
+    let error = partition.failed(error);
+    for entry in entries {
+        // The caller may be gone.
+        let _ = entry.answer.send(Err(error.clone()));
+    }
+}
+
+/// Writes all or gives them back.
+async fn try_write(
+    partition: &Arc<Partition>,
+    mut entries: Vec<Entry>,
+) -> Result<(), (millstream_storage::Error, Vec<Entry>)> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let epoch = partition.replica.lock().leader_epoch();
+    // One append alone needs no second list of its batches.
+    let batches = match entries.as_mut_slice() {
+        [only] => std::mem::take(&mut only.batches),
+        several => several.iter().flat_map(|entry| entry.batches.iter().cloned()).collect(),
+    };
+    let placed = match partition.log.append(&batches, epoch).await {
+        Ok(placed) => placed,
+        Err(error) => return Err((error, entries)),
+    };
+    match settle(partition, &batches, &placed).await {
+        Ok(()) => {
+            answer_all(partition, entries, &batches, &placed, epoch);
+            Ok(())
+        }
+        Err(error) => Err((error, entries)),
+    }
+}
+
+/// Brings everything else in line with what was appended: the disk where the topic asks for it, the producers, the replica.
+async fn settle(partition: &Arc<Partition>, batches: &[Batch], placed: &Placed) -> Result<(), millstream_storage::Error> {
+    note_producers(partition, batches, placed);
+    let config = partition.log.config();
+    if partition.log.unflushed_records() >= config.flush_messages {
+        partition.log.flush().await?;
+    }
+    let mut replica = partition.replica.lock();
+    if replica.appended(placed.next_offset, config.min_insync_replicas) {
+        partition.tell(&replica);
+    }
+    Ok(())
+}
+
+/// Applies batches to the producers' state. Where a segment begins, the state below it is written beside it.
+fn note_producers(partition: &Arc<Partition>, batches: &[Batch], placed: &Placed) {
+    let bases = if placed.rolled { partition.log.segment_bases(placed.base_offset) } else { Vec::new() };
+    let mut producers = partition.producers.lock();
+    let mut next = placed.base_offset;
+    for batch in batches {
+        if bases.contains(&next) {
+            write_snapshot(partition, next, &producers);
+        }
+        if let Some(sequenced) = sequenced(batch) {
+            producers.apply(&sequenced, next, stamp(batch, placed.append_time));
+        }
+        next = next + i64::from(batch.last_offset_delta()) + 1;
+    }
+}
+
+fn write_snapshot(partition: &Arc<Partition>, at: Offset, producers: &Producers) {
+    let (log, content) = (partition.log.clone(), snapshot(producers));
+    partition.runtime.tasks.spawn("producer snapshot", async move {
+        if let Err(error) = log.write_producer_snapshot(at, content).await {
+            tracing::warn!(folder = %log.folder().display(), %at, %error, "a producer snapshot was not written; recovery reads more of the log instead");
+        }
+    });
+}
+
+fn answer_all(partition: &Partition, entries: Vec<Entry>, batches: &[Batch], placed: &Placed, leader_epoch: LeaderEpoch) {
+    let log_start = partition.replica.lock().log_start();
+    let mut rest = batches;
+    let mut next = placed.base_offset;
+    let mut records = 0;
+    let mut bytes = 0;
+    for entry in entries {
+        // A single append's batches were taken out of it.
+        let count = if entry.batches.is_empty() { rest.len() } else { entry.batches.len() };
+        let (own, others) = rest.split_at(count);
+        rest = others;
+        let base_offset = entry.duplicate.map_or(next, |duplicate| duplicate.base_offset);
+        for batch in own {
+            records += i64::from(batch.record_count());
+            bytes += batch.size();
+            next = next + i64::from(batch.last_offset_delta()) + 1;
+        }
+        let append_time: Option<TimestampMs> = placed.append_time;
+        let appended = Appended { base_offset, next_offset: next, append_time, log_start, leader_epoch, duplicate: false };
+        // The caller may be gone.
+        let _ = entry.answer.send(Ok(appended));
+    }
+    partition.meter.messages_in.add(u64::try_from(records).unwrap_or(0));
+    partition.meter.bytes_in.add(bytes as u64);
+}
