@@ -7,7 +7,6 @@ use crate::offsets;
 use crate::request::{CLASSIC, DescribedMember, Description, ListFilter, Listed, Now};
 use crate::turn::{Then, Turn, not_written};
 use crate::{Error, GroupState};
-use std::sync::Arc;
 
 impl Shard {
     /// DescribeGroups, of one group.
@@ -108,19 +107,11 @@ impl Shard {
             turn.reply_when_written(waiter, Reply::Deleted(answers));
         })
     }
-
-    /// The group `id` is being removed for want of members and offsets.
-    pub(super) fn delete_unused(&mut self, id: &Arc<str>, now: Now) -> Effects {
-        self.turn_of(id, now, |group, turn| {
-            // Nobody waits for the outcome: a group that stays is looked at again.
-            let _ = group.delete(turn);
-        })
-    }
 }
 
 impl Group {
     /// Removes the group with all its offsets. Until that is written nobody can join it or commit to it.
-    fn delete(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+    pub(super) fn delete(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
         let (id, state) = (self.classic.id.clone(), self.classic.state());
         match state {
             GroupState::Dead => return Err(Error::GroupIdNotFound { group: id.to_string() }),

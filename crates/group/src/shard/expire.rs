@@ -2,7 +2,6 @@
 
 use super::{Group, Shard};
 use crate::effects::Effects;
-use crate::layout::Change;
 use crate::offsets::{self, is_expired};
 use crate::request::Now;
 use crate::{Config, GroupState};
@@ -15,30 +14,34 @@ impl Shard {
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for id in ids {
             let expired = self.turn_of(&id, now, |group, turn| {
-                let tombstones = group.expired_offsets(turn.config, now);
-                // A failed write leaves the offsets: they are looked at again.
-                let _ = group.try_write_offsets(tombstones, turn);
+                // A failed write leaves the offsets and the group: they are looked at again.
+                let expired = group.expired_offsets(turn.config, now);
+                if group.is_unused_without(expired.len()) {
+                    let _ = group.delete(turn);
+                } else {
+                    let tombstones =
+                        expired.into_iter().map(|(topic, partition)| offsets::tombstone(&id, &topic, partition));
+                    let _ = group.try_write_offsets(tombstones.collect(), turn);
+                }
             });
             effects.writes.extend(expired.writes);
-            if self.groups.get(&id).is_some_and(Group::is_unused) {
-                effects.writes.extend(self.delete_unused(&id, now).writes);
-            }
         }
         effects
     }
 }
 
 impl Group {
-    fn is_unused(&self) -> bool {
-        self.classic.state() == GroupState::Empty && !self.classic.has_pending() && self.offsets.is_empty()
+    /// Whether nobody is there, and nothing is left once that many offsets are gone.
+    fn is_unused_without(&self, expired: usize) -> bool {
+        self.classic.state() == GroupState::Empty && !self.classic.has_pending() && self.offsets.len() == expired
     }
 
     /// What to remove, as Kafka does it: of an empty group what is older than the retention since it became empty (or since the
     /// commit, where nobody ever was a member); of a stable consumer group what it no longer subscribes to.
-    fn expired_offsets(&self, config: &Config, now: Now) -> Vec<Change> {
+    fn expired_offsets(&self, config: &Config, now: Now) -> Vec<(String, i32)> {
         let classic = &self.classic;
         let retention_ms = config.offsets_retention_ms;
-        let expired = if classic.protocol_type().is_none() {
+        if classic.protocol_type().is_none() {
             self.offsets.expired(|_, committed| is_expired(committed, committed.committed_at, retention_ms, now.wall))
         } else if classic.state() == GroupState::Empty {
             let since = classic.state_since();
@@ -52,7 +55,6 @@ impl Group {
             })
         } else {
             Vec::new()
-        };
-        expired.into_iter().map(|(topic, partition)| offsets::tombstone(&classic.id, &topic, partition)).collect()
+        }
     }
 }

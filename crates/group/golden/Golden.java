@@ -1,0 +1,29 @@
+import java.io.*; import java.nio.ByteBuffer; import java.util.*;
+import org.apache.kafka.common.Uuid; import org.apache.kafka.common.protocol.*;
+import org.apache.kafka.coordinator.group.generated.*;
+public class Golden {
+  static DataOutputStream out;
+  static void put(ByteBuffer b) throws IOException { if (b==null) { out.writeInt(-1); return; } byte[] a=new byte[b.remaining()]; b.get(a); out.writeInt(a.length); out.write(a); }
+  static void rec(ByteBuffer k, ByteBuffer v) throws IOException { put(k); put(v); }
+  static ByteBuffer val(Message m, int v) { return MessageUtil.toVersionPrefixedByteBuffer((short) v, m); }
+  static ByteBuffer key(Message m, int api) { ByteBuffer b=MessageUtil.toVersionPrefixedByteBuffer((short)0,m); b.putShort(0,(short)api); return b; }
+  public static void main(String[] a) throws Exception {
+    out = new DataOutputStream(new FileOutputStream(a[0]));
+    OffsetCommitKey ok=new OffsetCommitKey().setGroup("grüppe").setTopic("a.topic").setPartition(7);
+    OffsetCommitValue ov=new OffsetCommitValue().setOffset(1234567890123L).setLeaderEpoch(5).setMetadata("mëta").setCommitTimestamp(1767225600000L).setExpireTimestamp(1767225700000L);
+    for (int v=0; v<=4; v++) rec(key(ok,1), val(ov,v));                                  // 0..4
+    rec(key(ok,1), val(new OffsetCommitValue().setOffset(1).setMetadata("").setCommitTimestamp(2).setTopicId(new Uuid(0x0123456789abcdefL,0x1122334455667788L)),4)); // 5
+    rec(key(ok,1), null);                                                                  // 6
+    rec(key(new LegacyOffsetCommitKey().setGroup("g").setTopic("t").setPartition(0),0), val(new LegacyOffsetCommitValue().setOffset(9).setMetadata("m").setCommitTimestamp(8),0)); // 7
+    GroupMetadataKey gk=new GroupMetadataKey().setGroup("grüppe");
+    List<GroupMetadataValue.MemberMetadata> ms=new ArrayList<>();
+    ms.add(new GroupMetadataValue.MemberMetadata().setMemberId("m-1").setGroupInstanceId("i-1").setClientId("c").setClientHost("/127.0.0.1").setRebalanceTimeout(300000).setSessionTimeout(45000).setSubscription(new byte[]{1,2,3}).setAssignment(new byte[]{4,5}));
+    ms.add(new GroupMetadataValue.MemberMetadata().setMemberId("m-2").setClientId("").setClientHost("/::1").setRebalanceTimeout(1).setSessionTimeout(6000).setSubscription(new byte[0]).setAssignment(new byte[0]));
+    for (int v=0; v<=4; v++) { GroupMetadataValue gv=new GroupMetadataValue().setProtocolType("consumer").setGeneration(42).setProtocol("range").setLeader("m-1").setCurrentStateTimestamp(1767225600001L).setMembers(ms);
+      rec(key(gk,2), val(gv,v)); }                                                         // 8..12
+    rec(key(gk,2), val(new GroupMetadataValue().setProtocolType("consumer").setGeneration(43).setProtocol(null).setLeader(null).setCurrentStateTimestamp(1L).setMembers(List.of()),3)); // 13
+    rec(key(gk,2), null);                                                                  // 14
+    rec(key(new ConsumerGroupMetadataKey().setGroupId("x"),3), val(new ConsumerGroupMetadataValue().setEpoch(1),0)); // 15
+    out.close();
+  }
+}
