@@ -1,7 +1,7 @@
 //! A column being built from many rows. It can be cut back, so that a row that turns out not to fit leaves nothing behind.
 
 use crate::Error;
-use crate::shape::{FieldShape, Shape, map_entries};
+use crate::shape::{FieldShape, Shape, UTC, map_entries};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
     Int64Array, ListArray, MapArray, StringArray, StructArray, Time32MillisecondArray, Time64MicrosecondArray,
@@ -196,7 +196,7 @@ fn int32(values: Vec<i32>, nulls: Option<NullBuffer>, shape: &Shape) -> ArrayRef
 }
 
 fn int64(values: Vec<i64>, nulls: Option<NullBuffer>, shape: &Shape) -> ArrayRef {
-    let zone = |utc: bool| utc.then_some("UTC");
+    let zone = |utc: bool| utc.then_some(UTC);
     match shape {
         Shape::Time(_) => Arc::new(Time64MicrosecondArray::new(values.into(), nulls)),
         Shape::Timestamp(TimeUnit::Millisecond, utc) => {

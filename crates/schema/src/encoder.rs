@@ -1,7 +1,7 @@
 //! Arrow rows to JSON values: what a stream writes, and JSON lines.
 
 use crate::{Error, JSON_TEXT};
-use arrow::array::{Array, AsArray, RecordBatch, UnionArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray, UnionArray};
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder as Encode, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
@@ -47,6 +47,23 @@ impl Encoder {
             write(out);
             out.push(b'\n');
         })
+    }
+
+    /// One column's values as JSON texts; a null stays null.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn texts(&self, field: &FieldRef, array: &dyn Array) -> Result<StringArray, Error> {
+        let mut encoder = make_encoder(field, array, &self.0)?;
+        let mut row = Vec::new();
+        let mut text = |index: usize| {
+            row.clear();
+            (!encoder.is_null(index)).then(|| {
+                encoder.encode(index, &mut row);
+                String::from_utf8_lossy(&row).into_owned()
+            })
+        };
+        Ok((0..array.len()).map(&mut text).collect())
     }
 
     fn rows(&self, batch: &RecordBatch, mut each: impl FnMut(&mut dyn FnMut(&mut Vec<u8>))) -> Result<(), Error> {

@@ -29,6 +29,6 @@ pub use error::Error;
 pub use memory::MemorySchemas;
 pub use registered::{Reference, Registered, SchemaLookup, SchemaType, value_subject};
 pub use schema::{REFERENCES_DEEP_MAX, SCHEMA_BYTES_MAX, Schema};
-pub use shape::{FieldShape, JSON_TEXT, Shape};
+pub use shape::{FieldShape, JSON_TEXT, Shape, UTC};
 pub use table::TableSchema;
 pub use validator::Validator;

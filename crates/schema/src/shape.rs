@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// The key of a column's metadata that says that its texts are JSON, so that writing them as JSON does not quote them.
 pub const JSON_TEXT: &str = "millstream.json";
 
+/// The time zone of columns of moments. Spelled as an offset, which every reader of Arrow knows without a table of zones.
+pub const UTC: &str = "+00:00";
+
 /// The type of a column. Every column may hold nulls: a tombstone is a row without fields.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
@@ -86,7 +89,7 @@ impl Shape {
             Self::Date => DataType::Date32,
             Self::Time(TimeUnit::Millisecond) => DataType::Time32(TimeUnit::Millisecond),
             Self::Time(unit) => DataType::Time64(*unit),
-            Self::Timestamp(unit, utc) => DataType::Timestamp(*unit, utc.then(|| "UTC".into())),
+            Self::Timestamp(unit, utc) => DataType::Timestamp(*unit, utc.then(|| UTC.into())),
             Self::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
             Self::Struct(fields) => DataType::Struct(fields.iter().map(FieldShape::arrow).collect()),
             Self::List(item) => DataType::List(arrow_field("item", item)),
