@@ -20,6 +20,8 @@ mod placement;
 pub mod producer_ids;
 mod record;
 pub mod schemas;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 
 pub use decision::Decision;

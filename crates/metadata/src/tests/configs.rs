@@ -1,0 +1,157 @@
+//! Options are changed by Kafka's rules.
+
+use super::{commit, create, one_broker};
+use crate::configs::Operation::{Append, Delete, Set, Subtract};
+use crate::configs::{Alter, Operation, Resource, broker_definition, incremental_alter, replace};
+use crate::topics::{self, TopicRef};
+use crate::{Error, Image};
+use millstream_types::BrokerId;
+use std::collections::BTreeMap;
+
+fn with_topic() -> Image {
+    let mut image = one_broker();
+    let made = topics::create(&image, &create("t", 1));
+    commit(&mut image, made);
+    image
+}
+
+fn topic() -> Resource {
+    Resource::Topic(TopicRef::Name("t".into()))
+}
+
+fn change(name: &str, operation: Operation) -> Alter {
+    Alter { name: name.into(), operation }
+}
+
+fn overrides(image: &Image) -> BTreeMap<String, String> {
+    image.topic_named("t").unwrap().overrides.clone()
+}
+
+fn alter(image: &mut Image, resource: &Resource, changes: &[Alter]) {
+    let altered = incremental_alter(image, resource, changes, false);
+    commit(image, altered);
+}
+
+#[test]
+fn options_are_set_and_unset() {
+    let mut image = with_topic();
+    alter(
+        &mut image,
+        &topic(),
+        &[change("retention.ms", Set("10".into())), change("segment.bytes", Set("4096".into()))],
+    );
+    assert_eq!(image.topic_named("t").unwrap().config.retention_ms, 10);
+    alter(&mut image, &topic(), &[change("retention.ms", Delete)]);
+    assert_eq!(overrides(&image), [("segment.bytes".to_owned(), "4096".to_owned())].into());
+    assert_eq!(image.topic_named("t").unwrap().config.retention_ms, 604_800_000);
+}
+
+#[test]
+fn lists_are_added_to_and_taken_from() {
+    let mut image = with_topic();
+    let table = [
+        (Append("compact".into()), "delete,compact"),
+        (Append("compact".into()), "delete,compact"),
+        (Subtract("delete".into()), "compact"),
+        (Subtract("delete".into()), "compact"),
+    ];
+    for (operation, expected) in table {
+        alter(&mut image, &topic(), &[change("cleanup.policy", operation)]);
+        assert_eq!(overrides(&image)["cleanup.policy"], expected);
+    }
+}
+
+#[test]
+fn wrong_changes_are_refused_and_change_nothing() {
+    let image = with_topic();
+    let refused = |changes: &[Alter]| incremental_alter(&image, &topic(), changes, false).unwrap_err();
+    assert!(matches!(refused(&[change("no.such", Set("1".into()))]), Error::InvalidConfig(_)));
+    assert!(matches!(refused(&[change("no.such", Delete)]), Error::InvalidConfig(_)));
+    assert!(matches!(refused(&[change("retention.ms", Set("x".into()))]), Error::InvalidConfig(_)));
+    assert!(matches!(refused(&[change("retention.ms", Append("1".into()))]), Error::ConfigRefused { .. }));
+    assert!(matches!(refused(&[change("cleanup.policy", Append("shred".into()))]), Error::InvalidConfig(_)));
+    let twice = [change("retention.ms", Set("1".into())), change("retention.ms", Delete)];
+    assert!(matches!(refused(&twice), Error::InvalidRequest { .. }));
+    let nowhere = Resource::Topic(TopicRef::Name("nowhere".into()));
+    assert!(matches!(incremental_alter(&image, &nowhere, &[], false), Err(Error::UnknownTopic { .. })));
+    let nobody = Resource::Broker(Some(BrokerId(9)));
+    assert!(matches!(incremental_alter(&image, &nobody, &[], false), Err(Error::UnknownBroker { .. })));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let image = with_topic();
+    let set = |pairs: &[(&str, &str)]| {
+        let changes: Vec<Alter> = pairs.iter().map(|(name, value)| change(name, Set((*value).into()))).collect();
+        incremental_alter(&image, &topic(), &changes, false)
+    };
+    let tiered = ("remote.storage.enable", "true");
+    for wrong in [
+        &[tiered, ("cleanup.policy", "compact")][..],
+        &[tiered, ("retention.ms", "100"), ("local.retention.ms", "101")],
+        &[tiered, ("retention.ms", "100"), ("local.retention.ms", "-1")],
+        &[tiered, ("retention.bytes", "100"), ("local.retention.bytes", "101")],
+        &[("min.compaction.lag.ms", "2"), ("max.compaction.lag.ms", "1")],
+    ] {
+        assert!(matches!(set(wrong), Err(Error::ConfigRefused { .. })), "{wrong:?}");
+    }
+    for right in [
+        &[tiered][..],
+        &[tiered, ("retention.ms", "100"), ("local.retention.ms", "100")],
+        &[tiered, ("retention.ms", "-1"), ("local.retention.ms", "5")],
+        &[("retention.ms", "100"), ("local.retention.ms", "101")],
+    ] {
+        assert!(set(right).is_ok(), "{right:?}");
+    }
+}
+
+#[test]
+fn replacing_unsets_what_is_not_named() {
+    let mut image = with_topic();
+    alter(
+        &mut image,
+        &topic(),
+        &[change("retention.ms", Set("10".into())), change("segment.bytes", Set("4096".into()))],
+    );
+    let replaced = replace(&image, &topic(), &[("segment.ms".to_owned(), "7".to_owned())].into(), false);
+    commit(&mut image, replaced);
+    assert_eq!(overrides(&image), [("segment.ms".to_owned(), "7".to_owned())].into());
+    assert!(replace(&image, &topic(), &[("segment.ms".to_owned(), "0".to_owned())].into(), false).is_err());
+}
+
+#[test]
+fn validation_alone_and_changes_to_the_same_change_nothing() {
+    let mut image = with_topic();
+    let set = [change("retention.ms", Set("10".into()))];
+    assert!(incremental_alter(&image, &topic(), &set, true).unwrap().records.is_empty());
+    alter(&mut image, &topic(), &set);
+    assert!(incremental_alter(&image, &topic(), &set, false).unwrap().records.is_empty());
+}
+
+#[test]
+fn a_clusters_default_reaches_topics_that_do_not_say_otherwise() {
+    let mut image = with_topic();
+    let made = topics::create(&image, &create("own", 2));
+    commit(&mut image, made);
+    let own = Resource::Topic(TopicRef::Name("own".into()));
+    alter(&mut image, &own, &[change("segment.bytes", Set("8192".into()))]);
+    alter(&mut image, &Resource::Broker(None), &[change("log.segment.bytes", Set("4096".into()))]);
+    let bytes = |image: &Image, name: &str| image.topic_named(name).unwrap().config.segment_bytes;
+    assert_eq!((bytes(&image, "t"), bytes(&image, "own")), (4096, 8192));
+    let made = topics::create(&image, &create("later", 3));
+    commit(&mut image, made);
+    assert_eq!(bytes(&image, "later"), 4096);
+    alter(&mut image, &Resource::Broker(None), &[change("log.segment.bytes", Delete)]);
+    assert_eq!((bytes(&image, "t"), image.broker_config(None)), (1 << 30, None));
+}
+
+#[test]
+fn a_brokers_options_are_its_own_and_those_it_defaults() {
+    let mut image = with_topic();
+    assert!(broker_definition("num.partitions").is_some() && broker_definition("log.retention.ms").is_some());
+    assert!(broker_definition("no.such").is_none());
+    let broker = Resource::Broker(Some(BrokerId(1)));
+    alter(&mut image, &broker, &[change("num.partitions", Set("4".into()))]);
+    assert_eq!(image.broker_config(Some(BrokerId(1))).unwrap()["num.partitions"], "4");
+    assert!(incremental_alter(&image, &broker, &[change("num.partitions", Set("0".into()))], false).is_err());
+}
