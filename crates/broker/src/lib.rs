@@ -1,1 +1,23 @@
-//! Kafka's APIs: one handler file each.
+//! Kafka's APIs over the services: one handler file each, pure parts beside them.
+//!
+//! ```text
+//! frame --protocol--> request --Service--> handlers/<api>.rs --> partition | coordinator | quorum
+//! ```
+//!
+//! Which Kafka code an error becomes is said in `codes.rs` and nowhere else.
+
+mod codes;
+mod config;
+mod config_views;
+mod endpoints;
+mod error;
+mod fetch;
+mod handlers;
+mod meters;
+mod operations;
+mod service;
+mod topics;
+
+pub use config::Config;
+pub use error::Error;
+pub use service::{Deps, Service};

@@ -1,0 +1,157 @@
+//! Options as DescribeConfigs and CreateTopics show them: the value in force, where it comes from, and what it would be otherwise.
+
+use millstream_metadata::Image;
+use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigType, TOPIC_CONFIGS};
+use std::collections::BTreeMap;
+
+/// Where a value comes from. The first that has one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Set for the topic.
+    Topic,
+    /// Set for this broker while it runs.
+    Broker,
+    /// Set for all brokers while they run.
+    AllBrokers,
+    /// Given to this broker at start.
+    Static,
+    /// Nobody set it.
+    Default,
+}
+
+impl Source {
+    /// Kafka's number.
+    pub(crate) const fn wire(self) -> i8 {
+        match self {
+            Self::Topic => 1,
+            Self::Broker => 2,
+            Self::AllBrokers => 3,
+            Self::Static => 4,
+            Self::Default => 5,
+        }
+    }
+}
+
+/// One option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) definition_name: &'static str,
+    pub(crate) kind: ConfigType,
+    pub(crate) doc: &'static str,
+    pub(crate) value: String,
+    pub(crate) source: Source,
+    pub(crate) read_only: bool,
+    /// The value in force and those it hides, each by the name under which it was set.
+    pub(crate) synonyms: Vec<(&'static str, String, Source)>,
+}
+
+/// Kafka's number of an option's type.
+pub(crate) const fn kind(kind: ConfigType) -> i8 {
+    match kind {
+        ConfigType::Boolean => 1,
+        ConfigType::String => 2,
+        ConfigType::Int => 3,
+        ConfigType::Long => 5,
+        ConfigType::Double => 6,
+        ConfigType::List => 7,
+    }
+}
+
+/// The options of a topic with these overrides.
+pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Vec<View> {
+    let cluster = image.broker_config(None);
+    let view = |definition: &'static ConfigDef| {
+        let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic));
+        let inherited = definition.synonym.and_then(|synonym| {
+            cluster.and_then(|options| options.get(synonym)).map(|value| (synonym, value.clone(), Source::AllBrokers))
+        });
+        let synonyms = own.into_iter().chain(inherited);
+        view(definition, definition.name, definition.synonym, synonyms.collect(), false)
+    };
+    TOPIC_CONFIGS.iter().map(view).collect()
+}
+
+/// The options of this broker: its own, and the defaults it gives to topics.
+pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, String>) -> Vec<View> {
+    let own = BROKER_CONFIGS.iter().map(|definition| (definition, definition.name, true));
+    let for_topics = TOPIC_CONFIGS.iter().filter_map(|definition| Some((definition, definition.synonym?, false)));
+    let layers = [
+        (image.broker_config(Some(node)).map(|options| &**options), Source::Broker),
+        (image.broker_config(None).map(|options| &**options), Source::AllBrokers),
+        (Some(given), Source::Static),
+    ];
+    let mut views: Vec<View> = own
+        .chain(for_topics)
+        .map(|(definition, name, read_only)| {
+            let set = layers
+                .iter()
+                .filter_map(|(options, source)| Some((name, options.as_ref()?.get(name)?.clone(), *source)));
+            view(definition, name, Some(name), set.collect(), read_only)
+        })
+        .collect();
+    views.sort_by_key(|view| view.definition_name);
+    views.dedup_by_key(|view| view.definition_name);
+    views
+}
+
+/// The options set for all brokers, and no others.
+pub(crate) fn of_all_brokers(image: &Image) -> Vec<View> {
+    let set = image.broker_config(None).map(|options| (**options).clone()).unwrap_or_default();
+    let views = set.into_iter().filter_map(|(name, value)| {
+        let definition = millstream_metadata::configs::broker_definition(&name)?;
+        let name = if definition.name == name { definition.name } else { definition.synonym? };
+        Some(view(definition, name, None, vec![(name, value, Source::AllBrokers)], false))
+    });
+    views.collect()
+}
+
+fn view(
+    definition: &'static ConfigDef,
+    name: &'static str,
+    default_name: Option<&'static str>,
+    set: Vec<(&'static str, String, Source)>,
+    read_only: bool,
+) -> View {
+    let mut synonyms = set;
+    if let Some(default_name) = default_name {
+        synonyms.push((default_name, definition.default.to_owned(), Source::Default));
+    }
+    let in_force = synonyms.first().map(|(_, value, source)| (value.clone(), *source));
+    let (value, source) = in_force.unwrap_or_else(|| (definition.default.to_owned(), Source::Default));
+    View { definition_name: name, kind: definition.kind, doc: definition.doc, value, source, read_only, synonyms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(views: &[View], name: &str) -> View {
+        views.iter().find(|view| view.definition_name == name).unwrap().clone()
+    }
+
+    #[test]
+    fn a_topics_own_value_hides_the_default() {
+        let overrides = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
+        let views = of_topic(&Image::default(), &overrides);
+        let view = find(&views, "retention.ms");
+        assert_eq!((view.value.as_str(), view.source), ("5", Source::Topic));
+        let default = ("log.retention.ms", "604800000".to_owned(), Source::Default);
+        assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), default]);
+        assert_eq!(find(&views, "segment.ms").source, Source::Default);
+        assert_eq!(views.len(), TOPIC_CONFIGS.len());
+    }
+
+    #[test]
+    fn what_a_broker_was_started_with_is_static() {
+        let given = BTreeMap::from([("num.partitions".to_owned(), "6".to_owned())]);
+        let views = of_broker(&Image::default(), BrokerId(1), &given);
+        let view = find(&views, "num.partitions");
+        assert_eq!((view.value.as_str(), view.source, view.read_only), ("6", Source::Static, true));
+        assert!(views.windows(2).all(|pair| pair[0].definition_name < pair[1].definition_name));
+    }
+
+    #[test]
+    fn nothing_is_set_for_all_brokers_at_first() {
+        assert_eq!(of_all_brokers(&Image::default()), []);
+    }
+}

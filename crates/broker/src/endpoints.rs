@@ -1,0 +1,36 @@
+//! Where brokers are reached, as a client of one listener sees it.
+
+use millstream_metadata::{Broker, Image};
+use millstream_types::BrokerId;
+
+/// A broker's address on one listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) broker: BrokerId,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) rack: Option<&'a str>,
+    pub(crate) fenced: bool,
+}
+
+/// Every broker that is not fenced and has the listener.
+pub(crate) fn of_all<'a>(image: &'a Image, listener: &'a str) -> impl Iterator<Item = Endpoint<'a>> {
+    image.brokers().filter(|broker| !broker.fenced).filter_map(move |broker| on(broker, listener))
+}
+
+/// The broker's address, unless it is fenced or has no such listener.
+pub(crate) fn of<'a>(image: &'a Image, listener: &str, broker: BrokerId) -> Option<Endpoint<'a>> {
+    image.broker(broker).filter(|broker| !broker.fenced).and_then(|broker| on(broker, listener))
+}
+
+/// The broker's address on that listener, fenced or not.
+pub(crate) fn on<'a>(broker: &'a Broker, listener: &str) -> Option<Endpoint<'a>> {
+    let found = broker.listeners.iter().find(|known| known.name == listener)?;
+    Some(Endpoint {
+        broker: broker.id,
+        host: &found.host,
+        port: found.port,
+        rack: broker.rack.as_deref(),
+        fenced: broker.fenced,
+    })
+}

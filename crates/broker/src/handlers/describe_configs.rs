@@ -1,0 +1,103 @@
+//! DescribeConfigs: the options of topics and brokers, with where each value comes from.
+
+use crate::codes::Failure;
+use crate::config_views::{self, View};
+use crate::service::Broker;
+use crate::topics;
+use kafka_protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use millstream_protocol::ResponseError;
+
+/// Kafka's numbers of resource types.
+pub(crate) const TOPIC: i8 = 2;
+pub(crate) const BROKER: i8 = 4;
+
+impl Broker {
+    /// Answers DescribeConfigs.
+    pub(crate) fn describe_configs(&self, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+        let (synonyms, docs) = (request.include_synonyms, request.include_documentation);
+        let results = request.resources.into_iter().map(|resource| {
+            let result = DescribeConfigsResult::default()
+                .with_resource_type(resource.resource_type)
+                .with_resource_name(resource.resource_name.clone());
+            match self.views(&resource) {
+                Ok(views) => {
+                    let wanted = views.into_iter().filter(|view| is_wanted(&resource, view));
+                    result.with_configs(wanted.map(|view| describe(view, synonyms, docs)).collect())
+                }
+                Err(failure) => result.with_error_code(failure.code.code()).with_error_message(failure.text()),
+            }
+        });
+        DescribeConfigsResponse::default().with_results(results.collect())
+    }
+
+    fn views(&self, resource: &DescribeConfigsResource) -> Result<Vec<View>, Failure> {
+        let image = self.image();
+        let name = resource.resource_name.as_str();
+        match resource.resource_type {
+            TOPIC => {
+                millstream_metadata::topics::check_name(name)?;
+                Ok(config_views::of_topic(&image, &topics::named(&image, name)?.overrides))
+            }
+            BROKER if name.is_empty() => Ok(config_views::of_all_brokers(&image)),
+            BROKER => {
+                self.check_is_me(name)?;
+                Ok(config_views::of_broker(&image, self.settings.node, &self.settings.given))
+            }
+            other => {
+                let message = format!(
+                    "resources of type {other} have no options here; expected {TOPIC} topic or {BROKER} broker"
+                );
+                Err(Failure::new(ResponseError::InvalidRequest, message))
+            }
+        }
+    }
+
+    /// A broker answers for itself only.
+    pub(crate) fn check_is_me(&self, name: &str) -> Result<(), Failure> {
+        let node = self.settings.node;
+        match name.parse::<i32>() {
+            Ok(id) if id == node.0 => Ok(()),
+            Ok(id) => {
+                let message =
+                    format!("broker {id} was asked for at broker {node}: ask broker {id}, or name none for all");
+                Err(Failure::new(ResponseError::InvalidRequest, message))
+            }
+            Err(_) => Err(Failure::new(
+                ResponseError::InvalidRequest,
+                format!("{name:?} is not a broker id, which is an integer"),
+            )),
+        }
+    }
+}
+
+fn is_wanted(resource: &DescribeConfigsResource, view: &View) -> bool {
+    match &resource.configuration_keys {
+        Some(keys) if !keys.is_empty() => keys.iter().any(|key| key.as_str() == view.definition_name),
+        Some(_) | None => true,
+    }
+}
+
+fn describe(view: View, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
+    let mut result = DescribeConfigsResourceResult::default()
+        .with_name(view.definition_name.into())
+        .with_value(Some(view.value.into()))
+        .with_read_only(view.read_only)
+        .with_config_source(view.source.wire())
+        .with_config_type(config_views::kind(view.kind));
+    if synonyms {
+        let told = view.synonyms.into_iter().map(|(name, value, source)| {
+            DescribeConfigsSynonym::default()
+                .with_name(name.into())
+                .with_value(Some(value.into()))
+                .with_source(source.wire())
+        });
+        result.synonyms = told.collect();
+    }
+    if docs {
+        result.documentation = Some(view.doc.into());
+    }
+    result
+}

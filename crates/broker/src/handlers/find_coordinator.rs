@@ -1,0 +1,103 @@
+//! FindCoordinator: which broker coordinates a group.
+
+use crate::codes::Failure;
+use crate::endpoints;
+use crate::service::{Broker, Call};
+use crate::topics::OFFSETS_TOPIC;
+use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
+use kafka_protocol::messages::{BrokerId as WireBroker, FindCoordinatorRequest};
+use kafka_protocol::protocol::StrBytes;
+use millstream_protocol::ResponseError;
+use millstream_types::BrokerId;
+
+/// Several keys may be asked for from this version on.
+const BATCHED: i16 = 4;
+// Kafka's numbers of what is coordinated.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+
+/// Where a coordinator is.
+struct Found {
+    broker: BrokerId,
+    host: StrBytes,
+    port: i32,
+}
+
+impl Broker {
+    /// Answers FindCoordinator.
+    pub(crate) async fn find_coordinator(
+        &self,
+        call: &Call<'_>,
+        request: FindCoordinatorRequest,
+    ) -> FindCoordinatorResponse {
+        if call.version < BATCHED {
+            return single(self.coordinator_of(call, request.key_type, &request.key).await);
+        }
+        let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+        for key in request.coordinator_keys {
+            let found = self.coordinator_of(call, request.key_type, &key).await;
+            coordinators.push(one_of_many(key, found));
+        }
+        FindCoordinatorResponse::default().with_coordinators(coordinators)
+    }
+
+    async fn coordinator_of(&self, call: &Call<'_>, kind: i8, key: &str) -> Result<Found, Failure> {
+        let unavailable = |message: String| Failure::new(ResponseError::CoordinatorNotAvailable, message);
+        match kind {
+            GROUP => {}
+            TRANSACTION => {
+                return Err(unavailable(format!(
+                    "this version of Millstream has no transactions, which {key:?} asks for"
+                )));
+            }
+            SHARE => {
+                return Err(unavailable(format!(
+                    "this version of Millstream has no share groups, which {key:?} asks for"
+                )));
+            }
+            other => {
+                let message =
+                    format!("the coordinator type {other} is unknown; expected 0 group, 1 transaction or 2 share");
+                return Err(Failure::new(ResponseError::InvalidRequest, message));
+            }
+        }
+        let partition = self.coordinator.partition_of(key).await?;
+        let image = self.image();
+        let topic = image.topic_named(OFFSETS_TOPIC).and_then(|topic| topic.partition(partition));
+        let leader = topic.map(|partition| partition.leader);
+        let endpoint = leader.and_then(|leader| endpoints::of(&image, call.listener, leader));
+        let endpoint = endpoint.ok_or_else(|| {
+            unavailable(format!("partition {partition} of {OFFSETS_TOPIC} has no leader on this listener: try again"))
+        })?;
+        let host = StrBytes::from_string(endpoint.host.to_owned());
+        Ok(Found { broker: endpoint.broker, host, port: i32::from(endpoint.port) })
+    }
+}
+
+fn single(found: Result<Found, Failure>) -> FindCoordinatorResponse {
+    match found {
+        Ok(Found { broker, host, port }) => {
+            FindCoordinatorResponse::default().with_node_id(WireBroker(broker.0)).with_host(host).with_port(port)
+        }
+        Err(failure) => FindCoordinatorResponse::default()
+            .with_error_code(failure.code.code())
+            .with_error_message(failure.text())
+            .with_node_id(WireBroker(BrokerId::NONE.0))
+            .with_port(-1),
+    }
+}
+
+fn one_of_many(key: StrBytes, found: Result<Found, Failure>) -> Coordinator {
+    let coordinator = Coordinator::default().with_key(key);
+    match found {
+        Ok(Found { broker, host, port }) => {
+            coordinator.with_node_id(WireBroker(broker.0)).with_host(host).with_port(port)
+        }
+        Err(failure) => coordinator
+            .with_error_code(failure.code.code())
+            .with_error_message(failure.text())
+            .with_node_id(WireBroker(BrokerId::NONE.0))
+            .with_port(-1),
+    }
+}

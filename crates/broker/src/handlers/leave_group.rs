@@ -1,0 +1,43 @@
+//! LeaveGroup: one member, or several since version 3.
+
+use crate::codes::{self, Failure};
+use crate::service::{Broker, Call};
+use kafka_protocol::messages::LeaveGroupRequest;
+use kafka_protocol::messages::leave_group_response::{LeaveGroupResponse, MemberResponse};
+use kafka_protocol::protocol::StrBytes;
+use millstream_group::{LeaveRequest, Leaving, Left};
+
+/// Several members may leave at once from this version on.
+const BATCHED: i16 = 3;
+
+impl Broker {
+    /// Answers LeaveGroup.
+    pub(crate) async fn leave_group(&self, call: &Call<'_>, request: LeaveGroupRequest) -> LeaveGroupResponse {
+        let members = match call.version < BATCHED {
+            true => vec![Leaving { member: request.member_id.to_string(), instance: None }],
+            false => {
+                let members = request.members.iter();
+                let leaving = members.map(|member| Leaving {
+                    member: member.member_id.to_string(),
+                    instance: member.group_instance_id.as_ref().map(ToString::to_string),
+                });
+                leaving.collect()
+            }
+        };
+        let left = match self.coordinator.leave(LeaveRequest { group: request.group_id.to_string(), members }).await {
+            Ok(left) => left,
+            Err(error) => return LeaveGroupResponse::default().with_error_code(Failure::from(error).code.code()),
+        };
+        let code = |left: &Left| left.result.as_ref().map_or_else(|error| codes::group(error).code(), |()| 0);
+        if call.version < BATCHED {
+            return LeaveGroupResponse::default().with_error_code(left.first().map_or(0, code));
+        }
+        let members = left.into_iter().map(|left| {
+            MemberResponse::default()
+                .with_error_code(code(&left))
+                .with_member_id(left.member.into())
+                .with_group_instance_id(left.instance.map(StrBytes::from_string))
+        });
+        LeaveGroupResponse::default().with_members(members.collect())
+    }
+}

@@ -1,0 +1,106 @@
+//! ListOffsets: the offset at a time, or at one of the ends.
+
+use crate::codes::Failure;
+use crate::service::{Broker, Call};
+use futures::future::join_all;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use millstream_partition::{Isolation, OffsetAt, TimeQuery};
+use millstream_protocol::ResponseError;
+use millstream_types::{LeaderEpoch, TimestampMs};
+use std::collections::BTreeSet;
+
+const READ_COMMITTED: i8 = 1;
+// Kafka's numbers for "not a time": the wire's, never renumber.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+impl Broker {
+    /// Answers ListOffsets.
+    pub(crate) async fn list_offsets(&self, call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        let isolation = match request.isolation_level {
+            READ_COMMITTED => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        };
+        let mut seen = BTreeSet::new();
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            let name = &topic.name;
+            let answers: Vec<_> = topic
+                .partitions
+                .into_iter()
+                .map(|partition| {
+                    let twice = !seen.insert((name.clone(), partition.partition_index));
+                    async move {
+                        let index = partition.partition_index;
+                        let found = match twice {
+                            true => Err(Failure::new(ResponseError::InvalidRequest, "the partition is named twice")),
+                            false => self.offset_at(call, name, partition, isolation).await,
+                        };
+                        answer(index, found)
+                    }
+                })
+                .collect();
+            let partitions = join_all(answers).await;
+            topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
+        }
+        ListOffsetsResponse::default().with_topics(topics)
+    }
+
+    async fn offset_at(
+        &self,
+        call: &Call<'_>,
+        topic: &str,
+        partition: ListOffsetsPartition,
+        isolation: Isolation,
+    ) -> Result<Option<OffsetAt>, Failure> {
+        let query = query(partition.timestamp, call.version, isolation)?;
+        let handle = self.partition(topic, partition.partition_index)?;
+        let Some(query) = query else { return Ok(None) };
+        let epoch = LeaderEpoch(partition.current_leader_epoch);
+        Ok(handle.offset_for_time(query, epoch).await?)
+    }
+}
+
+/// What a timestamp asks for; none where there is never such an offset here. Each special number is known from a version on.
+fn query(timestamp: i64, version: i16, isolation: Isolation) -> Result<Option<TimeQuery>, Failure> {
+    let (query, since) = match timestamp {
+        LATEST => (Some(TimeQuery::Latest(isolation)), 0),
+        EARLIEST => (Some(TimeQuery::Earliest), 0),
+        MAX_TIMESTAMP => (Some(TimeQuery::MaxTimestamp), 7),
+        EARLIEST_LOCAL => (Some(TimeQuery::EarliestLocal), 8),
+        LATEST_TIERED => (Some(TimeQuery::LatestTiered), 9),
+        // What waits for its upload is known to `tier` alone.
+        EARLIEST_PENDING_UPLOAD => (None, 11),
+        time if time < 0 => {
+            return Err(Failure::new(
+                ResponseError::UnsupportedVersion,
+                format!("no offset has the special timestamp {time}"),
+            ));
+        }
+        time => (Some(TimeQuery::At(TimestampMs(time))), 0),
+    };
+    if version < since {
+        let message =
+            format!("the special timestamp {timestamp} is known from version {since}, and this request has {version}");
+        return Err(Failure::new(ResponseError::UnsupportedVersion, message));
+    }
+    Ok(query)
+}
+
+fn answer(index: i32, found: Result<Option<OffsetAt>, Failure>) -> ListOffsetsPartitionResponse {
+    let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    match found {
+        Ok(Some(OffsetAt { offset, timestamp, leader_epoch })) => {
+            response.with_offset(offset.0).with_timestamp(timestamp.0).with_leader_epoch(leader_epoch.0)
+        }
+        Ok(None) => response,
+        Err(failure) => response.with_error_code(failure.code.code()),
+    }
+}

@@ -1,0 +1,220 @@
+//! Produce: checks each batch at the door and hands it to its partition.
+//!
+//! One batch of one partition costs, besides the socket: the records are a slice of the frame from the decoder to the page cache, copied
+//! once, by the one `pwritev` of the partition's writer. Allocations: the decoder's two lists, the list of one batch, the writer's place in
+//! the queue, its answer and its drain, the batch's new head (12 bytes; 61 with LogAppendTime), the response's two lists and its frame.
+//! Nothing is done per record but the door's walk over uncompressed ones.
+
+use crate::codes::{Failure, record_index};
+use crate::endpoints;
+use crate::service::{Broker, Call};
+use crate::topics;
+use bytes::Bytes;
+use futures::future::join_all;
+use kafka_protocol::messages::BrokerId as WireBroker;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
+    TopicProduceResponse,
+};
+use millstream_metadata::{Image, Topic};
+use millstream_partition::{AppendOptions, Appended, Origin};
+use millstream_protocol::ResponseError;
+use millstream_replica::Acks;
+use millstream_telemetry::catalogue::INVALID_BATCHES;
+use millstream_types::{LeaderEpoch, TimestampMs, TopicId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Topics are named by id from this version on.
+const TOPICS_BY_ID: i16 = 13;
+/// Answers name the current leader from this version on.
+const TELLS_LEADER: i16 = 10;
+/// Kafka's "no offset", "no time".
+const NONE: i64 = -1;
+
+/// What becomes of a produce request.
+#[derive(Debug)]
+pub(crate) enum Produced {
+    /// It is answered.
+    Answer(ProduceResponse),
+    /// acks=0: it is not.
+    Nothing,
+    /// acks=0 and an error: closing the connection is the only way to say so.
+    Close(String),
+}
+
+/// What one partition's records met.
+struct Refused {
+    failure: Failure,
+    /// The record to blame.
+    record: Option<usize>,
+}
+
+impl<F: Into<Failure>> From<F> for Refused {
+    fn from(failure: F) -> Self {
+        Self { failure: failure.into(), record: None }
+    }
+}
+
+impl Broker {
+    /// Answers Produce. Partitions are appended to side by side; their order within the request means nothing in Kafka.
+    pub(crate) async fn produce(&self, call: &Call<'_>, request: ProduceRequest) -> Produced {
+        let image = self.image();
+        let options = options(request.acks, request.timeout_ms);
+        let answers =
+            request.topic_data.into_iter().map(|topic| self.produce_topic(call, &image, topic, options.as_ref()));
+        let responses = join_all(answers).await;
+        if request.acks == 0 {
+            return without_answer(&responses);
+        }
+        let mut response = ProduceResponse::default().with_responses(responses);
+        if call.version >= TELLS_LEADER {
+            self.tell_leaders(call, &mut response);
+        }
+        Produced::Answer(response)
+    }
+
+    async fn produce_topic(
+        &self,
+        call: &Call<'_>,
+        image: &Image,
+        data: TopicProduceData,
+        options: Result<&AppendOptions, &Failure>,
+    ) -> TopicProduceResponse {
+        let topic = match call.version >= TOPICS_BY_ID {
+            true => topics::of_id(image, TopicId(data.topic_id)),
+            false => topics::named(image, &data.name),
+        };
+        let partitions = data.partition_data.into_iter().map(|partition| {
+            let topic = &topic;
+            async move {
+                let index = partition.index;
+                let found = match (topic, options) {
+                    (_, Err(failure)) | (Err(failure), _) => Err(Refused::from(failure.clone())),
+                    (Ok(topic), Ok(options)) => self.produce_partition(topic, partition, *options).await,
+                };
+                answer(index, found)
+            }
+        });
+        let partition_responses = join_all(partitions).await;
+        TopicProduceResponse::default()
+            .with_name(data.name)
+            .with_topic_id(data.topic_id)
+            .with_partition_responses(partition_responses)
+    }
+
+    async fn produce_partition(
+        &self,
+        topic: &Arc<Topic>,
+        data: PartitionProduceData,
+        options: AppendOptions,
+    ) -> Result<Appended, Refused> {
+        if topics::is_internal(&topic.name) {
+            let message = format!("{:?} is written by the brokers only", topic.name);
+            return Err(Failure::new(ResponseError::InvalidTopicException, message).into());
+        }
+        let handle = self.partition_of(topic, data.index)?;
+        let meter = handle.meter();
+        meter.produce_requests.inc();
+        let records = data.records.unwrap_or_else(Bytes::new);
+        let checked = millstream_record::check(records, &handle.door_rules());
+        let batches = checked.map_err(|error| {
+            self.metrics.counter(&INVALID_BATCHES, &[&topic.name]).inc();
+            meter.failed_produce_requests.inc();
+            Refused { record: record_index(&error), failure: error.into() }
+        })?;
+        if batches.iter().any(millstream_record::Batch::is_transactional) {
+            let message = "the batch is part of a transaction, and this version of Millstream has no transactions";
+            return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
+        }
+        handle.append(batches, options).await.map_err(|error| {
+            meter.failed_produce_requests.inc();
+            error.into()
+        })
+    }
+
+    /// Tells a producer that asked the wrong broker whom to ask (KIP-951).
+    fn tell_leaders(&self, call: &Call<'_>, response: &mut ProduceResponse) {
+        let image = self.image();
+        let mut endpoints = BTreeMap::new();
+        for topic in &mut response.responses {
+            let known = match call.version >= TOPICS_BY_ID {
+                true => image.topic(TopicId(topic.topic_id)),
+                false => image.topic_named(&topic.name),
+            };
+            for partition in &mut topic.partition_responses {
+                if partition.error_code != ResponseError::NotLeaderOrFollower.code() {
+                    continue;
+                }
+                let index = millstream_types::PartitionIndex(partition.index);
+                let Some(state) = known.and_then(|topic| topic.partition(index)) else { continue };
+                partition.current_leader = LeaderIdAndEpoch::default()
+                    .with_leader_id(WireBroker(state.leader.0))
+                    .with_leader_epoch(state.leader_epoch.0);
+                if let Some(endpoint) = endpoints::of(&image, call.listener, state.leader) {
+                    endpoints.insert(state.leader, endpoint);
+                }
+            }
+        }
+        let told = endpoints.into_values().map(|endpoint| {
+            NodeEndpoint::default()
+                .with_node_id(WireBroker(endpoint.broker.0))
+                .with_host(endpoint.host.to_owned().into())
+                .with_port(i32::from(endpoint.port))
+                .with_rack(endpoint.rack.map(|rack| rack.to_owned().into()))
+        });
+        response.node_endpoints = told.collect();
+    }
+}
+
+fn options(acks: i16, timeout_ms: i32) -> Result<AppendOptions, Failure> {
+    let acks = match acks {
+        -1 => Acks::All,
+        0 => Acks::None,
+        1 => Acks::Leader,
+        other => {
+            let message = format!("acks {other} is unknown; expected -1 all, 0 none or 1 leader");
+            return Err(Failure::new(ResponseError::InvalidRequiredAcks, message));
+        }
+    };
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    Ok(AppendOptions { acks, origin: Origin::Client, timeout, leader_epoch: LeaderEpoch::NONE })
+}
+
+fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match found {
+        Ok(appended) => response
+            .with_base_offset(appended.base_offset.0)
+            .with_log_append_time_ms(appended.append_time.unwrap_or(TimestampMs::NONE).0)
+            .with_log_start_offset(appended.log_start.0),
+        Err(Refused { failure, record }) => {
+            let blamed = record.and_then(|record| i32::try_from(record).ok()).map(|record| {
+                let message = Some(failure.message.clone().into());
+                BatchIndexAndErrorMessage::default().with_batch_index(record).with_batch_index_error_message(message)
+            });
+            response
+                .with_error_code(failure.code.code())
+                .with_base_offset(NONE)
+                .with_log_append_time_ms(NONE)
+                .with_log_start_offset(NONE)
+                .with_record_errors(blamed.into_iter().collect())
+                .with_error_message(failure.text())
+        }
+    }
+}
+
+fn without_answer(responses: &[TopicProduceResponse]) -> Produced {
+    let partitions = responses.iter().flat_map(|topic| &topic.partition_responses);
+    match partitions.into_iter().find(|partition| partition.error_code != 0) {
+        None => Produced::Nothing,
+        Some(failed) => {
+            let message = failed.error_message.as_ref().map(ToString::to_string).unwrap_or_default();
+            Produced::Close(format!(
+                "a produce request with acks=0 failed, which only a closed connection can tell: {message}"
+            ))
+        }
+    }
+}
