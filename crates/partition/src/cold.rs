@@ -20,7 +20,8 @@ pub struct ColdError {
 pub trait ColdReader: Send + Sync + 'static {
     /// Whole batches as they were stored, of `max_bytes` at most but one at least; the first contains `from`, or is the first after
     /// it. None when there is nothing cold at or after `from`.
-    async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize) -> Result<Option<Bytes>, ColdError>;
+    async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize)
+    -> Result<Option<Bytes>, ColdError>;
 
     /// The first cold offset; none when nothing of the partition is cold. Called on every fetch: it must not wait.
     fn log_start(&self, partition: TopicPartition) -> Option<Offset>;

@@ -1,7 +1,7 @@
 //! Following the quorum's image: opens, assigns, reconfigures and deletes partitions until they are what it says.
 
 use crate::config::Config;
-use crate::partition::{Parts, Partition};
+use crate::partition::{Partition, Parts};
 use crate::service::{Shared, Slot};
 use crate::{Error, Meter, PartitionHandle};
 use futures::StreamExt;
@@ -37,14 +37,15 @@ impl Follower {
     /// Finishes interrupted deletions and moves folders aside that are of no partition of the image.
     pub(crate) async fn tidy(&self) -> Result<(), Error> {
         let path = self.shared.data_dir.path();
-        remove_deleted(&self.shared.runtime, path).await.map_err(|error| Error::Storage {
-            name: path.display().to_string().into(),
-            source: Arc::new(error),
-        })?;
+        remove_deleted(&self.shared.runtime, path)
+            .await
+            .map_err(|error| Error::Storage { name: path.display().to_string().into(), source: Arc::new(error) })?;
         let entries = self.shared.runtime.disk.read_dir(path).await.map_err(|error| Error::io(path, error))?;
         let image = self.image.borrow().clone();
         for (name, kind) in entries {
-            let Some((topic, partition)) = parse_folder_name(&name).filter(|_| kind == EntryKind::Directory) else { continue };
+            let Some((topic, partition)) = parse_folder_name(&name).filter(|_| kind == EntryKind::Directory) else {
+                continue;
+            };
             let is_known = image.topic_named(topic).is_some_and(|topic| is_ours(&self.shared.config, topic, partition));
             if !is_known {
                 set_aside(&self.shared, &name).await?;
@@ -79,7 +80,8 @@ impl Follower {
     }
 
     async fn apply(&mut self, image: &Image) {
-        let gone: Vec<Arc<Topic>> = self.applied.values().filter(|topic| image.topic(topic.id).is_none()).cloned().collect();
+        let gone: Vec<Arc<Topic>> =
+            self.applied.values().filter(|topic| image.topic(topic.id).is_none()).cloned().collect();
         for topic in gone {
             self.applied.remove(&topic.id);
             self.remove(&topic).await;
@@ -91,7 +93,8 @@ impl Follower {
             .collect();
         let mut work = Vec::new();
         for topic in &changed {
-            let ours = topic.partitions().map(|(index, _)| index).filter(|index| is_ours(&self.shared.config, topic, *index));
+            let ours =
+                topic.partitions().map(|(index, _)| index).filter(|index| is_ours(&self.shared.config, topic, *index));
             work.extend(ours.map(|index| settle(self.shared.clone(), topic.clone(), index, self.recovery)));
         }
         let parallel = self.shared.config.open_parallel;

@@ -30,5 +30,7 @@ pub use data_dir::{DataDir, boot_id};
 pub use error::Error;
 pub use handle::PartitionHandle;
 pub use meter::Meter;
-pub use request::{AppendOptions, Appended, Bounds, Chunk, EpochEnd, Isolation, OffsetAt, Origin, Read, ReadRequest, TimeQuery};
+pub use request::{
+    AppendOptions, Appended, Bounds, Chunk, EpochEnd, Isolation, OffsetAt, Origin, Read, ReadRequest, TimeQuery,
+};
 pub use service::{Deps, Partitions};

@@ -1,8 +1,8 @@
 //! A partition's metrics, taken once and kept, so that the hot path looks none up.
 
 use millstream_telemetry::catalogue::{
-    BYTES_IN, BYTES_OUT, FAILED_FETCH_REQUESTS, FAILED_PRODUCE_REQUESTS, FETCH_REQUESTS, LOG_END, LOG_SEGMENTS, LOG_SIZE,
-    LOG_START, MESSAGES_IN, PRODUCE_REQUESTS,
+    BYTES_IN, BYTES_OUT, FAILED_FETCH_REQUESTS, FAILED_PRODUCE_REQUESTS, FETCH_REQUESTS, LOG_END, LOG_SEGMENTS,
+    LOG_SIZE, LOG_START, MESSAGES_IN, PRODUCE_REQUESTS,
 };
 use millstream_telemetry::{Counter, Gauge, Metrics};
 use millstream_types::PartitionIndex;

@@ -46,7 +46,8 @@ impl PartitionHandle {
         let partition = &*self.0;
         self.check_leads(epoch)?;
         let bounds = partition.bounds();
-        let at = |offset: Offset| OffsetAt { offset, timestamp: TimestampMs::NONE, leader_epoch: self.epoch_at(offset) };
+        let at =
+            |offset: Offset| OffsetAt { offset, timestamp: TimestampMs::NONE, leader_epoch: self.epoch_at(offset) };
         Ok(match query {
             TimeQuery::Earliest => Some(at(bounds.log_start)),
             TimeQuery::EarliestLocal => Some(at(bounds.local_start)),
@@ -69,7 +70,8 @@ impl PartitionHandle {
     async fn first_at(&self, time: TimestampMs, bounds: Bounds) -> Result<Option<OffsetAt>, Error> {
         let partition = &*self.0;
         if let Some(cold) = partition.cold.as_ref().filter(|_| bounds.log_start < bounds.local_start) {
-            let found = cold.offset_for_time(partition.id, time).await.map_err(|error| failed_cold(partition, error))?;
+            let found =
+                cold.offset_for_time(partition.id, time).await.map_err(|error| failed_cold(partition, error))?;
             // What is both cold and here is found here.
             if let Some(found) = found.filter(|found| (bounds.log_start..bounds.local_start).contains(&found.offset)) {
                 return Ok(Some(found));

@@ -3,7 +3,9 @@
 use crate::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::service::{Shared, Slot};
 use crate::{Bounds, Error, PartitionHandle, producers};
-use millstream_telemetry::catalogue::{LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED};
+use millstream_telemetry::catalogue::{
+    LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED,
+};
 use millstream_types::Offset;
 use std::future::Future;
 use std::pin::Pin;

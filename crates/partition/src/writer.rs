@@ -144,7 +144,11 @@ fn check(partition: &Partition, entry: &mut Entry) -> Result<(), Error> {
             Verdict::Duplicate(duplicate) => entry.duplicate = entry.duplicate.or(Some(duplicate)),
             Verdict::Accept => {
                 if many {
-                    ahead.get_or_insert_with(|| producers.clone()).apply(&sequenced, Offset::ZERO, batch.max_timestamp());
+                    ahead.get_or_insert_with(|| producers.clone()).apply(
+                        &sequenced,
+                        Offset::ZERO,
+                        batch.max_timestamp(),
+                    );
                 }
                 new.push(batch);
             }
@@ -228,7 +232,11 @@ async fn try_write(
 }
 
 /// Brings everything else in line with what was appended: the disk where the topic asks for it, the producers, the replica.
-async fn settle(partition: &Arc<Partition>, batches: &[Batch], placed: &Placed) -> Result<(), millstream_storage::Error> {
+async fn settle(
+    partition: &Arc<Partition>,
+    batches: &[Batch],
+    placed: &Placed,
+) -> Result<(), millstream_storage::Error> {
     note_producers(partition, batches, placed);
     let config = partition.log.config();
     if partition.log.unflushed_records() >= config.flush_messages {
@@ -266,7 +274,13 @@ fn write_snapshot(partition: &Arc<Partition>, at: Offset, producers: &Producers)
     });
 }
 
-fn answer_all(partition: &Partition, entries: Vec<Entry>, batches: &[Batch], placed: &Placed, leader_epoch: LeaderEpoch) {
+fn answer_all(
+    partition: &Partition,
+    entries: Vec<Entry>,
+    batches: &[Batch],
+    placed: &Placed,
+    leader_epoch: LeaderEpoch,
+) {
     let log_start = partition.replica.lock().log_start();
     let mut rest = batches;
     let mut next = placed.base_offset;
@@ -284,7 +298,8 @@ fn answer_all(partition: &Partition, entries: Vec<Entry>, batches: &[Batch], pla
             next = next + i64::from(batch.last_offset_delta()) + 1;
         }
         let append_time: Option<TimestampMs> = placed.append_time;
-        let appended = Appended { base_offset, next_offset: next, append_time, log_start, leader_epoch, duplicate: false };
+        let appended =
+            Appended { base_offset, next_offset: next, append_time, log_start, leader_epoch, duplicate: false };
         // The caller may be gone.
         let _ = entry.answer.send(Ok(appended));
     }
