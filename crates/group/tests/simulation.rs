@@ -113,7 +113,16 @@ impl World {
             _ => {}
         }
         self.collect();
+        self.forget_generations();
         self.check();
+    }
+
+    /// Generations begin anew when an empty group without offsets is tidied away, and one whose assignment was not stored is given
+    /// again after a crash: both as in Kafka.
+    fn forget_generations(&mut self) {
+        let current = self.desk.shard.describe(GROUP).map_or(0, |described| described.generation);
+        self.seen.generations.retain(|generation, _| *generation <= current);
+        self.seen.assigned.retain(|(generation, _), _| *generation <= current);
     }
 
     fn act(&mut self, index: usize) {
@@ -283,9 +292,7 @@ impl World {
     fn reload(&mut self) {
         self.seen.reloads += 1;
         self.desk.reload();
-        // A generation whose assignment was not stored is forgotten, and its number is given again, as in Kafka.
-        let stored = self.desk.shard.describe(GROUP).map_or(0, |described| described.generation);
-        self.seen.generations.retain(|generation, _| *generation <= stored);
+        self.forget_generations();
         // Every connection is gone with the node.
         for client in &mut self.clients {
             if let Doing::Joining(_) | Doing::Syncing(..) = client.doing {
