@@ -179,11 +179,9 @@ impl Segment {
     }
 
     /// Takes a recovered segment for closed, where another one follows at `next`.
-    pub fn close_before(&self, next: Option<Offset>) {
+    pub fn close_before(&self, next: Offset) {
         self.close();
-        if let Some(next) = next {
-            self.tail.lock().next = next;
-        }
+        self.tail.lock().next = next;
     }
 
     /// Lets go of what only an active segment needs. The indexes must have been stored.

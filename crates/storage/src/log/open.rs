@@ -60,12 +60,14 @@ impl Log {
             config: &config,
             recovery,
             recovery_point: stored.map_or(Offset::ZERO, |stored| stored.recovery_point),
+            log_start: stored.map_or(Offset::ZERO, |stored| stored.log_start),
+            is_ours: stored.is_some(),
             epochs: Epochs::read(&*runtime.disk, &folder).await?,
             opening: Opening::default(),
             segments: BTreeMap::new(),
         };
         let epochs_before = opener.epochs.clone();
-        opener.open_all(&bases, stored.map_or(Offset::ZERO, |stored| stored.log_start)).await?;
+        opener.open_all(&bases).await?;
         let Opener { epochs, opening, segments, .. } = opener;
         let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
         log.settle(&epochs_before).await?;
@@ -156,22 +158,25 @@ struct Opener<'a> {
     config: &'a TopicConfig,
     recovery: Recovery,
     recovery_point: Offset,
+    log_start: Offset,
+    /// The folder has a checkpoint of ours.
+    is_ours: bool,
     epochs: Epochs,
     opening: Opening,
     segments: BTreeMap<Offset, Arc<Segment>>,
 }
 
 impl Opener<'_> {
-    async fn open_all(&mut self, bases: &[Offset], log_start: Offset) -> Result<(), Error> {
+    async fn open_all(&mut self, bases: &[Offset]) -> Result<(), Error> {
         if bases.is_empty() {
-            let segment = Segment::create(self.runtime, self.folder, log_start, 0).await?;
-            self.segments.insert(log_start, Arc::new(segment));
+            let segment = Segment::create(self.runtime, self.folder, self.log_start, 0).await?;
+            self.segments.insert(self.log_start, Arc::new(segment));
             return Ok(());
         }
         for (place, &base) in bases.iter().enumerate() {
             let next = bases.get(place + 1).copied();
             let (segment, cut) = self.open_one(base, next).await?;
-            let Some(cut) = cut.filter(|cut| cut.bytes > 0) else {
+            let Some(cut) = cut.filter(|cut| cut.problem.is_some()) else {
                 self.segments.insert(base, Arc::new(segment));
                 continue;
             };
@@ -197,12 +202,33 @@ impl Opener<'_> {
             }
         }
         let trust = Trust { recovery_point: self.recovery_point, same_boot: self.recovery.same_boot, is_last: next.is_none() };
-        let (segment, cut) = Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
+        let (segment, mut cut) = Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
         self.opening.segments_checked += 1;
-        if next.is_some() && cut.bytes == 0 {
-            segment.close_before(next);
+        if let Some(next) = next
+            && cut.problem.is_none()
+        {
+            cut.problem = self.missing(&segment, cut.next, next)?;
+            if cut.problem.is_none() {
+                segment.close_before(next);
+            }
         }
         Ok((segment, Some(cut)))
+    }
+
+    /// Whether a power cut took whole batches off the end of a segment that another one follows. Nothing is broken then, and yet what
+    /// follows must go. In a compacted log that another program wrote such a gap may be rightful.
+    fn missing(&self, segment: &Segment, end: Offset, next: Offset) -> Result<Option<String>, Error> {
+        let may_be_compacted = self.config.compact && !self.is_ours;
+        // Below the log's start there may be less than there was: a truncation can end there.
+        let end = end.max(self.log_start);
+        if end >= next || next <= self.recovery_point || may_be_compacted {
+            return Ok(None);
+        }
+        let problem = format!("records {end} to {next} are missing at its end");
+        if self.recovery.same_boot || end < self.recovery_point {
+            return Err(Error::corrupt(segment.path(), segment.size(), problem));
+        }
+        Ok(Some(problem))
     }
 
     async fn has_indexes(&self, base: Offset) -> Result<bool, Error> {
