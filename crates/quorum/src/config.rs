@@ -27,7 +27,7 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where the broker stands.
     pub rack: Option<String>,
-    /// The id of the cluster to form; random when absent. A folder that has one keeps it.
+    /// The id of the cluster to form (random when absent), or that the node is of. A folder that has one keeps it.
     pub cluster_id: Option<ClusterId>,
     /// Form a cluster of one at the first start. Otherwise the node waits to be taken into one.
     pub form: bool,

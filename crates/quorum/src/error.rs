@@ -24,6 +24,9 @@ pub enum Error {
     /// The data folder belongs to somebody else.
     #[error("{path} belongs to {what} {stored}, not {given}; name the right data folder, or an empty one", path = path.display())]
     WrongFolder { path: PathBuf, what: &'static str, stored: String, given: String },
+    /// A node that forms no cluster must know which one it is of.
+    #[error("the data folder {path} is new and its node forms no cluster; name the id of the cluster that it is to join", path = path.display())]
+    NoClusterId { path: PathBuf },
     /// Another process has the data folder open.
     #[error("the data folder {path} is in use by another process; stop that one, or name another folder", path = path.display())]
     FolderInUse { path: PathBuf },
@@ -57,7 +60,7 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::NewerFormat { .. } | Self::WrongFolder { .. } => ErrorKind::Invalid,
+            Self::NewerFormat { .. } | Self::WrongFolder { .. } | Self::NoClusterId { .. } => ErrorKind::Invalid,
             Self::FolderInUse { .. } => ErrorKind::Conflict,
             Self::NotLeader { .. } => ErrorKind::NotLeader,
             Self::Unknown => ErrorKind::Timeout,

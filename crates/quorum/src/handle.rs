@@ -2,6 +2,7 @@
 
 use crate::controller::{Controller, Job, Reply, Wait, is_applied};
 use crate::identity::Identity;
+use crate::inbound::Inbound;
 use crate::log_writer::Command;
 use crate::raft_types::{ReplicaId, TypeConfig};
 use crate::state_machine::{Published, StateMachine};
@@ -102,7 +103,7 @@ impl Handle {
     /// # Errors
     /// [`Error::Stopped`].
     pub fn health(&self) -> Result<(), Error> {
-        self.0.raft.metrics().borrow_watched().running_state.as_ref().map(|()| ()).map_err(stopped)
+        self.0.raft.metrics().borrow_watched().running_state.clone().map_err(|fatal| stopped(&fatal))
     }
 
     /// Decides something, as the controller: `decide` sees everything decided so far, and its records are committed after those of
@@ -137,6 +138,12 @@ impl Handle {
         let broker = self.node_id();
         let epoch = self.broker_epoch().unwrap_or(BrokerEpoch::NONE);
         self.decide(|image| brokers::heartbeat(image, brokers::Heartbeat { broker, epoch, want_fence })).await
+    }
+
+    /// What answers the other members of the quorum.
+    #[must_use]
+    pub fn inbound(&self) -> Inbound {
+        Inbound(self.0.raft.clone())
     }
 
     /// Makes a snapshot now, rather than after so many entries.

@@ -30,6 +30,8 @@ pub(crate) struct Identity {
 pub(crate) struct Expected {
     pub node_id: BrokerId,
     pub cluster_id: Option<ClusterId>,
+    /// A new folder may begin a new cluster.
+    pub form: bool,
 }
 
 /// Takes the folder for this process, until the returned file is dropped. A simulated disk has no other processes.
@@ -62,6 +64,9 @@ pub(crate) async fn establish(
     if disk.exists(&log.join(crate::hard_state::FILE)).await.while_at("look for", &log)? {
         let reason = "the folder has a metadata log, but this file, which says whose it is, is missing".to_owned();
         return Err(Error::Corrupt { path, position: 0, reason });
+    }
+    if expected.cluster_id.is_none() && !expected.form {
+        return Err(Error::NoClusterId { path: data_dir.to_owned() });
     }
     let fresh = || Builder::from_random_bytes(random.next_u128().to_be_bytes()).into_uuid();
     let identity = Identity {

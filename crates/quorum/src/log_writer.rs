@@ -101,7 +101,7 @@ impl Writer {
         let stored = self.store(waiting.iter().flat_map(|(entries, _)| entries)).await;
         for (_, done) in waiting {
             done.io_completed(
-                stored.as_ref().map(|()| ()).map_err(|error| io::Error::new(error.kind(), error.to_string())),
+                stored.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string())),
             );
         }
     }

@@ -9,7 +9,8 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotRespon
 use std::future::Future;
 use std::sync::Arc;
 
-/// Calls to other members. An error means that nothing is known of what became of the call; its words say why.
+/// Calls to other members, each bounded in time by whoever implements this. An error means that nothing is known of what became of
+/// the call; its words say why.
 #[async_trait]
 pub trait Peers: Send + Sync + 'static {
     /// Sends log entries, or a heartbeat.

@@ -36,7 +36,7 @@ impl Service {
         let disk = &*runtime.disk;
         disk.create_dir_all(&dir).await.while_at("create", &dir)?;
         let lock = lock(disk, &config.data_dir).await?;
-        let expected = Expected { node_id: config.node_id, cluster_id: config.cluster_id };
+        let expected = Expected { node_id: config.node_id, cluster_id: config.cluster_id, form: config.form };
         let identity = establish(disk, &*runtime.random, &config.data_dir, expected).await?;
         let tasks = runtime.tasks.child();
         let handle = match build(runtime, &tasks, config, (identity, lock)).await {

@@ -1,5 +1,6 @@
 //! Tests of the whole quorum: one node, its disk, and its restarts.
 
+mod cluster;
 mod concurrent;
 mod faults;
 mod restart;

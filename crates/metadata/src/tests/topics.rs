@@ -63,7 +63,8 @@ fn a_name_that_is_taken_or_collides_is_refused() {
 fn wrong_layouts_are_refused_with_their_kind() {
     let image = cluster(&[(1, None, false), (2, None, false), (3, None, true)]);
     let gap = Layout::Assigned([(0, vec![BrokerId(1)]), (2, vec![BrokerId(1)])].into());
-    let table: Vec<(Layout, fn(&Error) -> bool)> = vec![
+    type Check = fn(&Error) -> bool;
+    let table: Vec<(Layout, Check)> = vec![
         (counts(0, 1), |e| matches!(e, Error::InvalidPartitions { .. })),
         (counts(-1, 1), |e| matches!(e, Error::InvalidPartitions { .. })),
         (counts(PARTITIONS_MAX + 1, 1), |e| matches!(e, Error::InvalidPartitions { .. })),

@@ -172,3 +172,12 @@ fn a_full_disk_stops_decisions_and_loses_nothing() {
         create(&handle, "after", 3).await.unwrap();
     });
 }
+
+#[test]
+fn a_new_node_that_forms_no_cluster_must_know_its_own() {
+    let disk = Arc::new(SimDisk::new());
+    life(1, &disk, async |runtime| {
+        let error = Service::start(&runtime, Config { form: false, ..config(DATA) }).await.err().unwrap();
+        assert!(matches!(error, Error::NoClusterId { .. }), "{error}");
+    });
+}
