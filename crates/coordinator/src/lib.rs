@@ -11,6 +11,7 @@ mod handle;
 mod load;
 pub mod memory;
 mod owner;
+mod partition_log;
 mod port;
 mod producers;
 mod service;
