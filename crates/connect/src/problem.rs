@@ -46,11 +46,18 @@ pub(crate) fn check(
     for error in validator.iter_errors(value) {
         let path = error.instance_path().to_string();
         let keyword = error.kind().keyword();
+        let field = dotted(at, &path);
         if keyword == "anyOf" || keyword == "oneOf" {
-            unclear = true;
+            match constants(schema.pointer(error.schema_path().as_str())) {
+                Some(names) => problems.push(Problem {
+                    field,
+                    value: Some(shown(error.instance())),
+                    expected: format!("one of [{}]", names.join(",")),
+                }),
+                None => unclear = true,
+            }
             continue;
         }
-        let field = dotted(at, &path);
         problems.push(problem(
             field,
             keyword,
@@ -78,6 +85,11 @@ pub(crate) fn check(
     problems
 }
 
+/// The values of a choice between constants: an enum whose variants are documented.
+fn constants(variants: Option<&Value>) -> Option<Vec<&str>> {
+    variants?.as_array()?.iter().map(|variant| variant.get("const").and_then(Value::as_str)).collect()
+}
+
 fn problem(field: String, keyword: &str, schema: &Value, schema_path: &str, value: &Value, message: &str) -> Problem {
     let wanted = schema.pointer(schema_path);
     let text = |wanted: Option<&Value>| wanted.map(|wanted| wanted.to_string().replace('"', "")).unwrap_or_default();
@@ -92,7 +104,7 @@ fn problem(field: String, keyword: &str, schema: &Value, schema_path: &str, valu
         "required" => {
             let missing = message.trim_end_matches(" is a required property").trim_matches('"');
             return Problem {
-                field: format!("{field}.{missing}"),
+                field: within(&field, missing),
                 value: None,
                 expected: "a value; it is required".to_owned(),
             };

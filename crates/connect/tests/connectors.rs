@@ -30,14 +30,17 @@ struct Settings {
     text: String,
     /// How it says it.
     #[serde(default)]
+    #[expect(dead_code, reason = "it is only parsed")]
     mood: Mood,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Mood {
+    /// So that all hear it.
     #[default]
     Loud,
+    /// So that some do.
     Quiet,
 }
 
