@@ -201,7 +201,7 @@ impl Opener<'_> {
                 return Ok((Segment::open_closed(self.runtime, self.folder, base, next).await?, None));
             }
         }
-        let trust = Trust { recovery_point: self.recovery_point, same_boot: self.recovery.same_boot, is_last: next.is_none() };
+        let trust = Trust { recovery_point: self.recovery_point, log_start: self.log_start, same_boot: self.recovery.same_boot, is_last: next.is_none() };
         let (segment, mut cut) = Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
         self.opening.segments_checked += 1;
         if let Some(next) = next

@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct Trust {
     /// Records below were synced: damage there is not of the stop.
     pub recovery_point: Offset,
+    /// Records below were deleted: what is missing of them is not missed.
+    pub log_start: Offset,
     /// The page cache survived: only the very end of the log can be unfinished.
     pub same_boot: bool,
     /// No segment follows.
@@ -136,8 +138,7 @@ impl Segment {
 
     /// Whether the damage at `valid` is what a stop leaves behind. If not it is an error: cutting would take away good records.
     async fn judge(&self, valid: u64, size: u64, problem: &str, trust: Trust) -> Result<(), Error> {
-        let next = self.extent().next;
-        if next < trust.recovery_point {
+        if self.extent().next.max(trust.log_start) < trust.recovery_point {
             let detail = format!("{problem}; records below offset {} had been synced", trust.recovery_point);
             return Err(Error::corrupt(&self.path, valid, detail));
         }

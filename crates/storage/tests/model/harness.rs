@@ -87,6 +87,9 @@ impl Harness {
             95..97 => self.kill().await,
             _ => self.power_cut().await,
         }
+        if std::env::var_os("MODEL_TRACE").is_some() {
+            println!("{}..{} recovery point {} flushed {} {:?}", self.start, self.end, self.log.recovery_point(), self.flushed, self.done);
+        }
         assert_eq!((self.log.log_start().0, self.log.log_end().0), (self.start, self.end), "seed {}: {:?}", self.seed, self.done);
     }
 
