@@ -51,7 +51,7 @@ impl Engine {
     /// # Errors
     /// When DataFusion can't be set up, which would be a bug.
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
-        let base = base(&config).map_err(|error| Error::Internal { reason: error.strip_backtrace() })?;
+        let base = base().map_err(|error| Error::Internal { reason: error.strip_backtrace() })?;
         let running = Arc::new(Semaphore::new(config.limits.queries_max));
         Ok(Self { config, base, running })
     }
@@ -132,7 +132,7 @@ impl Engine {
     }
 }
 
-fn base(config: &EngineConfig) -> Result<SessionState, DataFusionError> {
+fn base() -> Result<SessionState, DataFusionError> {
     let mut session = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, PUBLIC)
         .with_create_default_catalog_and_schema(false)
@@ -142,9 +142,6 @@ fn base(config: &EngineConfig) -> Result<SessionState, DataFusionError> {
     options.sql_parser.dialect = Dialect::PostgreSQL;
     options.sql_parser.collect_spans = false;
     options.execution.time_zone = Some(UTC.to_owned());
-    // Rows come in the order of reading: a plan for people is easier to follow without stages of repartitioning on small data.
-    options.execution.batch_size = 8192;
-    let _ = config;
     let mut state = SessionStateBuilder::new_with_default_features().with_config(session).build();
     datafusion_functions_json::register_all(&mut state)?;
     Ok(state)

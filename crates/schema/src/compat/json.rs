@@ -312,3 +312,113 @@ fn follow<'a>(parsed: &'a Parsed, mut side: Side<'a>) -> Side<'a> {
     }
     side
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Compatibility, Level, MemorySchemas, Reference, Schema, SchemaType};
+
+    fn parse(text: &str) -> Schema {
+        Schema::parse(SchemaType::Json, text, &[], &MemorySchemas::new()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn object(rest: &str) -> String {
+        format!(r#"{{"type":"object",{rest}}}"#)
+    }
+
+    /// (before, after, BACKWARD, FORWARD)
+    fn table() -> Vec<(String, String, bool, bool)> {
+        let closed = |properties: &str| object(&format!(r#""additionalProperties":false,"properties":{{{properties}}}"#));
+        let open = |properties: &str| object(&format!(r#""properties":{{{properties}}}"#));
+        let a = r#""a":{"type":"integer"}"#;
+        let ab = r#""a":{"type":"integer"},"b":{"type":"string"}"#;
+        let array = |items: &str| format!(r#"{{"type":"array","items":{items}}}"#);
+        vec![
+            (open(a), open(a), true, true),
+            // a property more
+            (closed(a), closed(ab), true, false),
+            (open(a), open(ab), false, true),
+            (open(a), object(&format!(r#""properties":{{{ab}}},"required":["b"]"#)), false, true),
+            (closed(a), object(&format!(r#""additionalProperties":false,"properties":{{{ab}}},"required":["b"]"#)), false, false),
+            // the content model opens or closes
+            (closed(a), open(a), true, false),
+            // a property becomes required, without and with a default
+            (open(ab), object(&format!(r#""properties":{{{ab}}},"required":["b"]"#)), false, true),
+            (
+                open(r#""b":{"type":"string"}"#),
+                object(r#""properties":{"b":{"type":"string","default":"x"}},"required":["b"]"#),
+                true,
+                true,
+            ),
+            // types
+            (open(r#""a":{"type":"integer"}"#), open(r#""a":{"type":"number"}"#), true, false),
+            (open(r#""a":{"type":"integer"}"#), open(r#""a":{"type":"string"}"#), false, false),
+            (open(r#""a":{"type":"string"}"#), open(r#""a":{"type":["string","null"]}"#), true, false),
+            (open(r#""a":{"type":"string"}"#), open(r#""a":{}"#), true, false),
+            // ranges, enums and what can't be compared
+            (r#"{"type":"string","maxLength":5}"#.into(), r#"{"type":"string","maxLength":9}"#.into(), true, false),
+            (r#"{"type":"number","minimum":5}"#.into(), r#"{"type":"number"}"#.into(), true, false),
+            (r#"{"enum":["a","b"]}"#.into(), r#"{"enum":["a","b","c"]}"#.into(), true, false),
+            (r#"{"const":"a"}"#.into(), r#"{"type":"string"}"#.into(), true, false),
+            (r#"{"type":"string","pattern":"a"}"#.into(), r#"{"type":"string","pattern":"b"}"#.into(), false, false),
+            (r#"{"type":"string"}"#.into(), r#"{"type":"string","format":"date-time"}"#.into(), false, true),
+            (array(r#"{"type":"integer"}"#), array(r#"{"type":"number"}"#), true, false),
+            (array("{}"), r#"{"type":"array","items":{},"uniqueItems":true}"#.into(), false, true),
+            // alternatives
+            (r#"{"type":"string"}"#.into(), r#"{"oneOf":[{"type":"null"},{"type":"string"}]}"#.into(), true, false),
+            (r#"{"oneOf":[{"type":"null"},{"type":"string"}]}"#.into(), r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#.into(), true, true),
+            // nested, through references
+            (
+                r##"{"$defs":{"m":{"type":"object","properties":{"c":{"type":"integer"}}}},"type":"object","properties":{"m":{"$ref":"#/$defs/m"}}}"##.into(),
+                open(r#""m":{"type":"object","properties":{"c":{"type":"number"}}}"#),
+                true,
+                false,
+            ),
+            // titles say nothing
+            (r#"{"type":"string","title":"a"}"#.into(), r#"{"type":"string","description":"b"}"#.into(), true, true),
+        ]
+    }
+
+    #[test]
+    fn rules_hold_in_both_directions() {
+        for (before, after, backward, forward) in table() {
+            let (old, new) = (parse(&before), parse(&after));
+            for (level, expected) in [(Level::Backward, backward), (Level::Forward, forward), (Level::Full, backward && forward)] {
+                let outcome = Compatibility::check(level, &new, std::slice::from_ref(&old));
+                assert_eq!(outcome.is_compatible(), expected, "{level} from {before} to {after}: {:?}", outcome.conflicts);
+            }
+        }
+    }
+
+    #[test]
+    fn a_conflict_names_the_property() {
+        let old = parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}}"#);
+        let new = parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}}}}"#);
+        let outcome = Compatibility::check(Level::Backward, &new, &[old]);
+        assert_eq!(outcome.conflicts, [r#"the new schema can't read what the old one wrote: "a.b": integer is read as string"#]);
+    }
+
+    #[test]
+    fn a_schema_within_itself_is_compared_once() {
+        let tree = |leaf: &str| {
+            parse(&format!(
+                r##"{{"$defs":{{"t":{{"type":"object","additionalProperties":false,"properties":{{"l":{{"$ref":"#/$defs/t"}},"v":{leaf}}}}}}},"$ref":"#/$defs/t"}}"##
+            ))
+        };
+        assert!(Compatibility::check(Level::Full, &tree(r#"{"type":"integer"}"#), &[tree(r#"{"type":"integer"}"#)]).is_compatible());
+        assert!(!Compatibility::check(Level::Backward, &tree(r#"{"type":"string"}"#), &[tree(r#"{"type":"integer"}"#)]).is_compatible());
+    }
+
+    #[test]
+    fn references_to_other_subjects_are_followed() {
+        let schemas = MemorySchemas::new();
+        schemas.register("money", SchemaType::Json, r#"{"type":"integer"}"#, &[]).expect("valid");
+        schemas.register("money", SchemaType::Json, r#"{"type":"string"}"#, &[]).expect("valid");
+        let order = |version| {
+            let reference = Reference { name: "money.json".into(), subject: "money".into(), version };
+            let text = r#"{"type":"object","properties":{"total":{"$ref":"money.json"}}}"#;
+            Schema::parse(SchemaType::Json, text, &[reference], &schemas).expect("valid")
+        };
+        assert!(Compatibility::check(Level::Full, &order(1), &[order(1)]).is_compatible());
+        assert!(!Compatibility::check(Level::Backward, &order(2), &[order(1)]).is_compatible());
+    }
+}

@@ -95,7 +95,7 @@ fn narrow_wildcard(statement: &mut Statement) {
     let direct = select.from.iter().all(|from| matches!(from.relation, TableFactor::Table { .. }));
     for item in select.projection.iter_mut().filter(|_| direct) {
         if let SelectItem::Wildcard(options) = item
-            && *options == WildcardAdditionalOptions { wildcard_token: options.wildcard_token.clone(), ..Default::default() }
+            && *options == (WildcardAdditionalOptions { wildcard_token: options.wildcard_token.clone(), ..Default::default() })
         {
             let [first, others @ ..] = [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS].map(Ident::new);
             options.opt_except = Some(ExceptSelectItem { first_element: first, additional_elements: others.to_vec() });
