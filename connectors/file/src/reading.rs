@@ -221,7 +221,10 @@ fn explain(settings: &Settings, error: &io::Error) -> OperatorError {
             OperatorError::new(ErrorKind::Unauthorized, message)
         }
         io::ErrorKind::Unsupported => invalid(format!("{path} can't be read: {error}; name a regular file")),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other => {
+        io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => {
             let message = format!(
                 "{path} is broken or not compressed as {:?}: {error}; correct the file or `compression` and resume",
                 settings.compression()

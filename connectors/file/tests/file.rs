@@ -180,7 +180,10 @@ async fn broken_rows_become_dead_letters_that_name_their_line() {
     assert_eq!(places, [place(3), place(4), place(5), place(7)]);
     assert_eq!(header(&letters, 0, "millstream.error"), "it has 1 values, expected 2 (a, b)");
     assert_eq!(header(&letters, 1, "millstream.error"), "column \"b\" is \"oops\", expected a whole number of 64 bits");
-    assert_eq!(header(&letters, 2, "millstream.error"), "it has more than 2000 bytes (row_bytes_max); is a quote not closed?");
+    assert_eq!(
+        header(&letters, 2, "millstream.error"),
+        "it has more than 2000 bytes (row_bytes_max); is a quote not closed?"
+    );
     assert_eq!(header(&letters, 3, "millstream.error"), "a quote is opened in it and never closed");
     assert_eq!(letters.values.get(0), Some(&b"3"[..]));
     assert_eq!(status.counts.records_failed, 4);
