@@ -3,14 +3,23 @@
 use crate::record::DeploymentRecord;
 use crate::{Decision, Error, Image, Record};
 
+/// Bytes of the largest deployment; what is bigger belongs into a topic.
+pub const VALUE_LEN_MAX: usize = 1 << 20;
+
 /// Stores a deployment. A new deploy carries the stored generation + 1 (1 where there is none); a change of state (pause, resume,
 /// restart) carries the stored generation.
 ///
 /// # Errors
-/// [`Error::DeploymentConflict`] when another deploy came between, [`Error::InvalidRequest`] for an empty kind or name.
+/// [`Error::DeploymentConflict`] when another deploy came between, [`Error::InvalidRequest`] for an empty kind or name, or a value
+/// beyond [`VALUE_LEN_MAX`].
 pub fn put(image: &Image, record: DeploymentRecord) -> Result<Decision<()>, Error> {
     if record.kind.is_empty() || record.name.is_empty() {
         return Err(Error::InvalidRequest { reason: "a deployment must have a kind and a name".into() });
+    }
+    let len = record.value.to_string().len();
+    if len > VALUE_LEN_MAX {
+        let reason = format!("{} {:?} has {len} bytes; at most {VALUE_LEN_MAX} are allowed", record.kind, record.name);
+        return Err(Error::InvalidRequest { reason });
     }
     let stored = image.deployment(&record.kind, &record.name);
     let generation = stored.map_or(0, |stored| stored.generation);

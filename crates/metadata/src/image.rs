@@ -232,6 +232,13 @@ impl Image {
         self.broker_configs.get(&broker)
     }
 
+    /// An option as it was set for the broker, or else for all brokers; none where it was set for neither.
+    #[must_use]
+    pub fn broker_option(&self, broker: BrokerId, name: &str) -> Option<&str> {
+        let set = |whose| self.broker_config(whose)?.get(name);
+        set(Some(broker)).or_else(|| set(None)).map(String::as_str)
+    }
+
     /// The topic of that id.
     #[must_use]
     pub fn topic(&self, id: TopicId) -> Option<&Arc<Topic>> {

@@ -108,3 +108,46 @@ fn is_snapshot(name: &str) -> bool {
 fn index(meta: &SnapshotMeta) -> u64 {
     meta.last_log_id.map_or(0, |id| id.index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft_types::log_id;
+    use millstream_metadata::brokers::form_cluster;
+    use millstream_types::ClusterId;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn snapshot() -> (SnapshotMeta, Image, Bytes) {
+        let meta = SnapshotMeta { last_log_id: Some(log_id(3, 9)), ..SnapshotMeta::default() };
+        let mut image = Image::default();
+        let formed = form_cluster(&image, ClusterId(Uuid::from_u128(1))).unwrap();
+        image.replay_all(&formed.records).unwrap();
+        let file = to_bytes(&meta, &image).unwrap();
+        (meta, image, file)
+    }
+
+    #[test]
+    fn a_snapshot_round_trips() {
+        let (meta, image, file) = snapshot();
+        assert_eq!(from_bytes(Path::new("s"), &file).unwrap(), (meta, image));
+    }
+
+    #[test]
+    fn every_changed_or_missing_byte_is_found() {
+        let (.., file) = snapshot();
+        for at in 0..file.len() {
+            let mut changed = file.to_vec();
+            changed[at] ^= 0x10;
+            assert!(from_bytes(Path::new("s"), &changed.into()).is_err(), "byte {at}");
+            assert!(from_bytes(Path::new("s"), &file.slice(..at)).is_err(), "cut at {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused(file in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(from_bytes(Path::new("s"), &file.into()).is_err());
+        }
+    }
+}

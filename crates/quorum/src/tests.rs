@@ -3,7 +3,9 @@
 mod cluster;
 mod concurrent;
 mod faults;
+mod log_model;
 mod restart;
+mod state;
 mod suite;
 
 use crate::{Config, Error, Handle, Service};

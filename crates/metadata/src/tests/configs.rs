@@ -154,4 +154,8 @@ fn a_brokers_options_are_its_own_and_those_it_defaults() {
     alter(&mut image, &broker, &[change("num.partitions", Set("4".into()))]);
     assert_eq!(image.broker_config(Some(BrokerId(1))).unwrap()["num.partitions"], "4");
     assert!(incremental_alter(&image, &broker, &[change("num.partitions", Set("0".into()))], false).is_err());
+    alter(&mut image, &Resource::Broker(None), &[change("num.partitions", Set("2".into()))]);
+    let partitions = |broker| image.broker_option(BrokerId(broker), "num.partitions");
+    assert_eq!((partitions(1), partitions(2)), (Some("4"), Some("2")));
+    assert_eq!(image.broker_option(BrokerId(1), "log.retention.ms"), None);
 }

@@ -1,7 +1,7 @@
 //! Deployments are kept in order by their generations.
 
 use super::commit;
-use crate::deployments::{delete, put};
+use crate::deployments::{VALUE_LEN_MAX, delete, put};
 use crate::{DeploymentRecord, Error, Image};
 
 fn deployment(generation: u32, value: i32) -> DeploymentRecord {
@@ -38,6 +38,8 @@ fn a_first_deploy_is_generation_one() {
     }
     let nameless = DeploymentRecord { name: String::new(), ..deployment(1, 1) };
     assert!(matches!(put(&image, nameless), Err(Error::InvalidRequest { .. })));
+    let huge = DeploymentRecord { value: "x".repeat(VALUE_LEN_MAX).into(), ..deployment(1, 1) };
+    assert!(matches!(put(&image, huge), Err(Error::InvalidRequest { .. })));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_restart_from_a_snapshot_keeps_everything_and_lets_old_files_go() {
 
 #[test]
 fn a_power_cut_keeps_everything_acknowledged() {
-    for seed in 0..300u64 {
+    for seed in 0..100u64 {
         let disk = Arc::new(SimDisk::new());
         let mut acknowledged: Vec<String> = Vec::new();
         for round in 0..3u64 {
