@@ -1,6 +1,7 @@
 //! Taking records off the end: what a follower does that had more than its new leader.
 
 use super::{Log, Shared};
+use crate::epochs::Epochs;
 use crate::error::Error;
 use crate::names::{self, Suffix};
 use crate::segment::Segment;
@@ -35,6 +36,31 @@ impl Log {
         self.0.restart_at(start).await.inspect_err(|error| self.0.fail(error))?;
         self.remove_producer_snapshots(|_| true).await
     }
+
+    /// Begins anew as the log of a partition that was recovered from the object store, in which `start` to `end` is: nothing is here, and the
+    /// next record gets `end`. Whatever was here is dropped. The topic must have remote storage, or the next opening moves the start.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where `start` is past `end`; the disk's, and the log takes no more writes then.
+    pub async fn restore(&self, start: Offset, end: Offset, epochs: &Epochs) -> Result<(), Error> {
+        let _writer = self.0.writer.lock().await;
+        self.0.writable()?;
+        if start > end {
+            return Err(Error::OutOfRange { offset: start, start: Offset::ZERO, end });
+        }
+        let restored = async {
+            self.0.restart_between(start, end).await?;
+            self.0
+                .change_epochs(|known| {
+                    known.clone_from(epochs);
+                    known.truncate_end(end);
+                    true
+                })
+                .await
+        };
+        restored.await.inspect_err(|error| self.0.fail(error))?;
+        self.remove_producer_snapshots(|_| true).await
+    }
 }
 
 impl Shared {
@@ -62,6 +88,11 @@ impl Shared {
     }
 
     pub(super) async fn restart_at(&self, start: Offset) -> Result<(), Error> {
+        self.restart_between(start, start).await
+    }
+
+    /// Drops every record. The log starts at `log_start`, and the next record gets `start`.
+    async fn restart_between(&self, log_start: Offset, start: Offset) -> Result<(), Error> {
         self.forget_synced_from(Offset::ZERO).await?;
         let gone = self.segments();
         for segment in gone.iter().rev() {
@@ -72,7 +103,7 @@ impl Shared {
             let mut state = self.state.lock();
             state.segments.clear();
             state.segments.insert(start, Arc::new(segment));
-            state.log_start = start;
+            state.log_start = log_start;
             state.recovery_point = start;
             state.folder_unsynced = true;
         }
