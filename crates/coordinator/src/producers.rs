@@ -23,12 +23,12 @@ impl ProducerIdSource {
     /// An id that nobody else has or will have.
     pub(crate) async fn next(&self) -> Result<ProducerId, Error> {
         loop {
-            if let Ok(id) = self.ids.lock().next() {
+            if let Ok(id) = self.ids.lock().take() {
                 return Ok(id);
             }
             let _turn = self.refill.lock().await;
             // Whoever had the turn before may have brought a block.
-            if let Ok(id) = self.ids.lock().next() {
+            if let Ok(id) = self.ids.lock().take() {
                 return Ok(id);
             }
             let block = self.controller.allocate_producer_ids().await?;

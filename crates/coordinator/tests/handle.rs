@@ -1,5 +1,7 @@
 //! The coordinator over logs in memory, on virtual time: waiting joins, batched writes, crashes, faults, lost leadership.
 
+#![cfg(test)]
+
 use bytes::Bytes;
 use millstream_coordinator::group::{
     ByTopic, CommitRequest, Error as GroupError, FetchRequest, HeartbeatRequest, JoinRequest, Joined, LeaveRequest,

@@ -245,10 +245,10 @@ impl Classic {
         let member = self.members.remove(id)?;
         self.uncount_protocols(&member.protocols);
         self.joining -= usize::from(member.joining.is_some());
-        if let Some(instance) = &member.instance {
-            if self.statics.get(instance).is_some_and(|holder| *holder == member.id) {
-                self.statics.remove(instance);
-            }
+        if let Some(instance) = &member.instance
+            && self.statics.get(instance).is_some_and(|holder| *holder == member.id)
+        {
+            self.statics.remove(instance);
         }
         if self.is_leader(id) {
             self.leader = self.members.keys().next().cloned();

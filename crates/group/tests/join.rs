@@ -1,5 +1,7 @@
 //! Joining: the first rebalance, ids, votes, leaders, limits, and who comes back.
 
+#![cfg(test)]
+
 #[path = "support/desk.rs"]
 mod desk;
 

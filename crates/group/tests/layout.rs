@@ -1,5 +1,7 @@
 //! The record layout against bytes that Kafka's own classes wrote, and against itself.
 
+#![cfg(test)]
+
 use bytes::Bytes;
 use millstream_group::layout::{Change, Committed, StoredGroup, StoredMember};
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};

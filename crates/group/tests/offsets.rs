@@ -1,5 +1,7 @@
 //! Committed offsets: who may commit, what is seen when, what expires, what is deleted.
 
+#![cfg(test)]
+
 #[path = "support/desk.rs"]
 mod desk;
 

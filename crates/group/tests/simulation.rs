@@ -1,6 +1,8 @@
 //! Many members with random behaviour, from a seed: they join, sync, commit, crash, go silent and leave, writes are late or fail, the
 //! coordinator crashes. What Kafka promises is checked after every step.
 
+#![cfg(test)]
+
 #[path = "support/desk.rs"]
 mod desk;
 
@@ -250,14 +252,13 @@ impl World {
                 },
                 _ => {}
             }
-            if let Some((waiter, offset)) = self.clients[index].committing {
-                if !self.desk.is_waiting(waiter) {
-                    self.clients[index].committing = None;
-                    if self.desk.offsets(waiter).is_ok() {
-                        self.seen.commits += 1;
-                        self.unsure.remove(&offset);
-                        self.acknowledged = self.acknowledged.max(offset);
-                    }
+            let answered = self.clients[index].committing.filter(|(waiter, _)| !self.desk.is_waiting(*waiter));
+            if let Some((waiter, offset)) = answered {
+                self.clients[index].committing = None;
+                if self.desk.offsets(waiter).is_ok() {
+                    self.seen.commits += 1;
+                    self.unsure.remove(&offset);
+                    self.acknowledged = self.acknowledged.max(offset);
                 }
             }
         }

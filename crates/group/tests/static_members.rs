@@ -1,5 +1,7 @@
 //! Static members: they come back without a rebalance, and fence their older selves.
 
+#![cfg(test)]
+
 #[path = "support/desk.rs"]
 mod desk;
 

@@ -1,5 +1,7 @@
 //! Syncing, heartbeats, leaving, expiry: what keeps a generation going and what ends it.
 
+#![cfg(test)]
+
 #[path = "support/desk.rs"]
 mod desk;
 

@@ -33,7 +33,7 @@ impl ProducerIds {
     ///
     /// # Errors
     /// `IdsUsedUp` when a block is needed.
-    pub fn next(&mut self) -> Result<ProducerId, Error> {
+    pub fn take(&mut self) -> Result<ProducerId, Error> {
         self.left.next().map(ProducerId).ok_or(Error::IdsUsedUp)
     }
 
@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn a_block_gives_each_id_once_and_then_asks_for_another() {
         let mut ids = ProducerIds::new();
-        assert_eq!(ids.next(), Err(Error::IdsUsedUp));
+        assert_eq!(ids.take(), Err(Error::IdsUsedUp));
         ids.refill(IdBlock::new(1000..1002));
-        assert_eq!(ids.next(), Ok(ProducerId(1000)));
-        assert_eq!(ids.next(), Ok(ProducerId(1001)));
-        assert_eq!(ids.next(), Err(Error::IdsUsedUp));
+        assert_eq!(ids.take(), Ok(ProducerId(1000)));
+        assert_eq!(ids.take(), Ok(ProducerId(1001)));
+        assert_eq!(ids.take(), Err(Error::IdsUsedUp));
     }
 }

@@ -31,7 +31,8 @@ fn every_batch_gets_kafkas_verdict() {
     let duplicate =
         |base| Ok(Verdict::Duplicate(Duplicate { base_offset: Offset(base), timestamp: TimestampMs(base) }));
     let stale = Err(Error::InvalidProducerEpoch { producer: PID, sent: ProducerEpoch(2), current: ProducerEpoch(3) });
-    let table: [(&str, &[(i16, i32, i32)], Sequenced, Result<Verdict, Error>); 13] = [
+    type Row<'a> = (&'a str, &'a [(i16, i32, i32)], Sequenced, Result<Verdict, Error>);
+    let table: [Row<'_>; 13] = [
         ("unknown producer, any sequence", &[], batch(0, 77, 3), Ok(Verdict::Accept)),
         ("next in sequence", &known, batch(3, 15, 1), Ok(Verdict::Accept)),
         ("gap", &known, batch(3, 16, 1), out_of_order(3, 16, 15)),

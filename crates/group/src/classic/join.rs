@@ -61,13 +61,13 @@ impl Classic {
     }
 
     fn join_new(&mut self, request: &JoinRequest, waiter: Waiter, turn: &mut Turn<'_>) {
+        let holder = request.instance.as_ref().and_then(|instance| self.statics.get(instance)).cloned();
+        if let Some(old) = holder {
+            self.replace_static(&old, request, waiter, turn);
+            return;
+        }
         let id = new_member_id(request);
-        if let Some(instance) = &request.instance {
-            match self.statics.get(instance).cloned() {
-                Some(old) => self.replace_static(&old, id, request, waiter, turn),
-                None => self.add_and_rebalance(id, request, waiter, turn),
-            }
-        } else if request.requires_known_member {
+        if request.instance.is_none() && request.requires_known_member {
             // The id is kept for as long as a member may be silent: then it is taken for a client that gave up.
             let session_ms = u64::try_from(request.session_timeout_ms).unwrap_or(0);
             turn.timers.set(&self.id, Timer::Session(id.clone()), turn.now.elapsed_ms.saturating_add(session_ms));
@@ -148,7 +148,8 @@ impl Classic {
     }
 }
 
-fn new_member_id(request: &JoinRequest) -> Arc<str> {
+/// A new id: whose it is in words, and a random part.
+pub(super) fn new_member_id(request: &JoinRequest) -> Arc<str> {
     let name = request.instance.as_deref().unwrap_or(&request.client_id);
     // Stored names have a limit; what identifies the member is the random part.
     let end = name.floor_char_boundary(NAME_BYTES_MAX - MEMBER_ID_SUFFIX);

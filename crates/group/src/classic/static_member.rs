@@ -1,6 +1,7 @@
 //! A static member that comes back without its id: it takes over from its older self, without a rebalance if nothing changes.
 
 use super::Classic;
+use super::join::new_member_id;
 use crate::effects::{Reply, Waiter, WriteError};
 use crate::layout::Change;
 use crate::member::Member;
@@ -10,15 +11,9 @@ use crate::{Error, GroupState};
 use std::sync::Arc;
 
 impl Classic {
-    /// Member `old` of a static name becomes `new`.
-    pub(super) fn replace_static(
-        &mut self,
-        old: &str,
-        new: Arc<str>,
-        request: &JoinRequest,
-        waiter: Waiter,
-        turn: &mut Turn<'_>,
-    ) {
+    /// Member `old` of a static name gets a new id.
+    pub(super) fn replace_static(&mut self, old: &str, request: &JoinRequest, waiter: Waiter, turn: &mut Turn<'_>) {
+        let new = new_member_id(request);
         let leader_before = self.leader.clone();
         let Some(before) = self.rename(old, &new, turn) else { return };
         self.renew_session(&new, turn);
