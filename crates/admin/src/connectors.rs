@@ -1,7 +1,7 @@
 //! `/v1/connector-types` and the creation of connectors.
 
 use crate::answer::{Answer, Body, not_found};
-use crate::deployments::deploy;
+use crate::deployments::{Deploy, deploy};
 use crate::ports::Node;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use millstream_task::{DeploymentKey, DeploymentKind};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Node>> {
@@ -20,21 +20,12 @@ pub fn routes() -> Router<Arc<Node>> {
         .route("/v1/connectors/validate", post(validate))
 }
 
-/// A connector as people write it; its spec is type and settings.
+/// A connector as people write it: its name, and beside it the fields of its spec (`type`, `topics`, `settings` and so on).
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Connector {
     name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    settings: Value,
-}
-
-impl Connector {
-    fn spec(&self) -> Value {
-        json!({"type": self.kind, "settings": self.settings})
-    }
+    #[serde(flatten)]
+    spec: Map<String, Value>,
 }
 
 async fn types(State(node): State<Arc<Node>>) -> Json<Value> {
@@ -47,12 +38,12 @@ async fn settings(State(node): State<Arc<Node>>, Path(name): Path<String>) -> An
 }
 
 async fn create(State(node): State<Arc<Node>>, Body(connector): Body<Connector>) -> Answer<(StatusCode, Json<Value>)> {
-    let spec = connector.spec();
-    deploy(&node, DeploymentKind::Connector, Body(crate::deployments::Deploy { name: connector.name, spec })).await
+    let spec = Value::Object(connector.spec);
+    deploy(&node, DeploymentKind::Connector, Body(Deploy { name: connector.name, spec })).await
 }
 
 async fn validate(State(node): State<Arc<Node>>, Body(connector): Body<Connector>) -> Answer<Json<Value>> {
     let key = DeploymentKey { kind: DeploymentKind::Connector, name: connector.name.clone() };
-    node.host.validate(&key, connector.spec()).await?;
+    node.host.validate(&key, Value::Object(connector.spec)).await?;
     Ok(Json(json!({"name": connector.name, "valid": true})))
 }

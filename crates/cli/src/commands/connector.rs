@@ -42,7 +42,19 @@ struct Settings {
     /// The connector's type: `millstream connector types` lists them.
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     kind: Option<String>,
-    /// A JSON or TOML file of settings; `{"type": ..., "settings": {...}}` or the settings alone.
+    /// A topic that a source writes, or that a sink reads. May be given often.
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Partitions of a topic that a source writes and that does not exist yet.
+    #[arg(long, short)]
+    partitions: Option<i32>,
+    /// What happens to what can't be processed.
+    #[arg(long, value_parser = ["fail", "skip", "dead-letter"])]
+    errors: Option<String>,
+    /// Where dead letters go.
+    #[arg(long)]
+    dead_letter_topic: Option<String>,
+    /// A JSON or TOML file with the whole connector: type, topics, settings. Options win over it.
     #[arg(long, short)]
     file: Option<PathBuf>,
     /// One setting; the value is JSON where it parses as JSON, else text. May be given often.
@@ -78,27 +90,26 @@ pub async fn run(command: Connector) -> Result<(), Error> {
 }
 
 fn body(from: &Settings) -> Result<Value, Error> {
-    let mut kind = from.kind.clone();
-    let mut settings = Map::new();
-    if let Some(path) = &from.file {
-        let mut file = read_object(path)?;
-        kind = kind.or_else(|| file.get("type").and_then(Value::as_str).map(str::to_owned));
-        settings = match file.remove("settings") {
-            Some(Value::Object(nested)) => nested,
-            _ => {
-                file.remove("type");
-                file
-            }
-        };
+    let mut spec = from.file.as_deref().map_or_else(|| Ok(Map::new()), read_object)?;
+    let given = [
+        ("type", from.kind.as_ref().map(|kind| json!(kind))),
+        ("topics", (!from.topics.is_empty()).then(|| json!(from.topics))),
+        ("partitions", from.partitions.map(|count| json!(count))),
+        ("errors", from.errors.as_ref().map(|policy| json!(policy))),
+        ("dead_letter_topic", from.dead_letter_topic.as_ref().map(|topic| json!(topic))),
+        ("name", Some(json!(from.name))),
+    ];
+    spec.extend(given.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?))));
+    if !from.set.is_empty() {
+        let settings = spec.entry("settings").or_insert_with(|| json!({}));
+        for text in &from.set {
+            let (name, value) = text
+                .split_once('=')
+                .ok_or_else(|| Error::Usage(format!("{text:?} is not a setting: expected NAME=VALUE, for example path=data.csv")))?;
+            settings[name] = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        }
     }
-    for text in &from.set {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| Error::Usage(format!("{text:?} is not a setting: expected NAME=VALUE, for example path=data.csv")))?;
-        settings.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
-    }
-    let kind = kind.ok_or_else(|| Error::Usage("no connector type: give --type TYPE, or \"type\" in the file".into()))?;
-    Ok(json!({"name": from.name, "type": kind, "settings": settings}))
+    Ok(Value::Object(spec))
 }
 
 /// Reads a JSON or TOML file (by its ending) as one object.

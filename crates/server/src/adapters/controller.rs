@@ -1,0 +1,112 @@
+//! The coordinator's port to the controller, over the quorum; and the coordinator's partitions as they are won and lost.
+
+use async_trait::async_trait;
+use millstream_coordinator::{Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC};
+use millstream_metadata::topics::{Create, Layout};
+use millstream_metadata::{Error as MetadataError, producer_ids};
+use millstream_partition::Partitions;
+use millstream_quorum::{Error as QuorumError, Handle as Quorum};
+use millstream_runtime::Runtime;
+use millstream_types::{BrokerEpoch, ErrorKind, PartitionIndex, TopicId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use uuid::Builder;
+
+/// Bytes of a segment of the offsets topic: Kafka's, so that compaction has small pieces.
+const OFFSETS_SEGMENT_BYTES: &str = "104857600";
+
+/// The controller as the coordinator asks it.
+pub struct QuorumController {
+    /// Decides.
+    pub quorum: Quorum,
+    /// Ids of new topics.
+    pub runtime: Runtime,
+    /// `offsets.topic.num.partitions`.
+    pub offsets_partitions: i32,
+}
+
+/// A new topic's id.
+pub fn new_topic_id(runtime: &Runtime) -> TopicId {
+    TopicId(Builder::from_random_bytes(runtime.random.next_u128().to_be_bytes()).into_uuid())
+}
+
+fn refused(what: &'static str, error: &QuorumError) -> ControllerError {
+    ControllerError { what, why: error.to_string(), kind: error.kind() }
+}
+
+#[async_trait]
+impl Controller for QuorumController {
+    fn internal_topic(&self, name: &str) -> Option<i32> {
+        self.quorum.image().topic_named(name).and_then(|topic| i32::try_from(topic.partitions.len()).ok())
+    }
+
+    async fn ensure_internal_topic(&self, name: &str) -> Result<i32, ControllerError> {
+        if let Some(partitions) = self.internal_topic(name) {
+            return Ok(partitions);
+        }
+        let set = [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
+        let create = Create {
+            name: name.to_owned(),
+            id: new_topic_id(&self.runtime),
+            layout: Layout::Counts { partitions: self.offsets_partitions, replication_factor: 1, draw: self.runtime.random.next_u64() },
+            configs: set.into_iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect(),
+            validate_only: false,
+        };
+        let created = self.quorum.decide(|image| millstream_metadata::topics::create(image, &create)).await;
+        match created {
+            Ok(created) => Ok(created.partitions),
+            Err(QuorumError::Refused(MetadataError::TopicExists { .. })) => {
+                let gone = ControllerError { what: "make an internal topic", why: format!("{name} was deleted meanwhile"), kind: ErrorKind::Unavailable };
+                self.internal_topic(name).ok_or(gone)
+            }
+            Err(error) => Err(refused("make an internal topic", &error)),
+        }
+    }
+
+    async fn allocate_producer_ids(&self) -> Result<Range<i64>, ControllerError> {
+        let (broker, epoch) = (self.quorum.node_id(), self.quorum.broker_epoch().unwrap_or(BrokerEpoch::NONE));
+        let block = self.quorum.decide(|image| producer_ids::allocate_block(image, broker, epoch)).await;
+        block.map_err(|error| refused("give producer ids", &error))
+    }
+}
+
+/// Tells the coordinator which partitions of the offsets topic this node leads, and which topics are no more, until the node stops.
+pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordinator) {
+    let (mut images, mut changes) = (quorum.watch(), partitions.changes());
+    let mut led: BTreeSet<PartitionIndex> = BTreeSet::new();
+    let mut names: BTreeMap<TopicId, Arc<str>> = BTreeMap::new();
+    loop {
+        let image = images.borrow_and_update().clone();
+        changes.borrow_and_update();
+        let now = partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC && handle.bounds().is_leader);
+        let mut still = BTreeSet::new();
+        for handle in now {
+            let index = handle.id().partition;
+            still.insert(index);
+            if led.insert(index) {
+                coordinator.elected(index, Arc::new(handle));
+            }
+        }
+        led.difference(&still).for_each(|index| coordinator.resigned(*index));
+        led = still;
+        let current: BTreeMap<TopicId, Arc<str>> = image.topics().map(|topic| (topic.id, topic.name.clone())).collect();
+        for (id, name) in &names {
+            // A topic made again under the name begins without the offsets of the old one.
+            if !current.contains_key(id) && name.as_ref() != OFFSETS_TOPIC {
+                if let Err(error) = coordinator.topic_deleted(name).await {
+                    tracing::warn!(topic = %name, %error, "offsets of a deleted topic are still kept");
+                }
+            }
+        }
+        names = current;
+        let open = tokio::select! {
+            biased;
+            changed = images.changed() => changed.is_ok(),
+            changed = changes.changed() => changed.is_ok(),
+        };
+        if !open {
+            return;
+        }
+    }
+}
