@@ -247,7 +247,15 @@ impl Batch {
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Batch({}..={}, {} records, {} bytes, {})", self.base_offset(), self.last_offset(), self.record_count(), self.size(), self.codec())
+        write!(
+            f,
+            "Batch({}..={}, {} records, {} bytes, {})",
+            self.base_offset(),
+            self.last_offset(),
+            self.record_count(),
+            self.size(),
+            self.codec()
+        )
     }
 }
 

@@ -81,8 +81,9 @@ impl BatchBuilder {
         let timestamp_delta = timestamp.0.wrapping_sub(self.base_timestamp);
         let offset_delta = long(self.count);
         let headers = headers.into_iter();
-        let (header_count, header_bytes) =
-            headers.clone().fold((0, 0), |(count, bytes), (name, value)| (count + 1, bytes + blob_size(Some(name.as_bytes())) + blob_size(value)));
+        let (header_count, header_bytes) = headers.clone().fold((0, 0), |(count, bytes), (name, value)| {
+            (count + 1, bytes + blob_size(Some(name.as_bytes())) + blob_size(value))
+        });
         let size = 1
             + varint::size(timestamp_delta)
             + varint::size(offset_delta)
@@ -129,7 +130,10 @@ impl BatchBuilder {
     /// # Errors
     /// No record, or more bytes or records than a batch can count.
     pub fn build(self, base: Offset, epoch: LeaderEpoch) -> Result<Batch, Error> {
-        let count = i32::try_from(self.count).ok().filter(|count| *count > 0).ok_or(Error::Counts { record_count: 0, last_offset_delta: -1 })?;
+        let count = i32::try_from(self.count)
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or(Error::Counts { record_count: 0, last_offset_delta: -1 })?;
         let max_timestamp = self.max_timestamp;
         let (producer_id, producer_epoch, sequence) = self.producer;
         let payload = self.codec.compress(self.records)?;
@@ -173,7 +177,12 @@ impl BatchBuilder {
     pub fn push_columns(&mut self, columns: &Columns, range: std::ops::Range<usize>) {
         for index in range.start..range.end.min(columns.len()) {
             let headers = columns.headers.slice(index);
-            self.push(TimestampMs(columns.timestamps[index]), columns.keys.get(index), columns.values.get(index), headers);
+            self.push(
+                TimestampMs(columns.timestamps[index]),
+                columns.keys.get(index),
+                columns.values.get(index),
+                headers,
+            );
         }
     }
 }

@@ -28,7 +28,14 @@ impl DoorRules {
     /// What is asked of a client's batches on a topic without further rules.
     #[must_use]
     pub fn client(batch_bytes_max: usize) -> Self {
-        Self { batch_bytes_max, from_client: true, keys_required: false, timestamps: None, walk_compressed: false, limits: Limits::default() }
+        Self {
+            batch_bytes_max,
+            from_client: true,
+            keys_required: false,
+            timestamps: None,
+            walk_compressed: false,
+            limits: Limits::default(),
+        }
     }
 
     /// What is asked of batches that a leader sends to a follower: whole, and what they were.
@@ -87,7 +94,8 @@ fn check_header(batch: &Batch, rules: &DoorRules) -> Result<(), Error> {
     let (record_count, last_offset_delta) = (batch.record_count(), batch.last_offset_delta());
     if !rules.from_client {
         // A compacted batch has fewer records than offsets, and may have none.
-        let fits = record_count >= 0 && last_offset_delta >= 0 && i64::from(record_count) <= i64::from(last_offset_delta) + 1;
+        let fits =
+            record_count >= 0 && last_offset_delta >= 0 && i64::from(record_count) <= i64::from(last_offset_delta) + 1;
         return if fits { Ok(()) } else { Err(Error::Counts { record_count, last_offset_delta }) };
     }
     if record_count <= 0 || last_offset_delta != record_count - 1 {

@@ -93,7 +93,8 @@ impl Codec {
             Self::Lz4 => self.inflate(lz4::reader(packed), limit),
             // A frame may ask for a window of up to 128 MiB, as level 22 does: it is only touched as far as bytes are inflated.
             Self::Zstd => {
-                let reader = zstd::stream::read::Decoder::with_buffer(packed.as_ref()).map_err(|error| self.broken(&error))?;
+                let reader =
+                    zstd::stream::read::Decoder::with_buffer(packed.as_ref()).map_err(|error| self.broken(&error))?;
                 self.inflate(reader, limit)
             }
         }

@@ -131,7 +131,8 @@ impl HeaderColumn {
     pub(crate) fn slice(&self, index: usize) -> impl Iterator<Item = (&str, Option<&[u8]>)> + Clone {
         let end = self.ends.get(index).map_or(0, |end| *end as usize);
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
-        (start.min(end)..end).map(|at| (std::str::from_utf8(self.names.get(at).unwrap_or_default()).unwrap_or(""), self.values.get(at)))
+        (start.min(end)..end)
+            .map(|at| (std::str::from_utf8(self.names.get(at).unwrap_or_default()).unwrap_or(""), self.values.get(at)))
     }
 
     /// How many records.

@@ -75,7 +75,11 @@ impl Columns {
     pub fn append_batch(&mut self, batch: &Batch, from: Offset, limits: &Limits) -> Result<(), Error> {
         let plain = batch.plain(limits)?;
         if self.payload_bytes().saturating_add(plain.len()) > COLUMN_BYTES_MAX {
-            return Err(Error::TooLarge { bytes: self.payload_bytes() + plain.len(), limit: COLUMN_BYTES_MAX, option: "bytes of one set of columns" });
+            return Err(Error::TooLarge {
+                bytes: self.payload_bytes() + plain.len(),
+                limit: COLUMN_BYTES_MAX,
+                option: "bytes of one set of columns",
+            });
         }
         batch.visit(&plain, |record| {
             if record.offset < from {

@@ -20,7 +20,9 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes end within a batch.
-    #[error("the bytes end within a batch: at {position} it needs {needed} bytes and {available} are there; send whole batches")]
+    #[error(
+        "the bytes end within a batch: at {position} it needs {needed} bytes and {available} are there; send whole batches"
+    )]
     Truncated {
         /// Where the batch begins.
         position: usize,
@@ -44,7 +46,9 @@ pub enum Error {
         magic: u8,
     },
     /// The CRC does not fit the bytes.
-    #[error("CRC of the batch is {computed:#010x}, its header says {stored:#010x}; the bytes were changed on their way")]
+    #[error(
+        "CRC of the batch is {computed:#010x}, its header says {stored:#010x}; the bytes were changed on their way"
+    )]
     Crc {
         /// What the header says.
         stored: u32,
@@ -68,7 +72,9 @@ pub enum Error {
         option: &'static str,
     },
     /// The counts in the header contradict each other.
-    #[error("the header says {record_count} records and a last offset delta of {last_offset_delta}; expected delta + 1 = records > 0")]
+    #[error(
+        "the header says {record_count} records and a last offset delta of {last_offset_delta}; expected delta + 1 = records > 0"
+    )]
     Counts {
         /// Number of records the header gives.
         record_count: i32,
@@ -121,7 +127,9 @@ pub enum Error {
         index: usize,
     },
     /// A timestamp is too far from the broker's clock.
-    #[error("timestamp {timestamp} of record {index} is outside {earliest}..={latest}, as message.timestamp.before.max.ms and message.timestamp.after.max.ms say")]
+    #[error(
+        "timestamp {timestamp} of record {index} is outside {earliest}..={latest}, as message.timestamp.before.max.ms and message.timestamp.after.max.ms say"
+    )]
     Timestamp {
         /// The record's place in its batch, from 0.
         index: usize,
@@ -172,7 +180,9 @@ impl Error {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Truncated { .. } | Self::Length { .. } | Self::Crc { .. } | Self::Inflate { .. } => Reason::CorruptMessage,
+            Self::Truncated { .. } | Self::Length { .. } | Self::Crc { .. } | Self::Inflate { .. } => {
+                Reason::CorruptMessage
+            }
             // Kafka: formats that never were are corruption, formats that are no longer taken are invalid.
             Self::Magic { magic } if *magic > 2 => Reason::CorruptMessage,
             Self::TooLarge { .. } => Reason::MessageTooLarge,

@@ -68,7 +68,8 @@ pub fn next<'a>(bytes: &mut &'a [u8], index: usize) -> Result<Raw<'a>, Error> {
     let broken = |problem| Error::Record { index, problem };
     let length = varint::read(bytes).ok_or_else(|| broken("its length does not parse"))?;
     let length = usize::try_from(length).map_err(|_| broken("its length is negative"))?;
-    let (mut record, rest) = bytes.split_at_checked(length).ok_or_else(|| broken("it is longer than what is left of its batch"))?;
+    let (mut record, rest) =
+        bytes.split_at_checked(length).ok_or_else(|| broken("it is longer than what is left of its batch"))?;
     *bytes = rest;
     fields(&mut record).map_err(broken)
 }

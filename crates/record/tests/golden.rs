@@ -39,7 +39,10 @@ fn every_codec_of_kafkas_is_read() {
     for codec in Codec::ALL {
         let batch = one(&format!("codec-{codec}"));
         assert_eq!(batch.codec(), codec);
-        assert_eq!((batch.base_offset(), batch.last_offset(), batch.partition_leader_epoch()), (Offset(100), Offset(104), LeaderEpoch(7)));
+        assert_eq!(
+            (batch.base_offset(), batch.last_offset(), batch.partition_leader_epoch()),
+            (Offset(100), Offset(104), LeaderEpoch(7))
+        );
         assert_eq!(batch.max_timestamp(), TimestampMs(1_700_000_000_005));
         let columns = batch.records(&Limits::default()).unwrap();
         let mut wanted = Columns::default();
@@ -63,7 +66,8 @@ fn an_uncompressed_batch_is_written_byte_for_byte_as_kafka_does() {
 
 #[test]
 fn a_transactional_batch_is_written_byte_for_byte_as_kafka_does() {
-    let mut builder = BatchBuilder::new(Codec::None).producer(ProducerId(4711), ProducerEpoch(3), i32::MAX - 1).transactional();
+    let mut builder =
+        BatchBuilder::new(Codec::None).producer(ProducerId(4711), ProducerEpoch(3), i32::MAX - 1).transactional();
     for (timestamp, key, value) in [(10, b"a", b"b"), (11, b"c", b"d"), (9, b"e", b"f")] {
         builder.push(TimestampMs(timestamp), Some(key), Some(value), []);
     }

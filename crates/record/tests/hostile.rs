@@ -49,20 +49,44 @@ fn headers_that_lie_are_named() {
     let size = good.bytes().len();
     let table: Vec<(Bytes, Error, Reason)> = vec![
         (good.bytes().slice(..40), Error::Truncated { position: 0, needed: 61, available: 40 }, Reason::CorruptMessage),
-        (good.bytes().slice(..size - 1), Error::Truncated { position: 0, needed: size, available: size - 1 }, Reason::CorruptMessage),
+        (
+            good.bytes().slice(..size - 1),
+            Error::Truncated { position: 0, needed: size, available: size - 1 },
+            Reason::CorruptMessage,
+        ),
         (changed(&good, 8, &48u32.to_be_bytes()), Error::Length { position: 0, length: 48 }, Reason::CorruptMessage),
         (changed(&good, 8, &(-1i32).to_be_bytes()), Error::Length { position: 0, length: -1 }, Reason::CorruptMessage),
         (changed(&good, 16, &[1]), Error::Magic { magic: 1 }, Reason::InvalidRecord),
         (changed(&good, 16, &[3]), Error::Magic { magic: 3 }, Reason::CorruptMessage),
         (changed(&good, 21, &[0, 5]), Error::UnknownCodec { id: 5 }, Reason::InvalidRecord),
         (changed(&good, 21, &[0, 0x20]), Error::Control, Reason::InvalidRecord),
-        (changed(&good, 57, &4i32.to_be_bytes()), Error::Counts { record_count: 4, last_offset_delta: 2 }, Reason::InvalidRecord),
-        (changed(&good, 57, &(-3i32).to_be_bytes()), Error::Counts { record_count: -3, last_offset_delta: 2 }, Reason::InvalidRecord),
-        (changed(&good, 23, &i32::MAX.to_be_bytes()), Error::Counts { record_count: 3, last_offset_delta: i32::MAX }, Reason::InvalidRecord),
+        (
+            changed(&good, 57, &4i32.to_be_bytes()),
+            Error::Counts { record_count: 4, last_offset_delta: 2 },
+            Reason::InvalidRecord,
+        ),
+        (
+            changed(&good, 57, &(-3i32).to_be_bytes()),
+            Error::Counts { record_count: -3, last_offset_delta: 2 },
+            Reason::InvalidRecord,
+        ),
+        (
+            changed(&good, 23, &i32::MAX.to_be_bytes()),
+            Error::Counts { record_count: 3, last_offset_delta: i32::MAX },
+            Reason::InvalidRecord,
+        ),
         (changed(&good, 0, &5i64.to_be_bytes()), Error::BaseOffset { base_offset: 5 }, Reason::InvalidRecord),
-        (changed(&good, 43, &7i64.to_be_bytes()), Error::Sequence { producer_id: 7, base_sequence: -1 }, Reason::InvalidRecord),
+        (
+            changed(&good, 43, &7i64.to_be_bytes()),
+            Error::Sequence { producer_id: 7, base_sequence: -1 },
+            Reason::InvalidRecord,
+        ),
         (Bytes::new(), Error::BatchCount { batches: 0 }, Reason::InvalidRecord),
-        ([good.bytes().as_ref(), good.bytes().as_ref()].concat().into(), Error::BatchCount { batches: 2 }, Reason::InvalidRecord),
+        (
+            [good.bytes().as_ref(), good.bytes().as_ref()].concat().into(),
+            Error::BatchCount { batches: 2 },
+            Reason::InvalidRecord,
+        ),
     ];
     for (bytes, error, reason) in table {
         assert_eq!(refused(bytes), (error, reason));
@@ -90,7 +114,10 @@ fn counts_that_agree_with_each_other_but_not_with_the_records_are_found() {
 fn a_count_of_two_thousand_million_allocates_nothing() {
     let packed = batch(Codec::Zstd);
     let bytes = with_payload(Codec::Zstd, &packed.bytes()[61..], i32::MAX);
-    assert_eq!(refused(bytes.clone()), (Error::TooManyRecords { record_count: i32::MAX, limit: 1 << 20 }, Reason::InvalidRecord));
+    assert_eq!(
+        refused(bytes.clone()),
+        (Error::TooManyRecords { record_count: i32::MAX, limit: 1 << 20 }, Reason::InvalidRecord)
+    );
     assert!(matches!(split(bytes).unwrap()[0].records(&Limits::default()), Err(Error::TooManyRecords { .. })));
 }
 
@@ -116,7 +143,11 @@ fn records_that_lie_are_named() {
         (&[28, 0, 0, 0, 1, 1, 254, 255, 255, 255, 255, 255, 255, 255, 15], "a header's name does not fit in it"),
     ];
     for (record, problem) in table {
-        assert_eq!(refused(with_payload(Codec::None, record, 1)), (Error::Record { index: 0, problem }, Reason::InvalidRecord), "{record:?}");
+        assert_eq!(
+            refused(with_payload(Codec::None, record, 1)),
+            (Error::Record { index: 0, problem }, Reason::InvalidRecord),
+            "{record:?}"
+        );
     }
 }
 
@@ -125,7 +156,10 @@ fn a_batch_larger_than_the_topic_takes_is_told_the_limit() {
     let good = batch(Codec::None);
     let bytes = good.bytes().len();
     let error = check(good.bytes().clone(), &DoorRules::client(bytes - 1)).unwrap_err();
-    assert_eq!((error.reason(), error), (Reason::MessageTooLarge, Error::TooLarge { bytes, limit: bytes - 1, option: "max.message.bytes" }));
+    assert_eq!(
+        (error.reason(), error),
+        (Reason::MessageTooLarge, Error::TooLarge { bytes, limit: bytes - 1, option: "max.message.bytes" })
+    );
     assert!(check(good.bytes().clone(), &DoorRules::client(bytes)).is_ok());
 }
 
@@ -196,7 +230,9 @@ fn raw_snappy_is_read_too() {
 #[test]
 fn garbage_instead_of_compressed_records_is_corruption() {
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        let error = split(with_payload(codec, b"\xff\xff\xff not compressed", 1)).unwrap()[0].records(&Limits::default()).unwrap_err();
+        let error = split(with_payload(codec, b"\xff\xff\xff not compressed", 1)).unwrap()[0]
+            .records(&Limits::default())
+            .unwrap_err();
         assert_eq!(error.reason(), Reason::CorruptMessage, "{codec}: {error}");
     }
 }
@@ -222,7 +258,10 @@ fn an_idempotent_batch_keeps_its_producer() {
     let mut builder = BatchBuilder::new(Codec::Lz4).producer(ProducerId(5), ProducerEpoch(1), 42);
     builder.push(TimestampMs(1), None, None, []);
     let batch = builder.build(Offset(0), LeaderEpoch(0)).unwrap();
-    assert_eq!((batch.producer_id(), batch.producer_epoch(), batch.base_sequence()), (ProducerId(5), ProducerEpoch(1), 42));
+    assert_eq!(
+        (batch.producer_id(), batch.producer_epoch(), batch.base_sequence()),
+        (ProducerId(5), ProducerEpoch(1), 42)
+    );
     assert_eq!(batch.records(&Limits::default()).unwrap().len(), 1);
     assert_ne!(Columns::default(), batch.records(&Limits::default()).unwrap());
 }

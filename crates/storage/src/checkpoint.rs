@@ -45,10 +45,15 @@ impl Checkpoint {
         let mut lines = text.lines();
         match lines.next() {
             Some(VERSION) => {}
-            version => return Err(format!("its version is {version:?}; this Millstream knows 0; use the version that wrote it")),
+            version => {
+                return Err(format!(
+                    "its version is {version:?}; this Millstream knows 0; use the version that wrote it"
+                ));
+            }
         }
         let mut field = |name: &str| {
-            let value = lines.next().and_then(|line| line.strip_prefix(name)).and_then(|value| value.trim().parse().ok());
+            let value =
+                lines.next().and_then(|line| line.strip_prefix(name)).and_then(|value| value.trim().parse().ok());
             value.filter(|offset| *offset >= 0).map(Offset).ok_or_else(|| format!("it has no {name} of at least 0"))
         };
         Ok(Self { log_start: field(LOG_START)?, recovery_point: field(RECOVERY_POINT)? })

@@ -61,7 +61,9 @@ impl Epochs {
 
     /// Begins `epoch` at `start`. What contradicts it (a later start, a higher epoch) is dropped. Returns whether anything changed.
     pub fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
-        if epoch < LeaderEpoch::FIRST || self.0.get(&epoch).is_some_and(|known| *known <= start) && self.latest() == Some(epoch) {
+        if epoch < LeaderEpoch::FIRST
+            || self.0.get(&epoch).is_some_and(|known| *known <= start) && self.latest() == Some(epoch)
+        {
             return false;
         }
         self.0.retain(|known, known_start| *known < epoch && *known_start < start);
@@ -128,10 +130,12 @@ impl Epochs {
             Some("0") => {}
             version => return Err(format!("its version is {version:?}; expected 0")),
         }
-        let count: usize = lines.next().and_then(|line| line.trim().parse().ok()).ok_or("its second line is not a count")?;
+        let count: usize =
+            lines.next().and_then(|line| line.trim().parse().ok()).ok_or("its second line is not a count")?;
         let mut epochs = BTreeMap::new();
         for line in lines.by_ref().take(count) {
-            let entry = line.split_once(' ').and_then(|(epoch, start)| Some((epoch.parse().ok()?, start.trim().parse().ok()?)));
+            let entry =
+                line.split_once(' ').and_then(|(epoch, start)| Some((epoch.parse().ok()?, start.trim().parse().ok()?)));
             let (epoch, start) = entry.ok_or_else(|| format!("{line:?} is not an epoch and an offset"))?;
             epochs.insert(LeaderEpoch(epoch), Offset(start));
         }

@@ -90,7 +90,8 @@ impl<E: Entry> Index<E> {
     }
 
     async fn file(&self) -> Result<&Arc<dyn DiskFile>, Error> {
-        let open = || async { self.disk.open(&self.path, OpenMode::Append).await.map_err(Error::io("open", &self.path)) };
+        let open =
+            || async { self.disk.open(&self.path, OpenMode::Append).await.map_err(Error::io("open", &self.path)) };
         self.file.get_or_try_init(open).await
     }
 
@@ -144,7 +145,8 @@ impl<E: Entry> Index<E> {
     }
 
     async fn read(&self, file: &Arc<dyn DiskFile>, first: usize, count: usize) -> Result<Vec<E>, Error> {
-        let bytes = file.read_at((first * E::BYTES) as u64, count * E::BYTES).await.map_err(Error::io("read", &self.path))?;
+        let bytes =
+            file.read_at((first * E::BYTES) as u64, count * E::BYTES).await.map_err(Error::io("read", &self.path))?;
         Ok(bytes.chunks_exact(E::BYTES).map(E::read).collect())
     }
 

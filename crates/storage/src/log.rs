@@ -278,7 +278,11 @@ impl Shared {
     }
 
     /// Begins epochs that are newer than those known; the checkpoint is written before any record of theirs.
-    async fn begin_epochs(&self, starts: impl IntoIterator<Item = (LeaderEpoch, Offset)>) -> Result<(), Error> {
+    async fn begin_epochs(&self, starts: impl IntoIterator<Item = (LeaderEpoch, Offset)> + Clone) -> Result<(), Error> {
+        let latest = self.state.lock().epochs.latest();
+        if starts.clone().into_iter().all(|(epoch, _)| latest.is_some_and(|latest| epoch <= latest)) {
+            return Ok(());
+        }
         let mut epochs = self.state.lock().epochs.clone();
         let mut changed = false;
         for (epoch, start) in starts {

@@ -60,7 +60,8 @@ pub fn folder_name(topic: &str, partition: PartitionIndex) -> String {
 pub fn parse_folder_name(name: &str) -> Option<(&str, PartitionIndex)> {
     let (topic, partition) = name.rsplit_once('-')?;
     let partition: i32 = partition.parse().ok()?;
-    (!topic.is_empty() && partition >= 0 && name == folder_name(topic, PartitionIndex(partition))).then_some((topic, PartitionIndex(partition)))
+    (!topic.is_empty() && partition >= 0 && name == folder_name(topic, PartitionIndex(partition)))
+        .then_some((topic, PartitionIndex(partition)))
 }
 
 const DELETED: &str = "-delete";
@@ -76,7 +77,9 @@ pub fn deleted_folder_name(topic: &str, partition: PartitionIndex, unique: u128)
 
 pub fn is_deleted_folder(name: &str) -> bool {
     name.strip_suffix(DELETED).and_then(|rest| rest.rsplit_once('.')).is_some_and(|(partition, unique)| {
-        unique.len() == 32 && unique.bytes().all(|digit| digit.is_ascii_hexdigit()) && parse_folder_name(partition).is_some()
+        unique.len() == 32
+            && unique.bytes().all(|digit| digit.is_ascii_hexdigit())
+            && parse_folder_name(partition).is_some()
     })
 }
 

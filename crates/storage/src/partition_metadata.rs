@@ -28,7 +28,10 @@ pub async fn claim(disk: &dyn Disk, folder: &Path, topic: TopicId) -> Result<(),
 fn parse(content: &[u8]) -> Result<TopicId, String> {
     let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
     let field = |name: &str| {
-        text.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name)).map(|(_, value)| value.trim()).ok_or_else(|| format!("it has no {name}"))
+        text.lines()
+            .find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name))
+            .map(|(_, value)| value.trim())
+            .ok_or_else(|| format!("it has no {name}"))
     };
     match field("version")? {
         "0" => field("topic_id")?.parse().map_err(|error| format!("{error}")),

@@ -89,13 +89,21 @@ impl<'a> Scan<'a> {
         let batch = Batch::header(header).map_err(|error| error.to_string())?;
         let place = Place::of(&batch, self.position);
         if place.end() > self.end {
-            return Err(format!("a batch of {} bytes does not fit in the {} bytes that are left", place.size, self.end - self.position));
+            return Err(format!(
+                "a batch of {} bytes does not fit in the {} bytes that are left",
+                place.size,
+                self.end - self.position
+            ));
         }
         if place.base < self.floor {
             return Err(format!("a batch begins at offset {}; expected {} or later", place.base, self.floor));
         }
         if batch.last_offset_delta() < 0 || place.next.0 == i64::MAX {
-            return Err(format!("a batch at offset {} has a last offset delta of {}", place.base, batch.last_offset_delta()));
+            return Err(format!(
+                "a batch at offset {} has a last offset delta of {}",
+                place.base,
+                batch.last_offset_delta()
+            ));
         }
         Ok(place)
     }
@@ -121,7 +129,8 @@ impl<'a> Scan<'a> {
     /// Whether the CRC of the batch at `place` fits its bytes. Memory is bounded however long the batch says it is.
     pub async fn check_crc(&mut self, place: &Place) -> Result<(), Error> {
         let header = self.bytes(place.position, BATCH_HEADER_BYTES).await?;
-        let stored = Batch::header(&header).map_err(|error| Error::corrupt(self.path, place.position, error.to_string()))?.crc();
+        let stored =
+            Batch::header(&header).map_err(|error| Error::corrupt(self.path, place.position, error.to_string()))?.crc();
         let mut crc = Crc32c::new();
         let mut position = place.position + CRC_COVERS_FROM as u64;
         while position < place.end() {
@@ -137,7 +146,8 @@ impl<'a> Scan<'a> {
         if stored == computed {
             return Ok(());
         }
-        let problem = format!("the batch at offset {} has CRC {computed:#010x}, its header says {stored:#010x}", place.base);
+        let problem =
+            format!("the batch at offset {} has CRC {computed:#010x}, its header says {stored:#010x}", place.base);
         Err(Error::corrupt(self.path, place.position, problem))
     }
 }

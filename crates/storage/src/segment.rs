@@ -154,7 +154,10 @@ impl Segment {
             }
             tail.largest = Some(largest);
             if tail.bytes_since_entry > index_interval_bytes {
-                self.offsets.push(OffsetEntry { relative: self.relative(place.last()), position: u32::try_from(place.position).unwrap_or(u32::MAX) });
+                self.offsets.push(OffsetEntry {
+                    relative: self.relative(place.last()),
+                    position: u32::try_from(place.position).unwrap_or(u32::MAX),
+                });
                 self.add_time(largest);
                 tail.bytes_since_entry = 0;
             }
@@ -247,9 +250,8 @@ impl Segment {
 
     /// The largest timestamp by the time index and the batches after its last entry.
     async fn rescan_largest(&self) -> Result<Largest, Error> {
-        let mut largest = self.times.last().await?.map_or(Largest { timestamp: -1, offset: self.base }, |entry| Largest {
-            timestamp: entry.timestamp,
-            offset: self.base + i64::from(entry.relative),
+        let mut largest = self.times.last().await?.map_or(Largest { timestamp: -1, offset: self.base }, |entry| {
+            Largest { timestamp: entry.timestamp, offset: self.base + i64::from(entry.relative) }
         });
         let from = self.place_of(largest.offset).await?.map_or(0, |place| place.position);
         let mut scan = self.scan(from, self.extent().size);

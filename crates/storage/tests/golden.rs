@@ -14,12 +14,20 @@ fn golden() -> PathBuf {
 
 fn config(topic: &str) -> Arc<TopicConfig> {
     let (index_interval_bytes, segment_ms) = if topic == "small" { (1024, 604_800_000) } else { (0, 4000) };
-    Arc::new(TopicConfig { segment_bytes: 30_000, segment_index_bytes: 1_000_000, index_interval_bytes, segment_ms, retention_ms: -1, ..TopicConfig::default() })
+    Arc::new(TopicConfig {
+        segment_bytes: 30_000,
+        segment_index_bytes: 1_000_000,
+        index_interval_bytes,
+        segment_ms,
+        retention_ms: -1,
+        ..TopicConfig::default()
+    })
 }
 
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == ending)).collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == ending)).collect();
     files.sort();
     files
 }
@@ -52,7 +60,8 @@ fn assert_same_files(ours: &Path, topic: &str) {
     let theirs = golden().join(format!("{topic}-0"));
     for ending in ["log", "index", "timeindex"] {
         let wanted = files(&theirs, ending);
-        let names = |files: &[PathBuf]| files.iter().map(|file| file.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+        let names =
+            |files: &[PathBuf]| files.iter().map(|file| file.file_name().unwrap().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&files(ours, ending)), names(&wanted));
         for file in wanted {
             let name = file.file_name().unwrap();
@@ -132,7 +141,9 @@ fn kafkas_producer_snapshots_round_trip() {
         let content = std::fs::read(&snapshot).unwrap().into();
         let read = decode_producer_snapshot(&content, &snapshot).unwrap();
         entries += read.len();
-        assert!(read.iter().all(|entry| entry.last_offset > Offset(0) && entry.coordinator_epoch == -1 && entry.current_txn_first_offset.is_none()));
+        assert!(read.iter().all(|entry| entry.last_offset > Offset(0)
+            && entry.coordinator_epoch == -1
+            && entry.current_txn_first_offset.is_none()));
         assert_eq!(encode_producer_snapshot(&read), content);
     }
     assert!(entries > 5);
@@ -146,7 +157,14 @@ async fn a_larger_folder_is_the_same_too() {
     let theirs = PathBuf::from(std::env::var("MILLSTREAM_LOGS").unwrap());
     let out = PathBuf::from(std::env::var("MILLSTREAM_OUT").unwrap());
     let config = TopicConfig { segment_bytes: 1 << 20, segment_index_bytes: 1_000_000, ..TopicConfig::default() };
-    let log = Log::open(Runtime::real(), LogId { dir: out, topic: "gold".into(), ..id(Path::new("."), "small") }, Arc::new(config), Recovery::CLEAN).await.unwrap();
+    let log = Log::open(
+        Runtime::real(),
+        LogId { dir: out, topic: "gold".into(), ..id(Path::new("."), "small") },
+        Arc::new(config),
+        Recovery::CLEAN,
+    )
+    .await
+    .unwrap();
     for file in files(&theirs, "log") {
         for batch in split(std::fs::read(file).unwrap().into()).unwrap() {
             log.append(&[batch], LeaderEpoch(0)).await.unwrap();

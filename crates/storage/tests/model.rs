@@ -30,7 +30,21 @@ async fn the_log_does_what_the_model_does() {
         }
     }
     // A harness that stopped doing something would still pass: it says so here.
-    for name in ["append", "roll", "read", "read across", "truncate", "delete before", "retain", "clean restart", "kill", "power cut", "power cut lost", "offset for time", "disk full"] {
+    for name in [
+        "append",
+        "roll",
+        "read",
+        "read across",
+        "truncate",
+        "delete before",
+        "retain",
+        "clean restart",
+        "kill",
+        "power cut",
+        "power cut lost",
+        "offset for time",
+        "disk full",
+    ] {
         assert!(done.get(name).copied().unwrap_or(0) > 0, "{name} never happened: {done:?}");
     }
 }

@@ -39,7 +39,8 @@ pub fn decompress(packed: &[u8], limit: usize) -> Result<Bytes, Error> {
     let mut rest = packed.get(HEADER_BYTES..).ok_or_else(|| broken("the frame's header is cut"))?;
     while !rest.is_empty() {
         let (length, after) = rest.split_first_chunk::<4>().ok_or_else(|| broken("a block's length is cut"))?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| broken("a block's length is too large"))?;
+        let length =
+            usize::try_from(u32::from_be_bytes(*length)).map_err(|_| broken("a block's length is too large"))?;
         let (content, after) = after.split_at_checked(length).ok_or_else(|| broken("a block is cut"))?;
         block(content, &mut plain, limit)?;
         rest = after;
@@ -57,7 +58,9 @@ fn block(packed: &[u8], plain: &mut Vec<u8>, limit: usize) -> Result<(), Error> 
     }
     let start = plain.len();
     plain.resize(start + length, 0);
-    let written = snap::raw::Decoder::new().decompress(packed, &mut plain[start..]).map_err(|error| broken(&error.to_string()))?;
+    let written = snap::raw::Decoder::new()
+        .decompress(packed, &mut plain[start..])
+        .map_err(|error| broken(&error.to_string()))?;
     plain.truncate(start + written);
     Ok(())
 }

@@ -183,7 +183,11 @@ async fn write_run(segment: &Segment, run: &mut Vec<Placed>, config: &TopicConfi
     if run.is_empty() {
         return Ok(());
     }
-    let buffers: Vec<Bytes> = run.iter_mut().flat_map(|placed| std::mem::take(&mut placed.buffers)).filter(|buffer| !buffer.is_empty()).collect();
+    let buffers: Vec<Bytes> = run
+        .iter_mut()
+        .flat_map(|placed| std::mem::take(&mut placed.buffers))
+        .filter(|buffer| !buffer.is_empty())
+        .collect();
     let mut position = segment.log().append(&buffers).await.map_err(Error::io("append to", segment.path()))?;
     let places: Vec<Place> = run
         .drain(..)

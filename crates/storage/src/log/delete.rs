@@ -16,7 +16,11 @@ impl Log {
         let _writer = self.0.writer.lock().await;
         self.0.usable()?;
         let id = &self.0.id;
-        let target = id.dir.join(names::deleted_folder_name(&id.topic, id.partition.partition, self.0.runtime.random.next_u128()));
+        let target = id.dir.join(names::deleted_folder_name(
+            &id.topic,
+            id.partition.partition,
+            self.0.runtime.random.next_u128(),
+        ));
         let disk = self.0.runtime.disk.clone();
         disk.rename(&self.0.folder, &target).await.map_err(Error::io("rename", &self.0.folder))?;
         {
@@ -40,7 +44,8 @@ impl Log {
 /// The disk's.
 pub async fn remove_deleted(runtime: &Runtime, dir: &Path) -> Result<usize, Error> {
     let entries = runtime.disk.read_dir(dir).await.map_err(Error::io("list", dir))?;
-    let deleted: Vec<_> = entries.iter().filter(|(name, kind)| *kind == EntryKind::Directory && names::is_deleted_folder(name)).collect();
+    let deleted: Vec<_> =
+        entries.iter().filter(|(name, kind)| *kind == EntryKind::Directory && names::is_deleted_folder(name)).collect();
     for (name, _) in &deleted {
         let folder = dir.join(name);
         runtime.disk.remove_dir_all(&folder).await.map_err(Error::io("remove", &folder))?;

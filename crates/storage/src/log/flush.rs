@@ -73,8 +73,12 @@ impl Shared {
             if state.recovery_point >= end && !state.folder_unsynced {
                 return Ok(());
             }
-            let unsynced: Vec<Arc<Segment>> =
-                state.segments.values().filter(|segment| segment.extent().next >= state.recovery_point).cloned().collect();
+            let unsynced: Vec<Arc<Segment>> = state
+                .segments
+                .values()
+                .filter(|segment| segment.extent().next >= state.recovery_point)
+                .cloned()
+                .collect();
             (state.truncations, state.recovery_point, state.log_end(), unsynced, state.folder_unsynced)
         };
         let result = self.sync_all(&segments, folder).await;

@@ -48,7 +48,12 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for damage that a stop can't have done; [`Error::WrongTopic`]; [`Error::Format`]; the disk's.
-    pub async fn open(runtime: Runtime, id: LogId, config: Arc<TopicConfig>, recovery: Recovery) -> Result<Self, Error> {
+    pub async fn open(
+        runtime: Runtime,
+        id: LogId,
+        config: Arc<TopicConfig>,
+        recovery: Recovery,
+    ) -> Result<Self, Error> {
         let folder = id.folder();
         runtime.disk.create_dir_all(&folder).await.map_err(Error::io("make", &folder))?;
         partition_metadata::claim(&*runtime.disk, &folder, id.partition.topic).await?;
@@ -84,8 +89,10 @@ impl Log {
         let end = segments.last_key_value().map_or(Offset::ZERO, |(_, segment)| segment.extent().next);
         let stored_start = stored.map_or(Offset::ZERO, |stored| stored.log_start);
         // What is below the first segment can only be read where it was copied elsewhere.
-        let log_start = if config.remote_storage_enable && stored.is_some() { stored_start } else { stored_start.max(first) };
-        let recovery_point = if recovery.clean { end } else { stored.map_or(Offset::ZERO, |stored| stored.recovery_point).min(end) };
+        let log_start =
+            if config.remote_storage_enable && stored.is_some() { stored_start } else { stored_start.max(first) };
+        let recovery_point =
+            if recovery.clean { end } else { stored.map_or(Offset::ZERO, |stored| stored.recovery_point).min(end) };
         let state = State {
             segments,
             log_start: log_start.min(end),
@@ -120,12 +127,13 @@ impl Log {
             self.0.restart_at(stored_start).await?;
         }
         let (start, end) = (self.log_start(), self.log_end());
-        self.0.change_epochs(|epochs| {
-            epochs.truncate_end(end);
-            epochs.truncate_start(start);
-            epochs != epochs_before
-        })
-        .await?;
+        self.0
+            .change_epochs(|epochs| {
+                epochs.truncate_end(end);
+                epochs.truncate_start(start);
+                epochs != epochs_before
+            })
+            .await?;
         self.remove_producer_snapshots(|offset| offset > end).await?;
         if !self.config().remote_storage_enable {
             self.delete_before(start).await?;
@@ -137,8 +145,14 @@ impl Log {
 /// Removes leftovers; returns the bases of the segments, in order.
 async fn tidy(runtime: &Runtime, folder: &Path) -> Result<Vec<Offset>, Error> {
     let entries = runtime.disk.read_dir(folder).await.map_err(Error::io("list", folder))?;
-    let files: Vec<&String> = entries.iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
-    let bases: BTreeSet<Offset> = files.iter().filter_map(|name| names::parse(name)).filter(|(_, suffix)| *suffix == Suffix::Log).map(|(base, _)| base).collect();
+    let files: Vec<&String> =
+        entries.iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
+    let bases: BTreeSet<Offset> = files
+        .iter()
+        .filter_map(|name| names::parse(name))
+        .filter(|(_, suffix)| *suffix == Suffix::Log)
+        .map(|(base, _)| base)
+        .collect();
     for name in files {
         let is_orphan = match names::parse(name) {
             Some((base, Suffix::Index | Suffix::TimeIndex | Suffix::TxnIndex)) => !bases.contains(&base),
@@ -201,8 +215,14 @@ impl Opener<'_> {
                 return Ok((Segment::open_closed(self.runtime, self.folder, base, next).await?, None));
             }
         }
-        let trust = Trust { recovery_point: self.recovery_point, log_start: self.log_start, same_boot: self.recovery.same_boot, is_last: next.is_none() };
-        let (segment, mut cut) = Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
+        let trust = Trust {
+            recovery_point: self.recovery_point,
+            log_start: self.log_start,
+            same_boot: self.recovery.same_boot,
+            is_last: next.is_none(),
+        };
+        let (segment, mut cut) =
+            Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
         self.opening.segments_checked += 1;
         if let Some(next) = next
             && cut.problem.is_none()
@@ -249,7 +269,12 @@ impl Opener<'_> {
             for suffix in [Suffix::Log, Suffix::Index, Suffix::TimeIndex, Suffix::TxnIndex] {
                 let path = names::file(self.folder, *base, suffix);
                 if suffix == Suffix::Log {
-                    let file = self.runtime.disk.open(&path, millstream_runtime::OpenMode::Read).await.map_err(Error::io("open", &path))?;
+                    let file = self
+                        .runtime
+                        .disk
+                        .open(&path, millstream_runtime::OpenMode::Read)
+                        .await
+                        .map_err(Error::io("open", &path))?;
                     self.opening.bytes_cut += file.len();
                 }
                 if self.runtime.disk.exists(&path).await.map_err(Error::io("look for", &path))? {

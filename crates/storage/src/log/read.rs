@@ -43,7 +43,13 @@ impl Log {
     /// # Errors
     /// [`Error::OutOfRange`] below the log's start or past its end; [`Error::NotLocal`] for what only the object store has;
     /// [`Error::Corrupt`]; the disk's.
-    pub async fn read(&self, from: Offset, below: Offset, max_bytes: usize, at_least_one: bool) -> Result<Slice, Error> {
+    pub async fn read(
+        &self,
+        from: Offset,
+        below: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Slice, Error> {
         let mut from = from;
         loop {
             let Some((segment, extent)) = self.segment_for(from, below)? else { return Ok(Slice::empty(from)) };
@@ -75,7 +81,13 @@ impl Log {
     }
 }
 
-async fn slice_of(segment: &Arc<Segment>, extent: Extent, (from, below): (Offset, Offset), max_bytes: usize, at_least_one: bool) -> Result<Option<Slice>, Error> {
+async fn slice_of(
+    segment: &Arc<Segment>,
+    extent: Extent,
+    (from, below): (Offset, Offset),
+    max_bytes: usize,
+    at_least_one: bool,
+) -> Result<Option<Slice>, Error> {
     let Some(start) = segment.place_of(from).await? else { return Ok(None) };
     let visible = if below >= extent.next {
         extent

@@ -56,7 +56,12 @@ impl Log {
 }
 
 /// The base of the first segment that stays, or where the last one ends.
-async fn kept_from(segments: &[Arc<Segment>], now: TimestampMs, below: Offset, (retention_ms, retention_bytes): (i64, i64)) -> Result<Offset, Error> {
+async fn kept_from(
+    segments: &[Arc<Segment>],
+    now: TimestampMs,
+    below: Offset,
+    (retention_ms, retention_bytes): (i64, i64),
+) -> Result<Offset, Error> {
     let total: u64 = segments.iter().map(|segment| segment.size()).sum();
     let mut excess = u64::try_from(retention_bytes).map_or(0, |limit| total.saturating_sub(limit));
     let mut kept = Offset::ZERO;
@@ -101,13 +106,16 @@ impl Shared {
     /// Drops closed segments whose records are all below `offset`, oldest first, so that a crash leaves no gap.
     async fn drop_below(&self, offset: Offset) -> Result<usize, Error> {
         let segments = self.segments();
-        let bases: Vec<Offset> = segments.windows(2).take_while(|pair| pair[1].base <= offset).map(|pair| pair[0].base).collect();
+        let bases: Vec<Offset> =
+            segments.windows(2).take_while(|pair| pair[1].base <= offset).map(|pair| pair[0].base).collect();
         for base in &bases {
             self.state.lock().segments.remove(base);
             self.remove_files(*base).await?;
             let snapshot = names::file(&self.folder, *base, Suffix::Snapshot);
             match self.runtime.disk.remove_file(&snapshot).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &snapshot)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &snapshot)(error));
+                }
                 _ => {}
             }
         }

@@ -23,7 +23,9 @@ impl Log {
     /// The disk's.
     pub async fn producer_snapshot(&self, at: Offset) -> Result<Option<(Offset, Bytes)>, Error> {
         self.0.usable()?;
-        let Some(offset) = self.producer_snapshots().await?.into_iter().rev().find(|offset| *offset <= at) else { return Ok(None) };
+        let Some(offset) = self.producer_snapshots().await?.into_iter().rev().find(|offset| *offset <= at) else {
+            return Ok(None);
+        };
         let path = names::file(&self.0.folder, offset, Suffix::Snapshot);
         let content = self.0.runtime.disk.read(&path).await.map_err(Error::io("read", &path))?;
         Ok(Some((offset, content)))
@@ -35,7 +37,12 @@ impl Log {
     /// The disk's.
     pub async fn producer_snapshots(&self) -> Result<Vec<Offset>, Error> {
         let entries = self.0.runtime.disk.read_dir(&self.0.folder).await.map_err(Error::io("list", &self.0.folder))?;
-        Ok(entries.iter().filter_map(|(name, _)| names::parse(name)).filter(|(_, suffix)| *suffix == Suffix::Snapshot).map(|(offset, _)| offset).collect())
+        Ok(entries
+            .iter()
+            .filter_map(|(name, _)| names::parse(name))
+            .filter(|(_, suffix)| *suffix == Suffix::Snapshot)
+            .map(|(offset, _)| offset)
+            .collect())
     }
 
     /// Removes the snapshots for which `gone`.

@@ -20,7 +20,10 @@ impl Log {
                 continue;
             }
             while let Some(place) = segment.place_of_time(timestamp.0, from).await? {
-                let found = self.0.find_record(&segment, &place, |record| record.offset >= from && record.timestamp >= timestamp).await?;
+                let found = self
+                    .0
+                    .find_record(&segment, &place, |record| record.offset >= from && record.timestamp >= timestamp)
+                    .await?;
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -40,7 +43,8 @@ impl Log {
         let mut best: Option<(std::sync::Arc<Segment>, crate::segment::Largest)> = None;
         for segment in self.0.segments() {
             let largest = segment.largest().await?;
-            if segment.extent().next > start && largest.timestamp > best.as_ref().map_or(-1, |(_, best)| best.timestamp) {
+            if segment.extent().next > start && largest.timestamp > best.as_ref().map_or(-1, |(_, best)| best.timestamp)
+            {
                 best = Some((segment, largest));
             }
         }
@@ -52,10 +56,16 @@ impl Log {
 
 impl Shared {
     /// The first record of the batch at `place` that fits.
-    async fn find_record(&self, segment: &Segment, place: &Place, fits: impl Fn(&RecordRef<'_>) -> bool) -> Result<Option<(Offset, TimestampMs)>, Error> {
+    async fn find_record(
+        &self,
+        segment: &Segment,
+        place: &Place,
+        fits: impl Fn(&RecordRef<'_>) -> bool,
+    ) -> Result<Option<(Offset, TimestampMs)>, Error> {
         let len = usize::try_from(place.size).unwrap_or(usize::MAX);
         let bytes = segment.log().read_at(place.position, len).await.map_err(Error::io("read", segment.path()))?;
-        let corrupt = |error: millstream_record::Error| Error::corrupt(segment.path(), place.position, error.to_string());
+        let corrupt =
+            |error: millstream_record::Error| Error::corrupt(segment.path(), place.position, error.to_string());
         let batches = split(bytes).map_err(corrupt)?;
         let mut found = None;
         for batch in &batches {

@@ -70,7 +70,8 @@ impl Shared {
         let gone: Vec<Arc<Segment>> = {
             let mut state = self.state.lock();
             let floor = state.segments.range(..=end).next_back().map(|(base, _)| *base);
-            let later: Vec<Offset> = state.segments.keys().copied().filter(|base| floor.is_some_and(|floor| *base > floor)).collect();
+            let later: Vec<Offset> =
+                state.segments.keys().copied().filter(|base| floor.is_some_and(|floor| *base > floor)).collect();
             later.iter().rev().filter_map(|base| state.segments.remove(base)).collect()
         };
         // From the newest down, so that a crash leaves no gap.
@@ -127,7 +128,9 @@ impl Shared {
         for suffix in [Suffix::Log, Suffix::Index, Suffix::TimeIndex, Suffix::TxnIndex] {
             let path = names::file(&self.folder, base, suffix);
             match self.runtime.disk.remove_file(&path).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &path)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
                 _ => {}
             }
         }

@@ -39,7 +39,10 @@ impl Segment {
             if tail.recent.front().is_some_and(|oldest| oldest.position <= limit) {
                 let fits = tail.recent.iter().rev().find(|place| place.end() <= limit && place.end() >= best.0);
                 let before = tail.recent.front().filter(|oldest| oldest.position >= best.0 && oldest.end() > limit);
-                if let Some(end) = fits.map(|place| (place.end(), place.next)).or_else(|| before.map(|oldest| (oldest.position, oldest.base))) {
+                if let Some(end) = fits
+                    .map(|place| (place.end(), place.next))
+                    .or_else(|| before.map(|oldest| (oldest.position, oldest.base)))
+                {
                     return Ok(end);
                 }
             }

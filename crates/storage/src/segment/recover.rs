@@ -36,7 +36,12 @@ pub struct Cut {
 impl Segment {
     /// The active segment after a clean stop: only what lies after its last index entry is looked at. None where that is not as a
     /// clean stop leaves it.
-    pub async fn open_clean(runtime: &Runtime, folder: &Path, base: Offset, jitter_ms: i64) -> Result<Option<Self>, Error> {
+    pub async fn open_clean(
+        runtime: &Runtime,
+        folder: &Path,
+        base: Offset,
+        jitter_ms: i64,
+    ) -> Result<Option<Self>, Error> {
         let segment = Self::open(runtime, folder, base, jitter_ms).await?;
         let size = segment.size();
         let entries = segment.offsets.activate().await?;
@@ -62,7 +67,12 @@ impl Segment {
         Ok(Some(segment))
     }
 
-    async fn tail_is_good(&self, scan: &mut Scan<'_>, first: Option<Place>, last: Option<Place>) -> Result<bool, Error> {
+    async fn tail_is_good(
+        &self,
+        scan: &mut Scan<'_>,
+        first: Option<Place>,
+        last: Option<Place>,
+    ) -> Result<bool, Error> {
         let indexed = self.offsets.last().await?;
         if let Some(entry) = indexed
             && first.map(|place| place.last()) != Some(self.base + i64::from(entry.relative))
@@ -130,7 +140,11 @@ impl Segment {
     async fn next_checked(&self, scan: &mut Scan<'_>) -> Result<Option<Place>, Error> {
         let Some(place) = scan.next().await? else { return Ok(None) };
         if place.last() - self.base > i64::from(i32::MAX) {
-            return Err(Error::corrupt(&self.path, place.position, format!("offset {} is too far from the segment's base", place.last())));
+            return Err(Error::corrupt(
+                &self.path,
+                place.position,
+                format!("offset {} is too far from the segment's base", place.last()),
+            ));
         }
         scan.check_crc(&place).await?;
         Ok(Some(place))

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, Codec, Limits, split};
 use millstream_runtime::{Fault, Random, Runtime, SeededRandom, SimDisk};
 use millstream_storage::{Error, Log, LogId, Recovery};
-use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicConfig, TopicId, TopicPartition};
+use millstream_types::{
+    ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicConfig, TopicId, TopicPartition,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,7 +39,8 @@ pub struct Harness {
 }
 
 fn id() -> LogId {
-    let partition = TopicPartition::new(TopicId("KIi5gVZMTOuxI9qTbIoNWA".parse::<TopicId>().unwrap().0), PartitionIndex(0));
+    let partition =
+        TopicPartition::new(TopicId("KIi5gVZMTOuxI9qTbIoNWA".parse::<TopicId>().unwrap().0), PartitionIndex(0));
     LogId { dir: PathBuf::from("data"), topic: "t".to_owned(), partition }
 }
 
@@ -57,7 +60,21 @@ impl Harness {
         let disk = Arc::new(SimDisk::new());
         let runtime = Runtime::simulated(seed, disk.clone());
         let log = Log::open(runtime.clone(), id(), config.clone(), Recovery::CLEAN).await.unwrap();
-        Self { seed, random, disk, runtime, config, log, batches: Vec::new(), start: 0, end: 0, flushed: 0, epoch: 0, clock: 1_000_000, done: BTreeMap::new() }
+        Self {
+            seed,
+            random,
+            disk,
+            runtime,
+            config,
+            log,
+            batches: Vec::new(),
+            start: 0,
+            end: 0,
+            flushed: 0,
+            epoch: 0,
+            clock: 1_000_000,
+            done: BTreeMap::new(),
+        }
     }
 
     pub fn done(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
@@ -88,9 +105,22 @@ impl Harness {
             _ => self.power_cut().await,
         }
         if std::env::var_os("MODEL_TRACE").is_some() {
-            println!("{}..{} recovery point {} flushed {} {:?}", self.start, self.end, self.log.recovery_point(), self.flushed, self.done);
+            println!(
+                "{}..{} recovery point {} flushed {} {:?}",
+                self.start,
+                self.end,
+                self.log.recovery_point(),
+                self.flushed,
+                self.done
+            );
         }
-        assert_eq!((self.log.log_start().0, self.log.log_end().0), (self.start, self.end), "seed {}: {:?}", self.seed, self.done);
+        assert_eq!(
+            (self.log.log_start().0, self.log.log_end().0),
+            (self.start, self.end),
+            "seed {}: {:?}",
+            self.seed,
+            self.done
+        );
     }
 
     fn batch(&mut self) -> (Batch, Vec<i64>) {
@@ -100,7 +130,8 @@ impl Harness {
         for _ in 0..1 + self.random.below(8) {
             self.clock += self.below(400);
             let time = self.clock - self.below(1000);
-            let value: Vec<u8> = (0..self.random.below(300)).map(|_| u8::try_from(self.random.below(256)).unwrap()).collect();
+            let value: Vec<u8> =
+                (0..self.random.below(300)).map(|_| u8::try_from(self.random.below(256)).unwrap()).collect();
             builder.push(TimestampMs(time), None, Some(&value), []);
             times.push(time);
         }
@@ -153,15 +184,22 @@ impl Harness {
     }
 
     async fn read_once(&self, from: i64, below: i64, max_bytes: usize, at_least_one: bool) -> i64 {
-        let context = || format!("seed {}: read {from} below {below} max {max_bytes} {at_least_one} of {}..{}", self.seed, self.start, self.end);
+        let context = || {
+            format!(
+                "seed {}: read {from} below {below} max {max_bytes} {at_least_one} of {}..{}",
+                self.seed, self.start, self.end
+            )
+        };
         let result = self.log.read(Offset(from), Offset(below), max_bytes, at_least_one).await;
         if from < self.start || from > self.end {
             assert!(matches!(result, Err(Error::OutOfRange { .. })), "{}: {result:?}", context());
             return from;
         }
         let slice = result.unwrap_or_else(|error| panic!("{}: {error}", context()));
-        let visible: Vec<&Stored> = self.batches.iter().filter(|batch| batch.next > from && batch.next <= below).collect();
-        let first_fits = visible.first().is_some_and(|first| from < below && (at_least_one || first.bytes.len() <= max_bytes));
+        let visible: Vec<&Stored> =
+            self.batches.iter().filter(|batch| batch.next > from && batch.next <= below).collect();
+        let first_fits =
+            visible.first().is_some_and(|first| from < below && (at_least_one || first.bytes.len() <= max_bytes));
         if !first_fits {
             assert!(slice.is_empty(), "{}: {slice:?}", context());
             return from;
@@ -173,11 +211,19 @@ impl Harness {
         for (read, wanted) in batches.iter().zip(&visible) {
             assert_eq!(read.bytes(), &wanted.bytes, "{}", context());
         }
-        assert!(batches.len() <= visible.len() && bytes.len() <= max_bytes.max(visible[0].bytes.len()), "{}", context());
+        assert!(
+            batches.len() <= visible.len() && bytes.len() <= max_bytes.max(visible[0].bytes.len()),
+            "{}",
+            context()
+        );
         assert_eq!(slice.next_offset.0, visible[batches.len() - 1].next, "{}", context());
         if let Some(more) = visible.get(batches.len()) {
             let is_segment = self.log.closed_segments().await.unwrap().iter().any(|closed| closed.next.0 == more.base);
-            assert!(is_segment || bytes.len() + more.bytes.len() > max_bytes, "{}: a batch that fits was left out", context());
+            assert!(
+                is_segment || bytes.len() + more.bytes.len() > max_bytes,
+                "{}: a batch that fits was left out",
+                context()
+            );
         }
         slice.next_offset.0
     }
@@ -276,8 +322,17 @@ impl Harness {
         self.disk.crash(|bound| random.below(bound.saturating_add(1)).min(bound));
         self.reopen(Recovery::POWER_LOST).await;
         let end = self.log.log_end().0;
-        assert!(end >= synced.max(self.start) && end <= self.end, "seed {}: {end} after a power cut, {synced} were synced of {}", self.seed, self.end);
-        assert!(end == self.start || self.batches.iter().any(|batch| batch.next == end), "seed {}: {end} is within a batch", self.seed);
+        assert!(
+            end >= synced.max(self.start) && end <= self.end,
+            "seed {}: {end} after a power cut, {synced} were synced of {}",
+            self.seed,
+            self.end
+        );
+        assert!(
+            end == self.start || self.batches.iter().any(|batch| batch.next == end),
+            "seed {}: {end} is within a batch",
+            self.seed
+        );
         if end < self.end {
             self.did("power cut lost");
         }
