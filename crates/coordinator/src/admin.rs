@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::handle::Handle;
 use millstream_group::{ByTopic, Description, ListFilter, Listed, OffsetDeleteRequest, PartitionResult, Reply};
+use std::collections::BTreeMap;
 
 impl Handle {
     /// DescribeGroups, of one group.
@@ -24,6 +25,20 @@ impl Handle {
         }
         listed.sort_unstable_by(|one, other| one.group.cmp(&other.group));
         Ok(listed)
+    }
+
+    /// Brings the metric of groups by state up to date: call it before metrics are read. Partitions that are being loaded count nothing.
+    pub fn refresh_metrics(&self) {
+        let mut counts = BTreeMap::new();
+        for slot in self.inner.slots() {
+            let listed = slot.ask("", |shard, _| shard.list(&ListFilter::default())).unwrap_or_default();
+            for group in listed {
+                *counts.entry(group.state).or_insert(0i64) += 1;
+            }
+        }
+        for (state, gauge) in &self.inner.groups {
+            gauge.set(counts.get(state).copied().unwrap_or(0));
+        }
     }
 
     /// DeleteGroups: each with its result, in the order asked. Returns when it is stored.

@@ -21,6 +21,8 @@ pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, Lo
         for batch in &batches {
             loading.take(batch)?;
         }
+        // A long log is read without keeping others from the thread.
+        tokio::task::yield_now().await;
     }
 }
 

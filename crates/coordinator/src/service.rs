@@ -7,8 +7,9 @@ use crate::owner::{OFFSETS_TOPIC, partition_of};
 use crate::port::{Controller, OffsetsLog};
 use crate::slot::Slot;
 use crate::{Error, producers::ProducerIdSource};
+use millstream_group::GroupState;
 use millstream_runtime::{Runtime, Tasks};
-use millstream_telemetry::{Counter, Metrics, catalogue};
+use millstream_telemetry::{Counter, Gauge, Metrics, catalogue};
 use millstream_types::PartitionIndex;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ impl Service {
             producer_ids: ProducerIdSource::new(controller.clone()),
             controller,
             commits: metrics.counter(&catalogue::OFFSET_COMMITS, &[]),
+            rebalances: metrics.counter(&catalogue::GROUP_REBALANCES, &[]),
+            groups: GroupState::ALL.map(|state| (state, metrics.gauge(&catalogue::GROUPS, &[state.name()]))),
             runtime,
             slots: RwLock::new(BTreeMap::new()),
             changes: Arc::new(watch::channel(0).0),
@@ -47,6 +50,8 @@ pub(crate) struct Inner {
     controller: Arc<dyn Controller>,
     /// Offsets committed.
     pub(crate) commits: Counter,
+    rebalances: Counter,
+    pub(crate) groups: [(GroupState, Gauge); GroupState::ALL.len()],
     pub(crate) runtime: Runtime,
     slots: RwLock<BTreeMap<PartitionIndex, Led>>,
     changes: Arc<watch::Sender<u64>>,
@@ -56,7 +61,7 @@ impl Inner {
     /// This node leads partition `index`: its log is read, then its groups are served. In place of what was there before.
     pub(crate) fn elected(&self, index: PartitionIndex, log: Arc<dyn OffsetsLog>) {
         self.resigned(index);
-        let slot = Arc::new(Slot::new(index, self.runtime.clock.clone()));
+        let slot = Arc::new(Slot::new(index, self.runtime.clock.clone(), self.rebalances.clone()));
         let tasks = self.runtime.tasks.child();
         let driver = Driver {
             index,
@@ -75,7 +80,7 @@ impl Inner {
     pub(crate) fn resigned(&self, index: PartitionIndex) {
         let Some(led) = self.slots.write().remove(&index) else { return };
         led.tasks.stop();
-        led.slot.unload();
+        led.slot.close();
         self.changes.send_modify(|count| *count += 1);
     }
 

@@ -4,6 +4,7 @@ use crate::config::QUEUED_BYTES_MAX;
 use crate::error::Error;
 use millstream_group::{Effects, Now, Reply, Shard, Ticket, Waiter, Write, WriteError};
 use millstream_runtime::Clock;
+use millstream_telemetry::Counter;
 use millstream_types::PartitionIndex;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) struct Slot {
     index: PartitionIndex,
     clock: Arc<dyn Clock>,
+    rebalances: Counter,
     state: Mutex<State>,
     /// Something is to be written, or a timer may have become earlier.
     pub(crate) wake: Notify,
@@ -22,6 +24,8 @@ pub(crate) struct Slot {
 
 #[derive(Default)]
 struct State {
+    /// The partition is led here no more: whoever still holds the slot is sent away.
+    is_closed: bool,
     /// None while the log is being read.
     shard: Option<Shard>,
     waiters: BTreeMap<Waiter, oneshot::Sender<Reply>>,
@@ -47,8 +51,8 @@ impl State {
 
 impl Slot {
     /// A partition whose log is not read yet.
-    pub(crate) fn new(index: PartitionIndex, clock: Arc<dyn Clock>) -> Self {
-        Self { index, clock, state: Mutex::new(State::default()), wake: Notify::new() }
+    pub(crate) fn new(index: PartitionIndex, clock: Arc<dyn Clock>, rebalances: Counter) -> Self {
+        Self { index, clock, rebalances, state: Mutex::new(State::default()), wake: Notify::new() }
     }
 
     pub(crate) fn is_loaded(&self) -> bool {
@@ -67,7 +71,7 @@ impl Slot {
         if state.queued_bytes > QUEUED_BYTES_MAX {
             return Err(Error::Busy { queued_bytes: state.queued_bytes, limit_bytes: QUEUED_BYTES_MAX });
         }
-        let Some(shard) = &mut state.shard else { return Err(self.loading(group)) };
+        let Some(shard) = &mut state.shard else { return Err(self.not_loaded(group, state.is_closed)) };
         let waiter = Waiter(state.waiter_count);
         state.waiter_count += 1;
         let (answer, receiver) = oneshot::channel();
@@ -81,29 +85,41 @@ impl Slot {
     /// Asks what can be answered at once.
     pub(crate) fn ask<T>(&self, group: &str, answer: impl FnOnce(&mut Shard, Now) -> T) -> Result<T, Error> {
         let now = self.now();
-        match &mut self.state.lock().shard {
+        let mut state = self.state.lock();
+        let is_closed = state.is_closed;
+        match &mut state.shard {
             Some(shard) => Ok(answer(shard, now)),
-            None => Err(self.loading(group)),
+            None => Err(self.not_loaded(group, is_closed)),
         }
     }
 
-    fn loading(&self, group: &str) -> Error {
-        Error::LoadInProgress { group: group.to_owned(), partition: self.index }
+    fn not_loaded(&self, group: &str, is_closed: bool) -> Error {
+        let (group, partition) = (group.to_owned(), self.index);
+        if is_closed { Error::NotCoordinator { group, partition } } else { Error::LoadInProgress { group, partition } }
     }
 
     pub(crate) fn now(&self) -> Now {
         Now { wall: self.clock.now(), elapsed_ms: u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// The log is read: requests are taken.
+    /// The log is read: requests are taken, unless the slot was closed meanwhile.
     pub(crate) fn install(&self, mut shard: Shard) {
         let effects = shard.loaded(self.now());
         let mut state = self.state.lock();
+        if state.is_closed {
+            return;
+        }
         state.shard = Some(shard);
         state.absorb(effects);
     }
 
-    /// No request is taken any more, and whoever waits is told to find the coordinator again.
+    /// The partition is led here no more.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.unload();
+    }
+
+    /// No request is taken until the log is read again, and whoever waits is told to find the coordinator again.
     pub(crate) fn unload(&self) {
         let mut state = self.state.lock();
         if let Some(mut shard) = state.shard.take() {
@@ -154,6 +170,7 @@ impl Slot {
         let mut state = self.state.lock();
         if let Some(shard) = &mut state.shard {
             let effects = shard.written(ticket, outcome, now);
+            self.rebalances.add(effects.rebalances_completed);
             state.absorb(effects);
         }
     }

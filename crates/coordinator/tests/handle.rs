@@ -4,13 +4,13 @@
 
 use bytes::Bytes;
 use millstream_coordinator::group::{
-    ByTopic, CommitRequest, Error as GroupError, FetchRequest, HeartbeatRequest, JoinRequest, Joined, LeaveRequest,
-    Leaving, ListFilter, OffsetCommit, OffsetDeleteRequest, Protocol, SyncRequest,
+    ByTopic, CommitRequest, Error as GroupError, FetchRequest, GroupState, HeartbeatRequest, JoinRequest, Joined,
+    LeaveRequest, Leaving, ListFilter, OffsetCommit, OffsetDeleteRequest, Protocol, SyncRequest,
 };
 use millstream_coordinator::memory::{Fault, MemoryController, MemoryLog};
 use millstream_coordinator::{Config, Controller, Error, Handle, LogError, OFFSETS_TOPIC, Service};
 use millstream_runtime::{Runtime, SimDisk};
-use millstream_telemetry::Metrics;
+use millstream_telemetry::{Metrics, catalogue};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, TopicId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ struct Node {
     runtime: Runtime,
     controller: MemoryController,
     logs: Vec<MemoryLog>,
+    metrics: Metrics,
 }
 
 impl Node {
@@ -31,8 +32,9 @@ impl Node {
         let runtime = Runtime::simulated(1, Arc::new(SimDisk::new()));
         let controller = MemoryController::new(PARTITIONS, 10);
         controller.ensure_internal_topic(OFFSETS_TOPIC).await.unwrap();
-        let handle = Service::start(runtime.clone(), Config::default(), Arc::new(controller.clone()), &Metrics::new());
-        let node = Self { handle, runtime, controller, logs };
+        let metrics = Metrics::new();
+        let handle = Service::start(runtime.clone(), Config::default(), Arc::new(controller.clone()), &metrics);
+        let node = Self { handle, runtime, controller, logs, metrics };
         for index in 0..PARTITIONS {
             node.elect(index);
         }
@@ -316,6 +318,18 @@ async fn a_damaged_log_is_said_and_not_served() {
     let waited = node.handle.fetch_as_admin(GROUP, None).await;
     assert_eq!(waited, Err(Error::LoadInProgress { group: GROUP.into(), partition: index }));
     assert!(matches!(node.handle.list(&ListFilter::default()), Err(Error::LoadInProgress { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_count_groups_rebalances_and_commits() {
+    let node = Node::new().await;
+    node.handle.commit_as_admin("other", one_offset("t", 1)).await.unwrap();
+    node.stable().await;
+    node.handle.refresh_metrics();
+    let group = |state: GroupState| node.metrics.gauge(&catalogue::GROUPS, &[state.name()]).value();
+    assert_eq!((group(GroupState::Stable), group(GroupState::Empty), group(GroupState::Dead)), (1, 1, 0));
+    assert_eq!(node.metrics.counter(&catalogue::GROUP_REBALANCES, &[]).value(), 1);
+    assert_eq!(node.metrics.counter(&catalogue::OFFSET_COMMITS, &[]).value(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,9 +63,23 @@ pub struct Effects {
     pub writes: Vec<Write>,
     /// Requests that are answered now.
     pub replies: Vec<(Waiter, Reply)>,
+    /// Rebalances that ended with this decision: the assignment is stored and given out.
+    pub rebalances_completed: u64,
 }
 
 impl Effects {
+    /// One reply, and nothing to write.
+    pub(crate) fn answer(waiter: Waiter, reply: Reply) -> Self {
+        Self { replies: vec![(waiter, reply)], ..Self::default() }
+    }
+
+    /// What a further decision asks for comes after this.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.writes.extend(later.writes);
+        self.replies.extend(later.replies);
+        self.rebalances_completed += later.rebalances_completed;
+    }
+
     /// Whether nothing is to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {

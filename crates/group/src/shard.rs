@@ -102,10 +102,8 @@ impl Shard {
     /// JoinGroup.
     pub fn join(&mut self, request: &JoinRequest, waiter: Waiter, now: Now) -> Effects {
         if let Err(error) = self.check_join(request) {
-            let mut effects = Effects::default();
             let refused = crate::JoinRefused { member: request.member.clone(), error };
-            effects.replies.push((waiter, Reply::Join(Err(refused))));
-            return effects;
+            return Effects::answer(waiter, Reply::Join(Err(refused)));
         }
         let group = self.group_or_new(&request.group, Some(now)).classic.id.clone();
         self.turn_of(&group, now, |group, turn| group.classic.join(request, waiter, turn))
@@ -136,7 +134,7 @@ impl Shard {
                 return self.turn_of(&id, now, |group, turn| group.classic.sync(request, waiter, turn));
             }
         };
-        Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Sync(Err(error)))] }
+        Effects::answer(waiter, Reply::Sync(Err(error)))
     }
 
     /// Heartbeat.
@@ -166,7 +164,7 @@ impl Shard {
                 });
             }
         };
-        Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Leave(Err(error)))] }
+        Effects::answer(waiter, Reply::Leave(Err(error)))
     }
 
     /// Fires every timer whose time has come, at most a bounded number: call again while `next_deadline` is in the past.
@@ -180,12 +178,11 @@ impl Shard {
                 Timer::Sync => group.classic.sync_expired(turn),
                 Timer::Session(member) => group.classic.session_expired(&member, turn),
             });
-            effects.writes.extend(fired.writes);
-            effects.replies.extend(fired.replies);
+            effects.extend(fired);
         }
         if self.cleanup_at <= now.elapsed_ms {
             self.cleanup_at = now.elapsed_ms.saturating_add(self.config.offsets_retention_check_interval_ms);
-            effects.writes.extend(self.expire_offsets(now).writes);
+            effects.extend(self.expire_offsets(now));
         }
         effects
     }
@@ -203,9 +200,7 @@ impl Shard {
             let Some(Outstanding { changes, then, held, .. }) = self.pending.queue.pop_front() else { break };
             let name = changes.first().and_then(Change::group).unwrap_or_default().to_owned();
             let touched = self.settle(changes, outcome);
-            let then_effects = self.after(then, outcome, now);
-            effects.writes.extend(then_effects.writes);
-            effects.replies.extend(then_effects.replies);
+            effects.extend(self.after(then, outcome, now));
             match outcome {
                 Ok(()) => effects.replies.extend(held),
                 Err(cause) => fail_held(&name, held, cause, &mut effects),

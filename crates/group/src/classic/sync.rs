@@ -104,6 +104,7 @@ impl Classic {
             self.renew_session(&id, turn);
         }
         self.transition(GroupState::Stable, turn.now);
+        turn.effects.rebalances_completed += 1;
     }
 
     fn assignment_failed(&mut self, cause: WriteError, turn: &mut Turn<'_>) {

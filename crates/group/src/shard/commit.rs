@@ -17,7 +17,7 @@ impl Shard {
     pub fn commit(&mut self, request: CommitRequest, waiter: Waiter, now: Now) -> Effects {
         if request.generation >= 0 && !self.groups.contains_key(request.group.as_str()) {
             let error = Error::GroupIdNotFound { group: request.group };
-            return Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Offsets(Err(error)))] };
+            return Effects::answer(waiter, Reply::Offsets(Err(error)));
         }
         let id: Arc<str> = self.group_or_new(&request.group, Some(now)).classic.id.clone();
         self.turn_of(&id, now, |group, turn| match group.check_commit(&request) {
@@ -48,7 +48,7 @@ impl Shard {
     pub fn delete_offsets(&mut self, request: &OffsetDeleteRequest, waiter: Waiter, now: Now) -> Effects {
         let Some(id) = self.groups.get_key_value(request.group.as_str()).map(|(id, _)| id.clone()) else {
             let error = Error::GroupIdNotFound { group: request.group.clone() };
-            return Effects { writes: Vec::new(), replies: vec![(waiter, Reply::Offsets(Err(error)))] };
+            return Effects::answer(waiter, Reply::Offsets(Err(error)));
         };
         self.turn_of(&id, now, |group, turn| {
             let answer = group.delete_offsets(request, turn);

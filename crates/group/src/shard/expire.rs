@@ -24,7 +24,7 @@ impl Shard {
                     let _ = group.try_write_offsets(tombstones.collect(), turn);
                 }
             });
-            effects.writes.extend(expired.writes);
+            effects.extend(expired);
         }
         effects
     }
