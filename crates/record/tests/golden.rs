@@ -1,5 +1,5 @@
 //! Batches that Apache Kafka's own code wrote: read whole, and written alike.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, Codec, Columns, DoorRules, Error, Limits, TimestampType, check, split};

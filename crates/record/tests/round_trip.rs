@@ -1,5 +1,5 @@
 //! Properties: what is built is read, whatever the codec; and no bytes at all make the crate panic.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use bytes::Bytes;
 use millstream_record::{BatchBuilder, Codec, Columns, DoorRules, Limits, TimestampType, check, encode, split};

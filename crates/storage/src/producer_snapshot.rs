@@ -76,7 +76,7 @@ pub fn decode_producer_snapshot(content: &Bytes, path: &Path) -> Result<Vec<Prod
         return Err(format("its CRC does not fit its bytes"));
     }
     let count = usize::try_from(rest.get_i32()).map_err(|_| format("its count is negative"))?;
-    if rest.len() / ENTRY_BYTES != count || rest.len() % ENTRY_BYTES != 0 {
+    if rest.len() / ENTRY_BYTES != count || !rest.len().is_multiple_of(ENTRY_BYTES) {
         return Err(format("its count does not fit its length"));
     }
     Ok((0..count).map(|_| entry(&mut rest)).collect())

@@ -1,5 +1,5 @@
 //! Damage: what a stop can have done is cut off, what it can't is named, and nothing broken is served.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use millstream_record::{Batch, BatchBuilder, Codec, split};
 use millstream_runtime::{Disk, Fault, OpenMode, Runtime, SimDisk};
@@ -221,4 +221,61 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     assert!(matches!(error, Error::Failed { .. }), "{error}");
     assert_eq!(offsets(&log).await, [0, 1, 2]);
     assert_eq!(log.recovery_point(), Offset(0));
+}
+
+/// The machine's disk, but for new files that it refuses to make while `refuses` is set.
+struct NoNewFiles {
+    disk: Arc<SimDisk>,
+    refuses: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Disk for NoNewFiles {
+    async fn open(&self, path: &Path, mode: OpenMode) -> std::io::Result<Arc<dyn millstream_runtime::DiskFile>> {
+        if self.refuses.load(std::sync::atomic::Ordering::SeqCst) && !self.disk.exists(path).await? {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.disk.open(path, mode).await
+    }
+    async fn read_dir(&self, path: &Path) -> std::io::Result<Vec<(String, millstream_runtime::EntryKind)>> {
+        self.disk.read_dir(path).await
+    }
+    async fn create_dir_all(&self, path: &Path) -> std::io::Result<()> {
+        self.disk.create_dir_all(path).await
+    }
+    async fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.disk.rename(from, to).await
+    }
+    async fn remove_file(&self, path: &Path) -> std::io::Result<()> {
+        self.disk.remove_file(path).await
+    }
+    async fn remove_dir_all(&self, path: &Path) -> std::io::Result<()> {
+        self.disk.remove_dir_all(path).await
+    }
+    async fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.disk.sync_dir(path).await
+    }
+    async fn exists(&self, path: &Path) -> std::io::Result<bool> {
+        self.disk.exists(path).await
+    }
+    async fn space(&self, path: &Path) -> std::io::Result<(u64, u64)> {
+        self.disk.space(path).await
+    }
+}
+
+#[tokio::test]
+async fn an_append_over_two_segments_is_taken_back_where_the_second_cannot_be_made() {
+    let mut node = Node::new();
+    let disk = Arc::new(NoNewFiles { disk: node.disk.clone(), refuses: false.into() });
+    node.runtime.disk = disk.clone();
+    let log = node.open(Recovery::CLEAN).await;
+    fill(&log, 2).await;
+    let size = log.size();
+    disk.refuses.store(true, std::sync::atomic::Ordering::SeqCst);
+    let batches: Vec<Batch> = (0..30).map(batch).collect();
+    log.append(&batches, LeaderEpoch(0)).await.unwrap_err();
+    assert_eq!((log.log_end(), log.size()), (Offset(2), size));
+    disk.refuses.store(false, std::sync::atomic::Ordering::SeqCst);
+    log.append(&batches, LeaderEpoch(0)).await.unwrap();
+    assert_eq!(offsets(&log).await, (0..32).collect::<Vec<_>>());
 }

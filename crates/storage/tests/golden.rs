@@ -1,5 +1,5 @@
 //! Apache Kafka's own folders: the same batches give the same files, byte for byte; and its folders are served as they are.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use millstream_record::{Batch, Limits, split};
 use millstream_runtime::Runtime;

@@ -1,5 +1,5 @@
 //! A log's other doings: rolling by time, retention, replication, snapshots, the object store's share, deletion.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, Codec, TimestampType, split};

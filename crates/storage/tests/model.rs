@@ -1,5 +1,5 @@
 //! The log against a model in memory, by random operations: appends, rolls, reads anywhere, truncation, retention, restarts, kills and power cuts.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 #[path = "model/harness.rs"]
 mod harness;
