@@ -225,9 +225,11 @@ impl From<millstream_quorum::Error> for Failure {
             E::NoLeader { .. } | E::Unknown | E::Superseded => ResponseError::RequestTimedOut,
             E::Stopped { .. } => ResponseError::BrokerNotAvailable,
             E::Disk { .. } => ResponseError::KafkaStorageError,
-            E::Corrupt { .. } | E::NewerFormat { .. } | E::WrongFolder { .. } | E::FolderInUse { .. } => {
-                ResponseError::UnknownServerError
-            }
+            E::Corrupt { .. }
+            | E::NewerFormat { .. }
+            | E::WrongFolder { .. }
+            | E::FolderInUse { .. }
+            | E::NoClusterId { .. } => ResponseError::UnknownServerError,
         };
         Self::new(code, error.to_string())
     }

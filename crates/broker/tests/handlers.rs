@@ -1,0 +1,16 @@
+//! Every API as a client sees it: frames in, frames out, over a whole node in memory and virtual time.
+
+#[path = "handlers/admin.rs"]
+mod admin;
+#[path = "handlers/fetching.rs"]
+mod fetching;
+#[path = "handlers/groups.rs"]
+mod groups;
+#[path = "handlers/node.rs"]
+mod node;
+#[path = "handlers/options.rs"]
+mod options;
+#[path = "handlers/producing.rs"]
+mod producing;
+#[path = "handlers/versions.rs"]
+mod versions;

@@ -1,0 +1,208 @@
+//! A node without sockets: a simulated disk, a quorum of one, partitions, groups, and the service over them.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::messages::{ProduceResponse, TopicName};
+use kafka_protocol::protocol::{Request, StrBytes};
+use millstream_broker::{Config, Deps, Service};
+use millstream_coordinator::{
+    Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC,
+};
+use millstream_metadata::topics::{Create, Layout, create};
+use millstream_metadata::{Listener, producer_ids};
+use millstream_net::{Answer, ConnectionContext, Handler, Part};
+use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions};
+use millstream_protocol::{decode_response, encode_request};
+use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService};
+use millstream_record::{BatchBuilder, Codec};
+use millstream_runtime::{Runtime, SimDisk};
+use millstream_telemetry::Metrics;
+use millstream_types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub const ME: BrokerId = BrokerId(1);
+
+pub struct Node {
+    pub runtime: Runtime,
+    pub quorum: Quorum,
+    pub partitions: Partitions,
+    pub service: Service,
+    context: ConnectionContext,
+}
+
+impl Node {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub async fn with(options: &[(&str, &str)]) -> Self {
+        let runtime = Runtime::simulated(3, Arc::new(SimDisk::new()));
+        let metrics = Metrics::new();
+        let listener = Listener { name: "PLAINTEXT".into(), host: "broker.example".into(), port: 9092 };
+        let quorum =
+            QuorumService::start(&runtime, QuorumConfig::new("data".into(), ME, vec![listener])).await.unwrap();
+        let data_dir = DataDir::open(&runtime, Path::new("data"), Some("boot")).await.unwrap();
+        let deps =
+            PartitionDeps { runtime: runtime.clone(), metrics: metrics.clone(), image: quorum.watch(), cold: None };
+        let partitions = Partitions::start(PartitionConfig::new(ME), data_dir, deps).await.unwrap();
+        let controller = Arc::new(TestController { quorum: quorum.clone(), runtime: runtime.clone() });
+        let coordinator =
+            millstream_coordinator::Service::start(runtime.clone(), GroupConfig::default(), controller, &metrics);
+        runtime.tasks.spawn_until_stopped("elections", elections(partitions.clone(), coordinator.clone()));
+        let values = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let deps = Deps {
+            runtime: runtime.clone(),
+            metrics,
+            quorum: quorum.clone(),
+            partitions: partitions.clone(),
+            coordinator,
+        };
+        let service = Service::new(Config { node: ME, values }, deps).unwrap();
+        let context = ConnectionContext {
+            listener: "PLAINTEXT".into(),
+            peer: "127.0.0.1:40000".parse().unwrap(),
+            id: 1,
+            principal: "User:ANONYMOUS".into(),
+        };
+        Self { runtime, quorum, partitions, service, context }
+    }
+
+    /// What becomes of a request.
+    pub async fn send<R: Request>(&self, version: i16, body: &R) -> Answer {
+        let frame = encode_request(body, version, 42, Some(&"test".into())).unwrap();
+        self.service.handle(&self.context, frame.slice(4..)).await
+    }
+
+    /// The answer to a request.
+    pub async fn ask<R: Request>(&self, version: i16, body: &R) -> R::Response {
+        match self.send(version, body).await {
+            Answer::Reply(parts) => {
+                let (correlation_id, response) = decode_response::<R>(whole(parts).await, version).unwrap();
+                assert_eq!(correlation_id, 42);
+                response
+            }
+            other => panic!("no answer but {other:?}"),
+        }
+    }
+
+    pub fn topic_id(&self, name: &str) -> Uuid {
+        self.quorum.image().topic_id(name).unwrap_or(TopicId::ZERO).0
+    }
+
+    /// Makes a topic.
+    pub async fn topic(&self, name: &str, partitions: i32, options: &[(&str, &str)]) {
+        let configs = options.iter().map(|(name, value)| {
+            let value = Some(StrBytes::from_string((*value).to_owned()));
+            CreatableTopicConfig::default().with_name(StrBytes::from_string((*name).to_owned())).with_value(value)
+        });
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(name))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(configs.collect());
+        let response = self.ask(7, &CreateTopicsRequest::default().with_topics(vec![topic])).await;
+        assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+    }
+
+    /// Produces to partition 0 with acks=all and returns the first offset.
+    pub async fn produce(&self, topic: &str, records: Bytes) -> i64 {
+        let response = self.ask(9, &produce(topic, 0, Some(records), -1)).await;
+        let answer = &response.responses[0].partition_responses[0];
+        assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
+        answer.base_offset
+    }
+}
+
+/// The parts of an answer as one frame, without its length, which must be true.
+pub async fn whole(parts: Vec<Part>) -> Bytes {
+    let mut frame = BytesMut::new();
+    for part in parts {
+        match part {
+            Part::Bytes(bytes) => frame.extend_from_slice(&bytes),
+            Part::File(range) => frame.extend_from_slice(&range.read().await.unwrap()),
+        }
+    }
+    let frame = frame.freeze();
+    let told = i32::from_be_bytes(frame[..4].try_into().unwrap());
+    assert_eq!(usize::try_from(told).unwrap(), frame.len() - 4, "the frame's length");
+    frame.slice(4..)
+}
+
+pub fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+/// A produce request of one partition, by the topic's name.
+pub fn produce(topic: &str, partition: i32, records: Option<Bytes>, acks: i16) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition).with_records(records);
+    let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
+    ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic])
+}
+
+/// The error code of the only partition.
+pub fn code(response: &ProduceResponse) -> i16 {
+    response.responses[0].partition_responses[0].error_code
+}
+
+pub fn batch(values: &[&str]) -> Bytes {
+    fill(BatchBuilder::new(Codec::None), values)
+}
+
+pub fn sequenced(producer: i64, sequence: i32, values: &[&str]) -> Bytes {
+    fill(BatchBuilder::new(Codec::None).producer(ProducerId(producer), ProducerEpoch(0), sequence), values)
+}
+
+pub fn fill(mut builder: BatchBuilder, values: &[&str]) -> Bytes {
+    for value in values {
+        builder.push(TimestampMs(1_767_225_600_000), Some(b"k"), Some(value.as_bytes()), []);
+    }
+    builder.build(Offset(0), LeaderEpoch(0)).unwrap().into_bytes()
+}
+
+struct TestController {
+    quorum: Quorum,
+    runtime: Runtime,
+}
+
+#[async_trait]
+impl Controller for TestController {
+    fn internal_topic(&self, name: &str) -> Option<i32> {
+        self.quorum.image().topic_named(name).map(|topic| i32::try_from(topic.partitions.len()).unwrap())
+    }
+
+    async fn ensure_internal_topic(&self, name: &str) -> Result<i32, ControllerError> {
+        let id = TopicId(Uuid::from_u128(self.runtime.random.next_u128()));
+        let layout = Layout::Counts { partitions: 3, replication_factor: 1, draw: 0 };
+        let configs = BTreeMap::from([("cleanup.policy".to_owned(), Some("compact".to_owned()))]);
+        let request = Create { name: name.to_owned(), id, layout, configs, validate_only: false };
+        self.quorum.decide(|image| create(image, &request)).await.unwrap();
+        Ok(3)
+    }
+
+    async fn allocate_producer_ids(&self) -> Result<Range<i64>, ControllerError> {
+        let epoch = self.quorum.broker_epoch().unwrap();
+        Ok(self.quorum.decide(|image| producer_ids::allocate_block(image, ME, epoch)).await.unwrap())
+    }
+}
+
+async fn elections(partitions: Partitions, coordinator: Coordinator) {
+    let mut changes = partitions.changes();
+    let mut led = BTreeSet::new();
+    loop {
+        changes.borrow_and_update();
+        for handle in partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC) {
+            if led.insert(handle.id()) {
+                coordinator.elected(handle.id().partition, Arc::new(handle));
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}

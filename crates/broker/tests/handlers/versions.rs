@@ -1,0 +1,239 @@
+//! Every API in every version that is told to clients: a request with content is answered, and the answer decodes in that version.
+
+use crate::node::{Node, batch, produce, topic_name};
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{
+    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, alter_configs_request, create_partitions_request,
+    create_topics_request, delete_records_request, delete_topics_request, describe_configs_request, fetch_request,
+    incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
+    offset_commit_request, offset_delete_request, offset_fetch_request, offset_for_leader_epoch_request,
+};
+use kafka_protocol::protocol::Request;
+use millstream_net::{Answer, ConnectionContext, Handler};
+use millstream_protocol::{ApiKey, ResponseError, SERVED, supported};
+
+/// Sends `body(version)` in every version that is served.
+async fn every<R: Request>(node: &Node, seen: &mut Vec<ApiKey>, body: impl Fn(i16) -> R) {
+    let api = ApiKey::try_from(R::KEY).unwrap();
+    for version in supported(api).unwrap() {
+        node.ask(version, &body(version)).await;
+    }
+    seen.push(api);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_version_of_every_api_is_answered() {
+    let node = Node::start().await;
+    node.topic("t", 1, &[]).await;
+    node.produce("t", batch(&["a"])).await;
+    let id = node.topic_id("t");
+    let seen = &mut Vec::new();
+    log(&node, seen, id).await;
+    group(&node, seen).await;
+    offsets(&node, seen).await;
+    admin(&node, seen).await;
+    options(&node, seen).await;
+    let left: Vec<_> = SERVED.iter().filter(|api| !seen.contains(api)).collect();
+    assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
+}
+
+async fn log(node: &Node, seen: &mut Vec<ApiKey>, id: uuid::Uuid) {
+    let named = |version: i16| {
+        ApiVersionsRequest::default().with_client_software_name(if version < 3 { "" } else { "x" }.into())
+    };
+    every(node, seen, |version| named(version).with_client_software_version(if version < 3 { "" } else { "1" }.into()))
+        .await;
+    every(node, seen, |_| MetadataRequest::default().with_topics(Some(Vec::new()))).await;
+    every(node, seen, |version| -> ProduceRequest {
+        let mut request = produce(if version < 13 { "t" } else { "" }, 0, Some(batch(&["b"])), -1);
+        request.topic_data[0].topic_id = if version < 13 { uuid::Uuid::nil() } else { id };
+        request
+    })
+    .await;
+    every(node, seen, |version| {
+        let partition = fetch_request::FetchPartition::default().with_partition_max_bytes(1_000);
+        let topic = fetch_request::FetchTopic::default().with_partitions(vec![partition]);
+        let topic = if version < 13 { topic.with_topic(topic_name("t")) } else { topic.with_topic_id(id) };
+        FetchRequest::default().with_session_epoch(if version < 7 { -1 } else { 0 }).with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = list_offsets_request::ListOffsetsPartition::default().with_timestamp(-1);
+        let topic = list_offsets_request::ListOffsetsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        ListOffsetsRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = offset_for_leader_epoch_request::OffsetForLeaderPartition::default();
+        let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default()
+            .with_topic(topic_name("t"))
+            .with_partitions(vec![partition]);
+        OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
+    })
+    .await;
+}
+
+async fn group(node: &Node, seen: &mut Vec<ApiKey>) {
+    let id = || GroupId("g".into());
+    every(node, seen, |version| match version {
+        ..4 => FindCoordinatorRequest::default().with_key("g".into()),
+        _ => FindCoordinatorRequest::default().with_coordinator_keys(vec!["g".into()]),
+    })
+    .await;
+    every(node, seen, |_| {
+        let protocol = join_group_request::JoinGroupRequestProtocol::default().with_name("range".into());
+        JoinGroupRequest::default()
+            .with_group_id(id())
+            .with_session_timeout_ms(10_000)
+            .with_protocol_type("consumer".into())
+            .with_protocols(vec![protocol])
+    })
+    .await;
+    every(node, seen, |_| SyncGroupRequest::default().with_group_id(id())).await;
+    every(node, seen, |_| HeartbeatRequest::default().with_group_id(id())).await;
+    every(node, seen, |version| match version {
+        ..3 => LeaveGroupRequest::default().with_group_id(id()).with_member_id("m".into()),
+        _ => LeaveGroupRequest::default()
+            .with_group_id(id())
+            .with_members(vec![leave_group_request::MemberIdentity::default()]),
+    })
+    .await;
+    every(node, seen, |_| DescribeGroupsRequest::default().with_groups(vec![id(), GroupId("nope".into())])).await;
+    every(node, seen, |_| ListGroupsRequest::default()).await;
+    every(node, seen, |_| DeleteGroupsRequest::default().with_groups_names(vec![id()])).await;
+    every(node, seen, |_| InitProducerIdRequest::default().with_transactional_id(None)).await;
+}
+
+async fn offsets(node: &Node, seen: &mut Vec<ApiKey>) {
+    let id = || GroupId("h".into());
+    every(node, seen, |_| {
+        let partition = offset_commit_request::OffsetCommitRequestPartition::default();
+        let topic = offset_commit_request::OffsetCommitRequestTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        OffsetCommitRequest::default().with_group_id(id()).with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |version| match version {
+        ..8 => {
+            let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
+                .with_name(topic_name("t"))
+                .with_partition_indexes(vec![0]);
+            OffsetFetchRequest::default().with_group_id(id()).with_topics(Some(vec![topic]))
+        }
+        _ => {
+            let group = offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(id()).with_topics(None);
+            OffsetFetchRequest::default().with_groups(vec![group])
+        }
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = offset_delete_request::OffsetDeleteRequestPartition::default();
+        let topic = offset_delete_request::OffsetDeleteRequestTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        OffsetDeleteRequest::default().with_group_id(id()).with_topics(vec![topic])
+    })
+    .await;
+}
+
+async fn admin(node: &Node, seen: &mut Vec<ApiKey>) {
+    every(node, seen, |version| {
+        let topic = create_topics_request::CreatableTopic::default()
+            .with_name(topic_name(&format!("made-{version}")))
+            .with_num_partitions(1)
+            .with_replication_factor(1);
+        CreateTopicsRequest::default().with_topics(vec![topic.clone(), topic.with_name(topic_name("t"))])
+    })
+    .await;
+    every(node, seen, |version| {
+        let name = topic_name(&format!("made-{version}"));
+        match version {
+            ..6 => DeleteTopicsRequest::default().with_topic_names(vec![name]),
+            _ => {
+                let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(name));
+                DeleteTopicsRequest::default().with_topics(vec![topic])
+            }
+        }
+    })
+    .await;
+    every(node, seen, |version| {
+        let topic = create_partitions_request::CreatePartitionsTopic::default()
+            .with_name(topic_name("t"))
+            .with_count(i32::from(version) + 1)
+            .with_assignments(None);
+        CreatePartitionsRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = delete_records_request::DeleteRecordsPartition::default();
+        let topic = delete_records_request::DeleteRecordsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        DeleteRecordsRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| DescribeClusterRequest::default()).await;
+    every(node, seen, |_| DescribeLogDirsRequest::default().with_topics(None)).await;
+}
+
+async fn options(node: &Node, seen: &mut Vec<ApiKey>) {
+    every(node, seen, |_| {
+        let topic = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name("t".into());
+        let broker = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(4)
+            .with_resource_name("1".into());
+        DescribeConfigsRequest::default().with_resources(vec![topic, broker])
+    })
+    .await;
+    every(node, seen, |_| {
+        let resource =
+            alter_configs_request::AlterConfigsResource::default().with_resource_type(2).with_resource_name("t".into());
+        AlterConfigsRequest::default().with_resources(vec![resource])
+    })
+    .await;
+    every(node, seen, |_| {
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name("x".into());
+        IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+    })
+    .await;
+}
+
+async fn raw(node: &Node, key: i16, version: i16, rest: &[u8]) -> Answer {
+    let mut frame = BytesMut::new();
+    frame.put_i16(key);
+    frame.put_i16(version);
+    frame.put_i32(42);
+    frame.put_i16(-1);
+    frame.put_slice(rest);
+    let peer = "127.0.0.1:1".parse().unwrap();
+    let context = ConnectionContext { listener: "PLAINTEXT".into(), peer, id: 1, principal: "User:ANONYMOUS".into() };
+    node.service.handle(&context, frame.freeze()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_served_closes_the_connection_but_for_api_versions() {
+    let node = Node::start().await;
+    assert!(matches!(raw(&node, 999, 0, &[]).await, Answer::Close(_)));
+    assert!(matches!(raw(&node, ApiKey::Metadata as i16, 99, &[]).await, Answer::Close(_)));
+    assert!(
+        matches!(raw(&node, ApiKey::Metadata as i16, 1, &[0x7f, 0xff, 0xff, 0xff]).await, Answer::Close(_)),
+        "a hostile count"
+    );
+    let Answer::Reply(parts) = raw(&node, ApiKey::ApiVersions as i16, 99, &[]).await else {
+        panic!("ApiVersions is always answered")
+    };
+    let frame: Bytes = crate::node::whole(parts).await;
+    assert_eq!(frame[4..6], ResponseError::UnsupportedVersion.code().to_be_bytes());
+}
