@@ -117,6 +117,16 @@ impl Settings {
         Self::from_values(&sources.resolve()?)
     }
 
+    /// A broker option as a number: its own value, or its default.
+    ///
+    /// # Errors
+    /// A value that does not fit where it is used.
+    pub fn broker_number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, SettingsError> {
+        let default = millstream_types::BROKER_CONFIGS.iter().find(|def| def.name == name).map_or("", |def| def.default);
+        let value = self.broker.get(name).map_or(default, String::as_str);
+        value.parse().map_err(|_| SettingsError::Value { name, value: value.to_owned(), expected: "a number that fits its use".into() })
+    }
+
     fn from_values(values: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let values = Values(values);
         let open = values.text("allow.unauthenticated.remote") == "true";

@@ -1,0 +1,123 @@
+//! The parts that make a broker: quorum, partitions, coordinator, and Kafka's APIs over them.
+
+use crate::adapters::controller::{QuorumController, follow};
+use crate::adapters::topics::LogTopics;
+use crate::kinds::tier::Cold;
+use crate::{Error, Settings};
+use millstream_coordinator::{Config as CoordinatorConfig, Handle as Coordinator, Service as CoordinatorService};
+use millstream_metadata::Listener as Advertised;
+use millstream_net::Handler;
+use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, boot_id};
+use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService, Unfence};
+use millstream_runtime::Runtime;
+use millstream_telemetry::Metrics;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A broker without its listeners.
+pub struct Core {
+    /// Metadata.
+    pub quorum: Quorum,
+    /// Records.
+    pub partitions: Partitions,
+    /// Groups.
+    pub coordinator: Coordinator,
+    /// Cold segments.
+    pub cold: Cold,
+}
+
+impl Core {
+    /// Starts metadata, partitions and groups. `addresses` are the listeners' names and ports, already bound.
+    pub async fn start(
+        runtime: &Runtime,
+        metrics: &Metrics,
+        settings: &Settings,
+        addresses: &[(String, SocketAddr)],
+    ) -> Result<Self, Error> {
+        let mut config = QuorumConfig::new(settings.data_dir.clone(), settings.node_id, advertised(settings, addresses));
+        config.rack.clone_from(&settings.rack);
+        config.unfence = Unfence::WhenTold;
+        let quorum = QuorumService::start(runtime, config).await?;
+        let cold = Cold::open(runtime, settings)?;
+        let data_dir = DataDir::open(runtime, &settings.data_dir, boot_id().as_deref()).await?;
+        let deps = PartitionDeps {
+            runtime: runtime.clone(),
+            metrics: metrics.clone(),
+            image: quorum.watch(),
+            cold: cold.reader(),
+        };
+        let partitions = Partitions::start(PartitionConfig::new(settings.node_id), data_dir, deps).await?;
+        cold.follow(&quorum, &partitions);
+        let controller = QuorumController {
+            quorum: quorum.clone(),
+            runtime: runtime.clone(),
+            offsets_partitions: settings.broker_number("offsets.topic.num.partitions")?,
+        };
+        let coordinator = CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, Arc::new(controller), metrics);
+        let following = follow(quorum.clone(), partitions.clone(), coordinator.clone());
+        runtime.tasks.spawn_until_stopped("coordinator follows the partitions", following);
+        Ok(Self { quorum, partitions, coordinator, cold })
+    }
+
+    /// The log as tasks see it.
+    pub fn topics(&self, runtime: &Runtime) -> LogTopics {
+        LogTopics {
+            quorum: self.quorum.clone(),
+            partitions: self.partitions.clone(),
+            coordinator: self.coordinator.clone(),
+            runtime: runtime.clone(),
+        }
+    }
+
+    /// Kafka's APIs.
+    pub fn broker(&self, runtime: &Runtime, metrics: &Metrics, settings: &Settings) -> Result<Arc<dyn Handler>, Error> {
+        let config = millstream_broker::Config { node: settings.node_id, values: settings.broker.clone() };
+        let deps = millstream_broker::Deps {
+            runtime: runtime.clone(),
+            metrics: metrics.clone(),
+            quorum: self.quorum.clone(),
+            partitions: self.partitions.clone(),
+            coordinator: self.coordinator.clone(),
+        };
+        Ok(Arc::new(millstream_broker::Service::new(config, deps)?))
+    }
+
+    /// Tells the controller that this broker may lead.
+    pub async fn announce(&self) -> Result<(), Error> {
+        self.quorum.heartbeat(false).await?;
+        Ok(())
+    }
+
+    /// Closes logs and metadata.
+    pub async fn close(&self) -> Result<(), Error> {
+        let partitions = self.partitions.close().await;
+        self.quorum.stop().await?;
+        Ok(partitions?)
+    }
+}
+
+/// What clients are told to connect to.
+fn advertised(settings: &Settings, addresses: &[(String, SocketAddr)]) -> Vec<Advertised> {
+    let told = |name: &str| settings.listeners.iter().find(|one| one.name == name).and_then(|one| one.advertised.clone());
+    let one = |(name, bound): &(String, SocketAddr)| {
+        // A listener on every address is reached by the machine's own name for itself.
+        let host = if bound.ip().is_unspecified() { "localhost".to_owned() } else { bound.ip().to_string() };
+        let (host, port) = told(name).unwrap_or((host, bound.port()));
+        Advertised { name: name.clone(), host, port }
+    };
+    addresses.iter().map(one).collect()
+}
+
+fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
+    let minutes: i64 = settings.broker_number("offsets.retention.minutes")?;
+    let group = millstream_coordinator::group::Config {
+        initial_rebalance_delay_ms: settings.broker_number("group.initial.rebalance.delay.ms")?,
+        session_timeout_ms_min: settings.broker_number("group.min.session.timeout.ms")?,
+        session_timeout_ms_max: settings.broker_number("group.max.session.timeout.ms")?,
+        members_max: settings.broker_number("group.max.size")?,
+        offset_metadata_bytes_max: settings.broker_number("offset.metadata.max.bytes")?,
+        offsets_retention_ms: minutes.saturating_mul(60_000),
+        ..millstream_coordinator::group::Config::default()
+    };
+    Ok(CoordinatorConfig { group })
+}

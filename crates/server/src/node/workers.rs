@@ -1,0 +1,60 @@
+//! What works over the log: the task host with its kinds, and the API in front of all.
+
+use super::core::Core;
+use crate::adapters::cluster::QuorumCluster;
+use crate::adapters::deployments::QuorumDeployments;
+use crate::adapters::groups::CoordinatorGroups;
+use crate::adapters::schemas::QuorumSchemas;
+use crate::kinds;
+use crate::{Error, Settings};
+use millstream_connect::Environment;
+use millstream_admin::Node as Api;
+use millstream_runtime::Runtime;
+use millstream_task::{Config as TaskConfig, DeploymentStore, Host, Ports, Topics};
+use millstream_telemetry::Metrics;
+use std::sync::Arc;
+
+/// Starts the tasks that are deployed, and makes the API.
+pub async fn start(runtime: &Runtime, metrics: &Metrics, settings: &Settings, (core, environment): (&Core, Environment)) -> Result<(Host, Arc<Api>), Error> {
+    let log = core.topics(runtime);
+    let topics: Arc<dyn Topics> = Arc::new(log.clone());
+    let store: Arc<dyn DeploymentStore> = Arc::new(QuorumDeployments::follow(core.quorum.clone(), &runtime.tasks));
+    let schemas = Arc::new(QuorumSchemas(core.quorum.clone()));
+    let config = TaskConfig { commit_interval: settings.task_commit_interval, ..TaskConfig::default() };
+    let ports = Ports { runtime: runtime.clone(), topics: topics.clone(), store, metrics: metrics.clone() };
+    let host = Host::new(ports, config);
+    let connectors = Arc::new(kinds::connectors::registry(runtime.clone(), topics.clone(), environment));
+    host.register(connectors.clone());
+    let buses = kinds::buses::Temp;
+    let cluster = Arc::new(QuorumCluster { log: log.clone(), default_partitions: settings.broker_number("num.partitions")? });
+    let groups = Arc::new(CoordinatorGroups(log.clone()));
+    #[cfg(feature = "functions-temp")]
+    let components = Some(kinds::functions::start(runtime, settings, topics.clone(), &host).await?);
+    #[cfg(not(feature = "functions-temp"))]
+    let components = None;
+    #[cfg(feature = "sql")]
+    let sql = {
+        let system = kinds::sql::System { cluster: cluster.clone(), groups: groups.clone(), host: host.clone(), log: log.clone() };
+        Some(kinds::sql::start(runtime, settings, kinds::sql::Parts { topics: topics.clone(), schemas: schemas.clone(), system, host: host.clone() })?)
+    };
+    #[cfg(not(feature = "sql"))]
+    let sql = None;
+    host.start();
+    let api = Api {
+        runtime: runtime.clone(),
+        metrics: metrics.clone(),
+        cluster,
+        topics,
+        groups,
+        lookup: schemas.clone(),
+        schemas,
+        host: host.clone(),
+        connector_types: Arc::new(kinds::connectors::Types(connectors)),
+        buses: Arc::new(buses),
+        tier: core.cold.clone().into_port(log),
+        components,
+        sql,
+        component_bytes_max: settings.component_bytes_max,
+    };
+    Ok((host, Arc::new(api)))
+}
