@@ -1,40 +1,56 @@
 /**
  * The input: one packed batch, read in place. The layout is drawn in `wit/transform-1.0.0/transform.wit`.
  */
-import { decode } from "./text.js";
+import { decode, decodeAscii } from "./text.js";
 
-const HEADER = 16;
+const HEADER = 24;
+const KEYS_ASCII = 1;
+const VALUES_ASCII = 2;
 const SECTIONS = 15;
 const VERSION = 1;
 
 /** A column of byte strings within the batch. */
 class Column {
-  constructor(bytes, view, first, hasNulls) {
+  constructor(bytes, view, first, hasNulls, ascii) {
     this.bytes = bytes;
     this.view = view;
     this.ends = section(view, first);
     this.nulls = hasNulls ? section(view, first + 1) : { at: 0, length: 0 };
-    this.data = section(view, first + (hasNulls ? 2 : 1)).at;
+    const data = section(view, first + (hasNulls ? 2 : 1));
+    this.data = data.at;
+    this.length = data.length;
+    // All values as one text, from which each is cut: made when the first is asked for.
+    this.ascii = ascii;
+    this.all = undefined;
   }
 
   isNull(index) {
     return this.nulls.length > 0 && ((this.bytes[this.nulls.at + (index >> 3)] >> (index & 7)) & 1) === 1;
   }
 
+  /** Where a value begins and ends within the column's data. */
   start(index) {
-    return this.data + (index === 0 ? 0 : this.view.getUint32(this.ends.at + (index - 1) * 4, true));
+    return index === 0 ? 0 : this.view.getUint32(this.ends.at + (index - 1) * 4, true);
   }
 
   end(index) {
-    return this.data + this.view.getUint32(this.ends.at + index * 4, true);
+    return this.view.getUint32(this.ends.at + index * 4, true);
   }
 
   get(index) {
-    return this.isNull(index) ? null : this.bytes.subarray(this.start(index), this.end(index));
+    return this.isNull(index) ? null : this.bytes.subarray(this.data + this.start(index), this.data + this.end(index));
   }
 
   text(index) {
-    return this.isNull(index) ? null : decode(this.bytes, this.start(index), this.end(index));
+    if (!this.ascii) {
+      const bytes = this.get(index);
+      return bytes === null ? null : decode(bytes);
+    }
+    if (this.isNull(index)) {
+      return null;
+    }
+    this.all ??= decodeAscii(this.bytes.subarray(this.data, this.data + this.length));
+    return this.all.slice(this.start(index), this.end(index));
   }
 }
 
@@ -55,11 +71,12 @@ export class Batch {
     this.length = view.getUint32(8, true);
     this.offsets = section(view, 0).at;
     this.timestamps = section(view, 1).at;
-    this.keys = new Column(bytes, view, 2, true);
-    this.values = new Column(bytes, view, 5, true);
+    const flags = view.getUint32(16, true);
+    this.keys = new Column(bytes, view, 2, true, (flags & KEYS_ASCII) !== 0);
+    this.values = new Column(bytes, view, 5, true, (flags & VALUES_ASCII) !== 0);
     this.headerEnds = section(view, 8);
-    this.headerNames = new Column(bytes, view, 9, false);
-    this.headerValues = new Column(bytes, view, 11, true);
+    this.headerNames = new Column(bytes, view, 9, false, false);
+    this.headerValues = new Column(bytes, view, 11, true, false);
   }
 }
 

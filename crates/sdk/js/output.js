@@ -1,7 +1,7 @@
 /**
  * The output: what becomes of each record of a batch.
  */
-import { encodeInto } from "./text.js";
+import { bytesOf, utf8 } from "./text.js";
 
 const SECTIONS = 21;
 const HEADER = 24;
@@ -11,79 +11,73 @@ const HEADERS = 4;
 const TIMESTAMP = 8;
 const VALUE_ONLY = KEY | HEADERS | TIMESTAMP;
 
-/** Bytes that grow. */
-class Bytes {
-  constructor(room) {
-    this.bytes = new Uint8Array(room);
-    this.length = 0;
-  }
-
-  reserve(more) {
-    if (this.length + more > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(this.length + more, this.bytes.length * 2));
-      grown.set(this.bytes.subarray(0, this.length));
-      this.bytes = grown;
-    }
-  }
-
-  push(value) {
-    if (typeof value === "string") {
-      this.reserve(value.length * 3);
-      this.length = encodeInto(value, this.bytes, this.length);
-    } else if (value instanceof Uint8Array) {
-      this.reserve(value.length);
-      this.bytes.set(value, this.length);
-      this.length += value.length;
-    } else {
-      throw new TypeError(`expected text or bytes (a Uint8Array), got ${value === undefined ? "undefined" : typeof value}`);
-    }
-  }
-}
-
-/** A column of byte strings as it grows. */
+/** A column of text and byte strings as it grows. Texts are made bytes all at once, when the column is packed. */
 class Column {
-  constructor(room) {
-    this.data = new Bytes(room);
-    this.ends = [];
-    this.nulls = [];
+  constructor() {
+    this.parts = [];
+  }
+
+  get length() {
+    return this.parts.length;
   }
 
   clear() {
-    this.data.length = 0;
-    this.ends.length = 0;
-    this.nulls.length = 0;
+    this.parts.length = 0;
   }
 
   push(value) {
-    if (value === null) {
-      this.nulls.push(this.ends.length);
-    } else {
-      this.data.push(value);
+    if (typeof value !== "string" && value !== null && !(value instanceof Uint8Array)) {
+      throw new TypeError(`expected text, bytes (a Uint8Array) or null, got ${value === undefined ? "undefined" : typeof value}`);
     }
-    this.ends.push(this.data.length);
+    this.parts.push(value);
   }
 
+  /** A row without a value of its own in this column. */
   skip() {
-    this.ends.push(this.data.length);
+    this.parts.push("");
   }
 
   truncate(length) {
-    this.ends.length = length;
-    this.data.length = length === 0 ? 0 : this.ends[length - 1];
-    while (this.nulls.length > 0 && this.nulls[this.nulls.length - 1] >= length) {
-      this.nulls.pop();
+    this.parts.length = length;
+  }
+
+  /** Ends, the indexes of nulls, and data, which is a list of byte strings. */
+  packed() {
+    const ends = new Uint32Array(this.parts.length);
+    if (this.parts.every((part) => typeof part === "string")) {
+      const text = this.parts.join("");
+      const data = utf8(text);
+      if (data.length === text.length) {
+        // All of it is ASCII: a text has as many bytes as characters.
+        let end = 0;
+        this.parts.forEach((part, at) => (ends[at] = end += part.length));
+        return { ends, nulls: [], data: [bytesOf(data)], length: end };
+      }
     }
+    const [nulls, data] = [[], []];
+    let end = 0;
+    this.parts.forEach((part, at) => {
+      if (part === null) {
+        nulls.push(at);
+      } else {
+        const bytes = typeof part === "string" ? bytesOf(utf8(part)) : part;
+        data.push(bytes);
+        end += bytes.length;
+      }
+      ends[at] = end;
+    });
+    return { ends, nulls, data, length: end };
   }
 }
 
 /** What becomes of a batch's records, said record by record. */
 export class Output {
   constructor() {
-    this.keys = new Column(1024);
-    this.values = new Column(1 << 16);
-    this.headerNames = new Column(256);
-    this.headerValues = new Column(256);
-    this.messages = new Column(256);
+    this.keys = new Column();
+    this.values = new Column();
+    this.headerNames = new Column();
+    this.headerValues = new Column();
+    this.messages = new Column();
     this.failed = [];
     this.kept = [];
     this.keptTopics = [];
@@ -179,7 +173,7 @@ export class Output {
     this.topics.push(topic);
     this.inherits.push(inherits);
     this.timestamps.push(timestamp);
-    this.headerEnds.push(this.headerNames.ends.length);
+    this.headerEnds.push(this.headerNames.length);
   }
 
   takeBack(rows) {
@@ -208,65 +202,67 @@ export class Output {
     const writer = new Writer(this);
     writer.verdicts(this);
     writer.rows(this);
-    return writer.bytes.bytes.slice(0, writer.bytes.length);
+    return writer.bytes.subarray(0, writer.length);
   }
 }
 
 /** Writes the packed batch, section by section. */
 class Writer {
   constructor(output) {
-    this.bytes = new Bytes(4096 + output.values.data.length + output.keys.data.length + output.inputs.length * 24 + output.records);
-    this.bytes.length = HEADER + SECTIONS * 8;
+    this.bytes = new Uint8Array(1 << 16);
+    this.length = HEADER + SECTIONS * 8;
     this.at = HEADER;
     this.word(0, 0x424f534d);
     this.word(4, 1 | (SECTIONS << 16));
-    [output.records, output.inputs.length, output.headerNames.ends.length, output.failed.length].forEach((count, at) => this.word(8 + at * 4, count));
+    [output.records, output.inputs.length, output.headerNames.length, output.failed.length].forEach((count, at) => this.word(8 + at * 4, count));
   }
 
   word(at, number) {
-    const bytes = this.bytes.bytes;
-    bytes[at] = number;
-    bytes[at + 1] = number >>> 8;
-    bytes[at + 2] = number >>> 16;
-    bytes[at + 3] = number >>> 24;
+    new DataView(this.bytes.buffer).setUint32(at, number, true);
   }
 
   /** Begins a section of `length` bytes and returns where its content goes. */
   section(length) {
-    const aligned = (8 - (this.bytes.length & 7)) & 7;
-    this.bytes.reserve(aligned + length);
-    const start = this.bytes.length + aligned;
-    this.bytes.length = start + length;
+    const start = (this.length + 7) & ~7;
+    if (start + length > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(start + length + 4096, this.bytes.length * 2));
+      grown.set(this.bytes.subarray(0, this.length));
+      this.bytes = grown;
+    }
+    this.length = start + length;
     this.word(this.at, start);
     this.word(this.at + 4, length);
     this.at += 8;
     return start;
   }
 
-  words(numbers, wanted = true) {
-    const start = this.section(wanted ? numbers.length * 4 : 0);
-    if (wanted && numbers.length > 0) {
-      new Uint32Array(this.bytes.bytes.buffer, start, numbers.length).set(numbers);
-    }
+  words(numbers) {
+    const start = this.section(numbers.length * 4);
+    new Uint32Array(this.bytes.buffer, start, numbers.length).set(numbers);
   }
 
-  data(bytes) {
-    const start = this.section(bytes.length);
-    this.bytes.bytes.set(bytes.bytes.subarray(0, bytes.length), start);
+  data(parts, length) {
+    let at = this.section(length);
+    for (const part of parts) {
+      this.bytes.set(part, at);
+      at += part.length;
+    }
   }
 
   bitmap(set, elements) {
     const start = this.section(set.length === 0 ? 0 : (elements + 7) >> 3);
-    const bytes = this.bytes.bytes;
     for (const index of set) {
-      bytes[start + (index >> 3)] |= 1 << (index & 7);
+      this.bytes[start + (index >> 3)] |= 1 << (index & 7);
     }
   }
 
-  column(column, wanted = true) {
-    this.words(column.ends, wanted);
-    this.bitmap(column.nulls, column.ends.length);
-    this.data(column.data);
+  column(column, { absent = false, nulls = true } = {}) {
+    const packed = absent ? { ends: [], nulls: [], data: [], length: 0 } : column.packed();
+    this.words(packed.ends);
+    if (nulls) {
+      this.bitmap(packed.nulls, packed.ends.length);
+    }
+    this.data(packed.data, packed.length);
   }
 
   verdicts(output) {
@@ -274,32 +270,30 @@ class Writer {
     const routed = output.keptTopics.some((topic) => topic !== 0);
     const topics = this.section(routed ? output.records : 0);
     if (routed) {
-      output.kept.forEach((input, at) => (this.bytes.bytes[topics + input] = output.keptTopics[at]));
+      output.kept.forEach((input, at) => (this.bytes[topics + input] = output.keptTopics[at]));
     }
     this.bitmap(output.failed, output.records);
-    this.words(output.messages.ends);
-    this.data(output.messages.data);
+    this.column(output.messages, { nulls: false });
   }
 
   rows(output) {
     this.words(output.inputs);
     const topics = this.section(output.anyTopic ? output.topics.length * 2 : 0);
     if (output.anyTopic) {
-      new Uint16Array(this.bytes.bytes.buffer, topics, output.topics.length).set(output.topics);
+      new Uint16Array(this.bytes.buffer, topics, output.topics.length).set(output.topics);
     }
     const inherits = this.section(output.anyInherits ? output.inherits.length : 0);
     if (output.anyInherits) {
-      this.bytes.bytes.set(output.inherits, inherits);
+      this.bytes.set(output.inherits, inherits);
     }
     const timestamps = this.section(output.anyTimestamp ? output.timestamps.length * 8 : 0);
     if (output.anyTimestamp) {
-      new BigInt64Array(this.bytes.bytes.buffer, timestamps, output.timestamps.length).set(output.timestamps.map(BigInt));
+      new BigInt64Array(this.bytes.buffer, timestamps, output.timestamps.length).set(output.timestamps.map(BigInt));
     }
-    this.column(output.keys, output.anyKey);
+    this.column(output.keys, { absent: !output.anyKey });
     this.column(output.values);
-    this.words(output.headerEnds, output.headerNames.ends.length > 0);
-    this.words(output.headerNames.ends);
-    this.data(output.headerNames.data);
+    this.words(output.headerNames.length > 0 ? output.headerEnds : []);
+    this.column(output.headerNames, { nulls: false });
     this.column(output.headerValues);
   }
 }

@@ -16,7 +16,11 @@ const OUTPUT_MAGIC: [u8; 4] = *b"MSOB";
 /// The layout's version.
 const VERSION: u16 = 1;
 /// Bytes before the input's table of sections.
-const INPUT_HEADER: usize = 16;
+const INPUT_HEADER: usize = 24;
+/// Flag: every byte of every key is ASCII, so that text needs no decoding.
+const KEYS_ASCII: u32 = 1;
+/// Flag: the same of values.
+const VALUES_ASCII: u32 = 2;
 /// Sections of an input batch; the last is reserved for keyed state.
 const INPUT_SECTIONS: usize = 15;
 /// Bytes before the output's table of sections.

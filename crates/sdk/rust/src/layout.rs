@@ -8,7 +8,7 @@ pub const OUTPUT_MAGIC: [u8; 4] = *b"MSOB";
 pub const VERSION: u16 = 1;
 
 /// Bytes before the input's table of sections.
-pub const INPUT_HEADER: usize = 16;
+pub const INPUT_HEADER: usize = 24;
 /// Bytes before the output's table of sections.
 pub const OUTPUT_HEADER: usize = 24;
 

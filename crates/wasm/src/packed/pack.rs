@@ -1,6 +1,6 @@
 //! Records to the packed input batch.
 
-use super::{INPUT_HEADER, INPUT_MAGIC, INPUT_SECTIONS, VERSION};
+use super::{INPUT_HEADER, INPUT_MAGIC, INPUT_SECTIONS, KEYS_ASCII, VALUES_ASCII, VERSION};
 use millstream_record::{BinaryColumn, Columns};
 
 /// Packs records into `to`, replacing what it holds. One copy of each column; no allocation once `to` has grown.
@@ -17,6 +17,9 @@ pub fn pack(records: &Columns, to: &mut Vec<u8>) -> bool {
         let Ok(count) = u32::try_from(count) else { return false };
         to.extend_from_slice(&count.to_le_bytes());
     }
+    let keys = if records.keys.data().is_ascii() { KEYS_ASCII } else { 0 };
+    let values = if records.values.data().is_ascii() { VALUES_ASCII } else { 0 };
+    to.extend_from_slice(&(keys | values).to_le_bytes());
     to.resize(INPUT_HEADER + INPUT_SECTIONS * 8, 0);
     let mut packer = Packer { to, section: 0 };
     packer.longs(&records.offsets);
