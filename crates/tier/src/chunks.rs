@@ -56,7 +56,9 @@ impl Chunk {
         }
         let found = crc32c(&[bytes]);
         let expected = self.crc32c;
-        (found != expected).then(|| format!("the chunk at position {} has CRC {found:#010x}; expected {expected:#010x}", self.position))
+        (found != expected).then(|| {
+            format!("the chunk at position {} has CRC {found:#010x}; expected {expected:#010x}", self.position)
+        })
     }
 }
 
@@ -103,8 +105,10 @@ impl ChunkIndex {
 
     pub fn decode(object: &str, content: &[u8]) -> Result<Self, Error> {
         let corrupt = |problem: &str| Error::corrupt(object, problem);
-        let (body, sum) = content.split_last_chunk::<TAIL_BYTES>().ok_or_else(|| corrupt("it is shorter than a checksum"))?;
-        let (head, entries) = body.split_first_chunk::<HEAD_BYTES>().ok_or_else(|| corrupt("it is shorter than its head"))?;
+        let (body, sum) =
+            content.split_last_chunk::<TAIL_BYTES>().ok_or_else(|| corrupt("it is shorter than a checksum"))?;
+        let (head, entries) =
+            body.split_first_chunk::<HEAD_BYTES>().ok_or_else(|| corrupt("it is shorter than its head"))?;
         if &head[..4] != MAGIC {
             return Err(corrupt("it is not a chunk index"));
         }
@@ -118,8 +122,13 @@ impl ChunkIndex {
         let chunks: Vec<Chunk> = entries.as_chunks::<ENTRY_BYTES>().0.iter().map(entry).collect();
         let count = u32::from_be_bytes([head[8], head[9], head[10], head[11]]) as usize;
         let is_whole = count > 0 && count == chunks.len() && entries.len() == count * ENTRY_BYTES;
-        let is_ordered = chunks.windows(2).all(|pair| pair[0].first < pair[1].first && pair[0].end() == pair[1].position);
-        if is_whole && is_ordered { Ok(Self(chunks)) } else { Err(corrupt("its entries are not whole or not in order")) }
+        let is_ordered =
+            chunks.windows(2).all(|pair| pair[0].first < pair[1].first && pair[0].end() == pair[1].position);
+        if is_whole && is_ordered {
+            Ok(Self(chunks))
+        } else {
+            Err(corrupt("its entries are not whole or not in order"))
+        }
     }
 }
 

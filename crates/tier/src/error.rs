@@ -1,13 +1,15 @@
 //! Why cold storage could not do what it was asked.
 
-use millstream_types::{ErrorKind, LeaderEpoch, Offset};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, TopicPartition};
 use std::path::PathBuf;
 
 /// A failure of cold storage.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object store did not do it.
-    #[error("{action} {object} in {store}: {source}; it is tried again, check that the object store can be reached and allows it")]
+    #[error(
+        "{action} {object} in {store}: {source}; it is tried again, check that the object store can be reached and allows it"
+    )]
     Store {
         /// What was being done.
         action: &'static str,
@@ -73,7 +75,9 @@ pub enum Error {
         attempts: usize,
     },
     /// Local log and object store do not fit together.
-    #[error("{partition}: the object store ends at offset {remote_end}, {problem}; nothing is copied, recover the topic or delete its copy")]
+    #[error(
+        "{partition}: the object store ends at offset {remote_end}, {problem}; nothing is copied, recover the topic or delete its copy"
+    )]
     Diverged {
         /// The partition.
         partition: String,
@@ -110,6 +114,12 @@ pub enum Error {
         /// What was wrong and what was expected.
         problem: String,
     },
+    /// Nobody has said yet that this node has the partition: it is starting.
+    #[error("partition {partition} is not registered with cold storage yet; try again in a moment")]
+    Unregistered {
+        /// The partition.
+        partition: TopicPartition,
+    },
     /// The store has no such topic.
     #[error("{store} has no manifest of topic {topic:?}; `millstream tier status` lists what this node has copied")]
     UnknownTopic {
@@ -125,7 +135,11 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Store { .. } | Self::Torn { .. } | Self::Contended { .. } | Self::Disk { .. } => ErrorKind::Unavailable,
+            Self::Store { .. }
+            | Self::Torn { .. }
+            | Self::Contended { .. }
+            | Self::Disk { .. }
+            | Self::Unregistered { .. } => ErrorKind::Unavailable,
             Self::Missing { .. } | Self::Corrupt { .. } | Self::Diverged { .. } => ErrorKind::Corrupt,
             Self::NewerFormat { .. } | Self::Settings { .. } => ErrorKind::Invalid,
             Self::Fenced { .. } => ErrorKind::Fenced,

@@ -29,7 +29,12 @@ impl Shared {
     }
 
     /// The whole of one of a segment's smaller objects, checked.
-    pub(crate) async fn whole<'a>(&self, partition: &Partition, segment: &'a Segment, kind: Kind) -> Result<(&'a Object, Bytes), Error> {
+    pub(crate) async fn whole<'a>(
+        &self,
+        partition: &Partition,
+        segment: &'a Segment,
+        kind: Kind,
+    ) -> Result<(&'a Object, Bytes), Error> {
         let object = object_of(partition, segment, kind)?;
         let path = self.object_path(partition, &object.name);
         let _permit = self.permit().await;
@@ -61,7 +66,10 @@ impl Shared {
             return Ok(bytes);
         }
         let missing = |place: &usize| !self.cache.contains(&Key { segment: segment.id, place: *place });
-        let end = (place + 1..run.end.min(index.chunks().len())).take_while(missing).last().map_or(place + 1, |last| last + 1);
+        let end = (place + 1..run.end.min(index.chunks().len()))
+            .take_while(missing)
+            .last()
+            .map_or(place + 1, |last| last + 1);
         let fetched = self.fetch((partition, segment), &index.chunks()[place..end]).await;
         let fetched = match fetched {
             // What a network or a proxy damaged may be right the second time.

@@ -1,6 +1,6 @@
 //! The names of objects. Stored: never renamed.
 
-use millstream_types::{Offset, PartitionIndex, TopicId, TopicPartition};
+use millstream_types::{Offset, TopicId, TopicPartition};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -84,15 +84,10 @@ pub fn topic_id_of(folder: &Path) -> Option<TopicId> {
     folder.parts().last()?.as_ref().parse().ok()
 }
 
-/// The partition in a folder below a topic's id; none for the topic's own manifests.
-pub fn partition_of(folder: &Path) -> Option<PartitionIndex> {
-    let number: i32 = folder.parts().last()?.as_ref().parse().ok()?;
-    (number >= 0).then_some(PartitionIndex(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millstream_types::PartitionIndex;
 
     #[test]
     fn names_are_as_drawn() {
@@ -105,8 +100,6 @@ mod tests {
         assert_eq!(object, "segments/00000000000000000007-00000000000000000000000000000002.timeindex");
         let partition = partition_prefix(&Path::default(), "t", id);
         assert_eq!(within(&partition, &object).as_ref(), format!("t/AAAAAAAAAAAAAAAAAAAAAQ/3/{object}"));
-        assert_eq!(partition_of(&partition), Some(PartitionIndex(3)));
-        assert_eq!(partition_of(&topic_manifests(&Path::default(), "t", id.topic)), None);
         assert_eq!(topic_id_of(&topic_prefix(&Path::default(), "t", id.topic)), Some(id.topic));
     }
 }

@@ -140,7 +140,8 @@ impl Manifest {
 
     pub(crate) fn decode(object: &str, content: &[u8]) -> Result<Self, Error> {
         let manifest: Self = decode(object, content)?;
-        let is_ordered = manifest.segments.windows(2).all(|pair| pair[0].base < pair[1].base && pair[0].end < pair[1].end);
+        let is_ordered =
+            manifest.segments.windows(2).all(|pair| pair[0].base < pair[1].base && pair[0].end < pair[1].end);
         let is_whole = manifest.segments.iter().all(|segment| {
             segment.base < segment.end && segment.object(Kind::Log).is_some() && segment.object(Kind::Chunks).is_some()
         });
@@ -194,7 +195,8 @@ fn decode<T: serde::de::DeserializeOwned>(object: &str, content: &[u8]) -> Resul
         format: u32,
     }
     // The format first: fields of a newer one may not parse.
-    let version: Version = serde_json::from_slice(content).map_err(|error| Error::corrupt(object, error.to_string()))?;
+    let version: Version =
+        serde_json::from_slice(content).map_err(|error| Error::corrupt(object, error.to_string()))?;
     if version.format > FORMAT {
         return Err(Error::NewerFormat { object: object.to_owned(), found: version.format, known: FORMAT });
     }
@@ -246,7 +248,8 @@ mod tests {
     #[test]
     fn places_are_found_with_and_without_overlap() {
         let manifest = manifest(vec![segment(5, 10), segment(8, 20)]);
-        let places: Vec<usize> = [0, 5, 9, 10, 19, 20].into_iter().map(|from| manifest.place_of(Offset(from))).collect();
+        let places: Vec<usize> =
+            [0, 5, 9, 10, 19, 20].into_iter().map(|from| manifest.place_of(Offset(from))).collect();
         assert_eq!(places, [0, 0, 0, 1, 1, 2]);
     }
 }

@@ -50,11 +50,17 @@ impl Shared {
             if planned.is_empty() {
                 break;
             }
-            let copies = planned.into_iter().map(|closed| self.upload(partition, source, closed));
-            let uploaded: Vec<Segment> = futures::stream::iter(copies).buffered(self.config.uploads_max.max(1)).try_collect().await?;
+            let mut copies = Vec::with_capacity(planned.len());
+            for closed in planned {
+                copies.push(self.upload(partition, source, closed));
+            }
+            let uploaded: Vec<Segment> =
+                futures::stream::iter(copies).buffered(self.config.uploads_max.max(1)).try_collect().await?;
             done.segments += uploaded.len();
             done.bytes += uploaded.iter().map(Segment::bytes).sum::<u64>();
-            manifest = self.commit(partition, source.leader_epoch(), |current| with_segments(current, &uploaded, source)).await?;
+            manifest = self
+                .commit(partition, source.leader_epoch(), |current| with_segments(current, &uploaded, source))
+                .await?;
         }
         done.end = manifest.end();
         if let Some(end) = done.end {

@@ -8,7 +8,11 @@ use millstream_types::{Offset, TimestampMs, TopicConfig};
 const AS_RETENTION: i64 = -2;
 
 /// The local segments to copy now, oldest first: closed, stable, not below the log's start, and joining on to what is cold.
-pub fn uploads<'a>(closed: &'a [ClosedSegment], manifest: &Manifest, (log_start, stable_end): (Offset, Offset)) -> Vec<&'a ClosedSegment> {
+pub fn uploads<'a>(
+    closed: &'a [ClosedSegment],
+    manifest: &Manifest,
+    (log_start, stable_end): (Offset, Offset),
+) -> Vec<&'a ClosedSegment> {
     // What is cold but below the log's start is about to go: nothing has to join on to it.
     let cold_end = manifest.end().unwrap_or(Offset::ZERO).max(log_start);
     let wanted = closed.iter().skip_while(|segment| segment.next <= cold_end || segment.size == 0);
@@ -16,7 +20,12 @@ pub fn uploads<'a>(closed: &'a [ClosedSegment], manifest: &Manifest, (log_start,
 }
 
 /// Up to where local copies may go: the end of the last segment that is both cold and past local retention.
-pub fn local_end(closed: &[ClosedSegment], cold_end: Offset, local_bytes: u64, (config, now): (&TopicConfig, TimestampMs)) -> Option<Offset> {
+pub fn local_end(
+    closed: &[ClosedSegment],
+    cold_end: Offset,
+    local_bytes: u64,
+    (config, now): (&TopicConfig, TimestampMs),
+) -> Option<Offset> {
     let or_retention = |local: i64, all: i64| if local == AS_RETENTION { all } else { local };
     let limits = Limits {
         ms: or_retention(config.local_retention_ms, config.retention_ms),
@@ -28,7 +37,11 @@ pub fn local_end(closed: &[ClosedSegment], cold_end: Offset, local_bytes: u64, (
 
 /// Where the log begins once what is past retention has gone from the store; none where nothing is. `local_only` is how many bytes are
 /// on local disk and not in the store.
-pub fn remote_start(manifest: &Manifest, local_only: u64, (config, now): (&TopicConfig, TimestampMs)) -> Option<Offset> {
+pub fn remote_start(
+    manifest: &Manifest,
+    local_only: u64,
+    (config, now): (&TopicConfig, TimestampMs),
+) -> Option<Offset> {
     if !config.delete {
         return None;
     }
@@ -59,7 +72,12 @@ struct Limits {
 
 impl Limits {
     /// The end of the last of `segments` (end, bytes, largest timestamp; oldest first) that is too old or too much of `total`.
-    fn past(&self, segments: impl Iterator<Item = (Offset, u64, TimestampMs)>, total: u64, now: TimestampMs) -> Option<Offset> {
+    fn past(
+        &self,
+        segments: impl Iterator<Item = (Offset, u64, TimestampMs)>,
+        total: u64,
+        now: TimestampMs,
+    ) -> Option<Offset> {
         let mut excess = u64::try_from(self.bytes).map_or(0, |limit| total.saturating_sub(limit));
         let mut end = None;
         for (segment_end, bytes, max_timestamp) in segments {

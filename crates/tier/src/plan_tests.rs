@@ -37,14 +37,18 @@ fn manifest(segments: &[(i64, i64)]) -> Manifest {
 }
 
 fn config(options: &[(&str, &str)]) -> TopicConfig {
-    TopicConfig::parse(&options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()).unwrap()
+    TopicConfig::parse(&options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        .unwrap()
 }
 
 #[test]
 fn uploads_are_the_stable_segments_after_what_is_cold() {
     let closed = [local(0, 10), local(10, 20), local(20, 30)];
     let planned = |cold: &[(i64, i64)], log_start: i64, stable_end: i64| -> Vec<i64> {
-        uploads(&closed, &manifest(cold), (Offset(log_start), Offset(stable_end))).iter().map(|segment| segment.base.0).collect()
+        uploads(&closed, &manifest(cold), (Offset(log_start), Offset(stable_end)))
+            .iter()
+            .map(|segment| segment.base.0)
+            .collect()
     };
     assert_eq!(planned(&[], 0, 30), [0, 10, 20]);
     assert_eq!(planned(&[], 0, 29), [0, 10]);

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use millstream_record::{Batch, Limits, split};
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A record found by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,38 +28,52 @@ impl Tier {
     ///
     /// # Errors
     /// `Unavailable` where the store does not answer; [`Error::Corrupt`] and [`Error::Missing`] name the object.
-    pub async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize) -> Result<Option<Bytes>, Error> {
-        let Some(partition) = self.0.partition(partition) else { return Ok(None) };
-        let read = async |manifest: &Manifest| {
-            let from = from.max(manifest.log_start);
-            for segment in &manifest.segments[manifest.place_of(from)..] {
-                let records = self.read_segment((&partition, segment), from, max_bytes).await?;
-                if records.is_some() {
-                    return Ok(records);
-                }
+    pub async fn read(
+        &self,
+        partition: TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, Error> {
+        let partition = self.0.partition(partition).ok_or(Error::Unregistered { partition })?;
+        let manifest = self.0.manifest(&partition).await?;
+        let outcome = match self.read_by((&partition, &manifest), from, max_bytes).await {
+            Err(missing @ Error::Missing { .. }) => {
+                let newer = self.newer((&partition, &manifest), missing).await?;
+                self.read_by((&partition, &newer), from, max_bytes).await
             }
-            Ok(None)
+            outcome => outcome,
         };
-        let outcome = self.with_manifest(&partition, read).await;
         outcome.inspect_err(|_| self.0.instruments.fetch_failed(&partition.topic))
     }
 
-    /// Reads by the manifest that is known; where an object has gone since, by the one that is in the store now.
-    async fn with_manifest<T>(&self, partition: &Partition, read: impl AsyncFn(&Manifest) -> Result<T, Error>) -> Result<T, Error> {
-        let manifest = self.0.manifest(partition).await?;
-        match read(&manifest).await {
-            Err(Error::Missing { object, store }) => {
-                let newer = self.0.reload(partition).await?;
-                if newer.number == manifest.number {
-                    return Err(Error::Missing { object, store });
-                }
-                read(&newer).await
+    async fn read_by(
+        &self,
+        (partition, manifest): (&Partition, &Manifest),
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, Error> {
+        let from = from.max(manifest.log_start);
+        for segment in &manifest.segments[manifest.place_of(from)..] {
+            let records = self.read_segment((partition, segment), from, max_bytes).await?;
+            if records.is_some() {
+                return Ok(records);
             }
-            read => read,
         }
+        Ok(None)
     }
 
-    async fn read_segment(&self, (partition, segment): (&Partition, &Segment), from: Offset, max_bytes: usize) -> Result<Option<Bytes>, Error> {
+    /// The manifest that is in the store now, after an object of the known one was not there; the error, where it is the same.
+    async fn newer(&self, (partition, known): (&Partition, &Manifest), missing: Error) -> Result<Arc<Manifest>, Error> {
+        let found = self.0.reload(partition).await?;
+        if known.number == found.number { Err(missing) } else { Ok(found) }
+    }
+
+    async fn read_segment(
+        &self,
+        (partition, segment): (&Partition, &Segment),
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, Error> {
         let index = self.0.index(partition, segment).await?;
         let room = max_bytes.min(self.0.config.read_bytes_max);
         let mut out = Out { parts: Vec::new(), bytes: 0, room };
@@ -88,18 +103,32 @@ impl Tier {
     /// # Errors
     /// As [`Tier::read`].
     pub async fn offset_for_time(&self, partition: TopicPartition, time: TimestampMs) -> Result<Option<Found>, Error> {
-        let Some(partition) = self.0.partition(partition) else { return Ok(None) };
-        let find = async |manifest: &Manifest| {
-            for segment in manifest.segments.iter().filter(|segment| segment.max_timestamp >= time && segment.end > manifest.log_start) {
-                let found = self.find_in((&partition, segment), manifest.log_start, time).await?;
-                if let Some((offset, timestamp)) = found {
-                    let leader_epoch = manifest.epoch_at(offset).unwrap_or(LeaderEpoch::NONE);
-                    return Ok(Some(Found { offset, timestamp, leader_epoch }));
-                }
+        let partition = self.0.partition(partition).ok_or(Error::Unregistered { partition })?;
+        let manifest = self.0.manifest(&partition).await?;
+        match self.find_by((&partition, &manifest), time).await {
+            Err(missing @ Error::Missing { .. }) => {
+                let newer = self.newer((&partition, &manifest), missing).await?;
+                self.find_by((&partition, &newer), time).await
             }
-            Ok(None)
-        };
-        self.with_manifest(&partition, find).await
+            outcome => outcome,
+        }
+    }
+
+    async fn find_by(
+        &self,
+        (partition, manifest): (&Partition, &Manifest),
+        time: TimestampMs,
+    ) -> Result<Option<Found>, Error> {
+        for segment in
+            manifest.segments.iter().filter(|segment| segment.max_timestamp >= time && segment.end > manifest.log_start)
+        {
+            let found = self.find_in((partition, segment), manifest.log_start, time).await?;
+            if let Some((offset, timestamp)) = found {
+                let leader_epoch = manifest.epoch_at(offset).unwrap_or(LeaderEpoch::NONE);
+                return Ok(Some(Found { offset, timestamp, leader_epoch }));
+            }
+        }
+        Ok(None)
     }
 
     async fn find_in(
@@ -111,7 +140,8 @@ impl Tier {
         let index = self.0.index(partition, segment).await?;
         for (place, _) in index.chunks().iter().enumerate().filter(|(_, chunk)| chunk.max_timestamp >= time) {
             let chunk = self.0.chunk((partition, segment), &index, place..place + 1).await?;
-            let found = first_at(chunk, start, time).map_err(|error| Error::corrupt(&partition.name, error.to_string()))?;
+            let found =
+                first_at(chunk, start, time).map_err(|error| Error::corrupt(&partition.name, error.to_string()))?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -131,7 +161,11 @@ fn run_of(index: &ChunkIndex, place: usize, most: usize) -> Range<usize> {
 }
 
 /// The first record of a chunk's batches at or after `start` and `time`.
-fn first_at(chunk: Bytes, start: Offset, time: TimestampMs) -> Result<Option<(Offset, TimestampMs)>, millstream_record::Error> {
+fn first_at(
+    chunk: Bytes,
+    start: Offset,
+    time: TimestampMs,
+) -> Result<Option<(Offset, TimestampMs)>, millstream_record::Error> {
     for batch in split(chunk)?.iter().filter(|batch| batch.max_timestamp() >= time && batch.next_offset() > start) {
         let mut found = None;
         batch.each(&Limits::default(), |record| {

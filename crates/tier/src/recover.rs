@@ -82,7 +82,14 @@ impl Tier {
             epochs.assign(*epoch, *start);
         }
         let log_start = manifest.start().unwrap_or(end);
-        Ok(RecoveredPartition { partition: partition.id.partition, log_start, end, epochs, producer_snapshot, manifest })
+        Ok(RecoveredPartition {
+            partition: partition.id.partition,
+            log_start,
+            end,
+            epochs,
+            producer_snapshot,
+            manifest,
+        })
     }
 
     /// The names of all topics in the store.

@@ -51,7 +51,13 @@ impl Tier {
         let _writer = partition.writer.lock().await;
         let Some(end) = self.0.manifest(&partition).await?.end() else { return Ok(0) };
         let before = source.local_bytes();
-        let gone: u64 = source.closed_segments().await?.iter().filter(|segment| segment.next <= end).map(|segment| segment.size).sum();
+        let gone: u64 = source
+            .closed_segments()
+            .await?
+            .iter()
+            .filter(|segment| segment.next <= end)
+            .map(|segment| segment.size)
+            .sum();
         if gone == 0 || !source.still_leads().await {
             return Ok(0);
         }
@@ -128,7 +134,8 @@ impl Shared {
         }
         let start = source.log_start();
         let next = self.commit(partition, source.leader_epoch(), |current| plan::started_at(current, start)).await?;
-        let gone: Vec<&Segment> = manifest.segments.iter().filter(|old| next.segments.iter().all(|kept| kept.id != old.id)).collect();
+        let gone: Vec<&Segment> =
+            manifest.segments.iter().filter(|old| next.segments.iter().all(|kept| kept.id != old.id)).collect();
         for segment in &gone {
             for object in segment.objects.values() {
                 self.store.delete(&self.object_path(partition, &object.name)).await?;
@@ -163,7 +170,8 @@ impl Shared {
             }
         }
         for object in self.store.list(&self.manifests(partition)).await? {
-            let is_old = layout::number_of(&object.location).is_some_and(|number| number + self.config.manifests_kept <= manifest.number);
+            let is_old = layout::number_of(&object.location)
+                .is_some_and(|number| number + self.config.manifests_kept <= manifest.number);
             if is_old {
                 self.store.delete(&object.location).await?;
                 removed += 1;

@@ -10,7 +10,8 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig, WriteMultipart,
+    BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    WriteMultipart,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -58,7 +59,10 @@ impl TierStore {
             None => Self::folder(url, url),
             Some(("file", path)) => Self::folder(url, path),
             Some(("s3" | "s3a", rest)) => Self::s3(url, rest, options),
-            Some((scheme, _)) => Err(settings(url, &format!("unknown scheme {scheme:?}; expected a folder, file://PATH or s3://BUCKET/PREFIX"))),
+            Some((scheme, _)) => Err(settings(
+                url,
+                &format!("unknown scheme {scheme:?}; expected a folder, file://PATH or s3://BUCKET/PREFIX"),
+            )),
         }
     }
 
@@ -76,12 +80,18 @@ impl TierStore {
         if bucket.is_empty() {
             return Err(settings(url, "no bucket; expected s3://BUCKET/PREFIX"));
         }
-        let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: REQUEST_RETRIES, retry_timeout: REQUEST_RETRY_LIMIT };
+        let retry = RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: REQUEST_RETRIES,
+            retry_timeout: REQUEST_RETRY_LIMIT,
+        };
         let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry);
-        let defaults = [("connect_timeout", "5 seconds"), ("timeout", "60 seconds")].map(|(name, value)| (name.to_owned(), value));
+        let defaults =
+            [("connect_timeout", "5 seconds"), ("timeout", "60 seconds")].map(|(name, value)| (name.to_owned(), value));
         let given = options.iter().map(|(name, value)| (name.replace('.', "_"), value.as_str()));
         for (name, value) in defaults.into_iter().chain(given).filter(|(_, value)| !value.is_empty()) {
-            let key: AmazonS3ConfigKey = name.parse().map_err(|_| settings(&name, "the object store has no such option"))?;
+            let key: AmazonS3ConfigKey =
+                name.parse().map_err(|_| settings(&name, "the object store has no such option"))?;
             builder = builder.with_config(key, value);
         }
         let store = builder.build().map_err(|error| settings(url, &error.to_string()))?;
@@ -135,7 +145,10 @@ impl Counted {
     pub async fn get(&self, object: &Path) -> Result<Bytes, Error> {
         let found = self.store.store.get(object).await.map_err(|error| self.failed("read", object, error))?;
         if found.meta.size > MANIFEST_BYTES_MAX {
-            return Err(Error::corrupt(object, format!("{} bytes; expected {MANIFEST_BYTES_MAX} at most", found.meta.size)));
+            return Err(Error::corrupt(
+                object,
+                format!("{} bytes; expected {MANIFEST_BYTES_MAX} at most", found.meta.size),
+            ));
         }
         let bytes = found.bytes().await.map_err(|error| self.failed("read", object, error))?;
         self.counters.got(bytes.len());
@@ -144,7 +157,8 @@ impl Counted {
 
     /// Part of an object.
     pub async fn get_range(&self, object: &Path, range: Range<u64>) -> Result<Bytes, Error> {
-        let bytes = self.store.store.get_range(object, range).await.map_err(|error| self.failed("read", object, error))?;
+        let bytes =
+            self.store.store.get_range(object, range).await.map_err(|error| self.failed("read", object, error))?;
         self.counters.got(bytes.len());
         Ok(bytes)
     }
@@ -167,14 +181,17 @@ impl Counted {
                 self.settle(object).await?;
                 Ok(Created::Yes)
             }
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(Created::Exists),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(Created::Exists)
+            }
             Err(error) => Err(self.failed("write", object, error)),
         }
     }
 
     /// Begins a large object.
     pub async fn begin(&self, object: &Path) -> Result<Upload<'_>, Error> {
-        let upload = self.store.store.put_multipart(object).await.map_err(|error| self.failed("write", object, error))?;
+        let upload =
+            self.store.store.put_multipart(object).await.map_err(|error| self.failed("write", object, error))?;
         let writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
         Ok(Upload { counted: self, object: object.clone(), writer, bytes: 0 })
     }
@@ -274,14 +291,22 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_named() {
-        assert_eq!(refused("ftp://x", &[]), "ftp://x: unknown scheme \"ftp\"; expected a folder, file://PATH or s3://BUCKET/PREFIX");
+        assert_eq!(
+            refused("ftp://x", &[]),
+            "ftp://x: unknown scheme \"ftp\"; expected a folder, file://PATH or s3://BUCKET/PREFIX"
+        );
         assert_eq!(refused("s3://", &[]), "s3://: no bucket; expected s3://BUCKET/PREFIX");
         assert_eq!(refused("s3://b", &[("colour", "red")]), "colour: the object store has no such option");
     }
 
     #[test]
     fn no_secret_is_shown() {
-        let options = [("access.key.id", "AKIDEXAMPLE"), ("secret.access.key", "hush"), ("region", "eu-west-1"), ("endpoint", "")];
+        let options = [
+            ("access.key.id", "AKIDEXAMPLE"),
+            ("secret.access.key", "hush"),
+            ("region", "eu-west-1"),
+            ("endpoint", ""),
+        ];
         let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let store = TierStore::from_url("s3://bucket/a/b/", &options).unwrap();
         assert_eq!((format!("{store:?}").as_str(), store.prefix().as_ref()), ("TierStore(s3://bucket)", "a/b"));

@@ -10,7 +10,9 @@ use crate::state::{Partition, PartitionStatus};
 use crate::stats::{Counters, Stats};
 use crate::store::{Counted, TierStore};
 use millstream_runtime::Runtime;
-use millstream_telemetry::catalogue::{TIER_CACHE, TIER_FETCH_ERRORS, TIER_FETCHED, TIER_LAG, TIER_UPLOAD_ERRORS, TIER_UPLOADED};
+use millstream_telemetry::catalogue::{
+    TIER_CACHE, TIER_FETCH_ERRORS, TIER_FETCHED, TIER_LAG, TIER_UPLOAD_ERRORS, TIER_UPLOADED,
+};
 use millstream_telemetry::{Gauge, Metrics};
 use millstream_types::{Offset, TopicId, TopicPartition};
 use parking_lot::Mutex;
@@ -188,5 +190,27 @@ impl Instruments {
 
     pub fn waiting(&self, topic: &str, bytes: u64) {
         self.metrics.gauge(&TIER_LAG, &[topic]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SegmentSource;
+    use millstream_types::TimestampMs;
+
+    /// What callers put behind ports and into tasks must be sendable: this compiles or it does not.
+    fn sendable<T: Send>(_: T) {}
+
+    #[expect(dead_code, reason = "it is checked by being compiled")]
+    fn futures_can_be_sent(tier: &Tier, id: TopicPartition, source: &dyn SegmentSource) {
+        sendable(tier.read(id, Offset(0), 1));
+        sendable(tier.offset_for_time(id, TimestampMs(0)));
+        sendable(tier.load("t", id));
+        sendable(tier.tend(source));
+        sendable(tier.offload(source));
+        sendable(tier.drop_local(source));
+        sendable(tier.recover("t"));
+        sendable(tier.delete_topic("t", id.topic));
     }
 }

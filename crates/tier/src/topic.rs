@@ -20,7 +20,8 @@ impl Shared {
             let is_new = last.as_ref().is_none_or(|last| last.topic != *topic);
             let number = last.map_or(0, |last| last.number) + 1;
             if is_new {
-                let manifest = TopicManifest { format: FORMAT, number, written: self.runtime.clock.now(), topic: topic.clone() };
+                let manifest =
+                    TopicManifest { format: FORMAT, number, written: self.runtime.clock.now(), topic: topic.clone() };
                 let object = layout::numbered(&folder, number);
                 if self.store.create(&object, manifest.encode()).await? == Created::Exists {
                     continue;

@@ -34,7 +34,12 @@ struct Walked {
 
 impl Shared {
     /// Copies a segment. A failure of the store is tried again, each time under new names.
-    pub(crate) async fn upload(&self, partition: &Partition, source: &dyn SegmentSource, closed: &ClosedSegment) -> Result<Segment, Error> {
+    pub(crate) async fn upload(
+        &self,
+        partition: &Partition,
+        source: &dyn SegmentSource,
+        closed: &ClosedSegment,
+    ) -> Result<Segment, Error> {
         let _permit = self.uploads.acquire().await;
         let mut failures = 0;
         loop {
@@ -59,7 +64,12 @@ impl Shared {
         wait / 2 + Duration::from_millis(self.runtime.random.below(half + 1))
     }
 
-    async fn try_upload(&self, partition: &Partition, source: &dyn SegmentSource, closed: &ClosedSegment) -> Result<Segment, Error> {
+    async fn try_upload(
+        &self,
+        partition: &Partition,
+        source: &dyn SegmentSource,
+        closed: &ClosedSegment,
+    ) -> Result<Segment, Error> {
         let id = Uuid::from_u128(self.runtime.random.next_u128());
         let sidecars = self.sidecars(source, closed).await?;
         let log_name = segment_object(closed.base, id, Kind::Log);
@@ -91,7 +101,11 @@ impl Shared {
         let mut epochs = source.epochs();
         epochs.truncate_end(closed.next);
         let mut sidecars = vec![(Kind::Epochs, Bytes::from(epochs.text()))];
-        let files = [(Kind::Index, &closed.index), (Kind::TimeIndex, &closed.time_index), (Kind::Snapshot, &closed.producer_snapshot)];
+        let files = [
+            (Kind::Index, &closed.index),
+            (Kind::TimeIndex, &closed.time_index),
+            (Kind::Snapshot, &closed.producer_snapshot),
+        ];
         for (kind, path) in files {
             match self.runtime.disk.read(path).await {
                 Ok(content) => sidecars.push((kind, content)),
@@ -106,8 +120,11 @@ impl Shared {
     async fn upload_log(&self, partition: &Partition, name: &str, closed: &ClosedSegment) -> Result<Walked, Error> {
         let object = self.object_path(partition, name);
         let size = usize::try_from(closed.size).unwrap_or(usize::MAX);
-        let mut target =
-            if size <= PART_BYTES { Target::Small(BytesMut::with_capacity(size)) } else { Target::Large(self.store.begin(&object).await?) };
+        let mut target = if size <= PART_BYTES {
+            Target::Small(BytesMut::with_capacity(size))
+        } else {
+            Target::Large(self.store.begin(&object).await?)
+        };
         match (self.walk(closed, &mut target).await, target) {
             (Ok(walked), Target::Small(content)) => {
                 self.store.put(&object, content.freeze()).await?;
@@ -138,7 +155,8 @@ impl Shared {
                 batch.check_crc().map_err(|error| corrupt(error.to_string()))?;
                 walked.records += u64::try_from(batch.record_count()).unwrap_or(0);
             }
-            let is_within = batches.iter().all(|batch| batch.base_offset() >= closed.base && batch.next_offset() <= closed.next);
+            let is_within =
+                batches.iter().all(|batch| batch.base_offset() >= closed.base && batch.next_offset() <= closed.next);
             let chunk = Chunk::of(&batches, &bytes, position).filter(|_| is_within);
             walked.chunks.push(chunk.ok_or_else(|| corrupt("its batches are not of this segment".to_owned()))?);
             crc.update(&bytes);
@@ -153,7 +171,12 @@ impl Shared {
     }
 
     /// The whole batches that a chunk holds, from `position` on; one at least.
-    async fn next_chunk(&self, file: &Arc<dyn DiskFile>, path: &Path, (position, end): (u64, u64)) -> Result<(Vec<Batch>, Bytes), Error> {
+    async fn next_chunk(
+        &self,
+        file: &Arc<dyn DiskFile>,
+        path: &Path,
+        (position, end): (u64, u64),
+    ) -> Result<(Vec<Batch>, Bytes), Error> {
         let corrupt = |problem: String| Error::corrupt(path.display(), format!("at byte {position}: {problem}"));
         let left = usize::try_from(end - position).unwrap_or(usize::MAX);
         let mut wanted = self.config.chunk_bytes.max(BATCH_HEADER_BYTES).min(left);

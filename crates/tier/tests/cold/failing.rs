@@ -7,7 +7,9 @@ use millstream_types::{ErrorKind, Offset};
 
 #[tokio::test]
 async fn an_upload_that_fails_is_tried_again_within_the_round() {
-    for (name, fault) in [(".log", Fault::Refuse), (".log", Fault::Tear), (".chunks", Fault::Refuse), (".index", Fault::LoseAnswer)] {
+    for (name, fault) in
+        [(".log", Fault::Refuse), (".log", Fault::Tear), (".chunks", Fault::Refuse), (".index", Fault::LoseAnswer)]
+    {
         let harness = Harness::new(&[]).await;
         harness.segments(1, 10).await;
         let local = harness.local().await;
@@ -89,6 +91,8 @@ async fn a_store_that_is_away_is_unavailable_and_comes_back() {
     let local = harness.local().await;
     harness.tier.offload(&harness.source).await.unwrap();
     let restarted = harness.new_tier("other");
+    // Before anyone has said so, "not there" would make consumers begin anew elsewhere.
+    assert_eq!(restarted.read(id(), Offset(0), 1).await.unwrap_err().kind(), ErrorKind::Unavailable);
     restarted.register(TOPIC, id());
     harness.faults.set_away(true);
     assert_eq!(restarted.load(TOPIC, id()).await.unwrap_err().kind(), ErrorKind::Unavailable);

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -105,8 +105,12 @@ impl ObjectStore for Faulty {
         self.faults.check_away()?;
         let is_head = options.head;
         let found = self.inner.get_opts(location, options).await?;
-        let is_damaged =
-            !is_head && self.faults.damaged_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let is_damaged = !is_head
+            && self
+                .faults
+                .damaged_reads
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_ok();
         if !is_damaged {
             return Ok(found);
         }

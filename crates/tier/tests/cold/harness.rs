@@ -65,7 +65,8 @@ impl Harness {
         let options: BTreeMap<String, String> =
             defaults.iter().chain(options).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let log = open(&runtime, dir.path(), &options, Recovery::CLEAN).await;
-        let topic = TopicDescription { name: TOPIC.to_owned(), id: id().topic, partitions: 1, configs: options.clone() };
+        let topic =
+            TopicDescription { name: TOPIC.to_owned(), id: id().topic, partitions: 1, configs: options.clone() };
         let faults = Arc::new(Faults::default());
         let tier = tier(&runtime, &store, &faults, config(dir.path()));
         Self { runtime, dir, store, faults, source: LogSource { log, topic }, tier, options }
@@ -116,7 +117,8 @@ impl Harness {
     pub async fn objects(&self, text: &str) -> Vec<Path> {
         use futures::TryStreamExt;
         let all: Vec<_> = self.store.list(None).try_collect().await.unwrap();
-        let mut names: Vec<Path> = all.into_iter().map(|object| object.location).filter(|name| name.as_ref().contains(text)).collect();
+        let mut names: Vec<Path> =
+            all.into_iter().map(|object| object.location).filter(|name| name.as_ref().contains(text)).collect();
         names.sort();
         names
     }
@@ -132,7 +134,12 @@ impl Harness {
     }
 }
 
-pub async fn open(runtime: &Runtime, dir: &std::path::Path, options: &BTreeMap<String, String>, recovery: Recovery) -> Log {
+pub async fn open(
+    runtime: &Runtime,
+    dir: &std::path::Path,
+    options: &BTreeMap<String, String>,
+    recovery: Recovery,
+) -> Log {
     let log_id = LogId { dir: dir.to_owned(), topic: TOPIC.to_owned(), partition: id() };
     let config = Arc::new(TopicConfig::parse(options).unwrap());
     Log::open(runtime.clone(), log_id, config, recovery).await.unwrap()

@@ -67,7 +67,10 @@ async fn a_log_that_lost_its_folder_is_refused() {
     let log = millstream_storage::Log::open(harness.runtime.clone(), log_id, config, Recovery::CLEAN).await.unwrap();
     let empty = LogSource { log, ..harness.source.clone() };
     let error = harness.tier.offload(&empty).await.unwrap_err();
-    assert_eq!(error.to_string(), "orders-0: the object store ends at offset 60, the log here ends at 0; nothing is copied, recover the topic or delete its copy");
+    assert_eq!(
+        error.to_string(),
+        "orders-0: the object store ends at offset 60, the log here ends at 0; nothing is copied, recover the topic or delete its copy"
+    );
 }
 
 #[tokio::test]
