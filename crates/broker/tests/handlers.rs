@@ -1,5 +1,7 @@
 //! Every API as a client sees it: frames in, frames out, over a whole node in memory and virtual time.
 
+#![cfg(test)]
+
 #[path = "handlers/admin.rs"]
 mod admin;
 #[path = "handlers/fetching.rs"]

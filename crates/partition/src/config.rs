@@ -31,7 +31,7 @@ impl Config {
     pub const fn new(local: BrokerId) -> Self {
         Self {
             local,
-            open_parallel: 8,
+            open_parallel: 16,
             retention_interval: Duration::from_secs(300),
             flush_interval: Duration::from_secs(5),
             checkpoint_interval: Duration::from_secs(60),

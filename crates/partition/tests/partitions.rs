@@ -1,5 +1,7 @@
 //! Partitions over a disk: appends, reads, idempotence, restarts, full disks, deletion, waiting.
 
+#![cfg(test)]
+
 #[path = "partitions/node.rs"]
 mod node;
 

@@ -13,6 +13,8 @@ use millstream_types::{LeaderEpoch, TimestampMs};
 use std::collections::BTreeSet;
 
 const READ_COMMITTED: i8 = 1;
+/// Answers name the epoch from this version on.
+const TELLS_EPOCH: i16 = 4;
 // Kafka's numbers for "not a time": the wire's, never renumber.
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -43,7 +45,7 @@ impl Broker {
                             true => Err(Failure::new(ResponseError::InvalidRequest, "the partition is named twice")),
                             false => self.offset_at(call, name, partition, isolation).await,
                         };
-                        answer(index, found)
+                        answer(call.version, index, found)
                     }
                 })
                 .collect();
@@ -94,11 +96,12 @@ fn query(timestamp: i64, version: i16, isolation: Isolation) -> Result<Option<Ti
     Ok(query)
 }
 
-fn answer(index: i32, found: Result<Option<OffsetAt>, Failure>) -> ListOffsetsPartitionResponse {
+fn answer(version: i16, index: i32, found: Result<Option<OffsetAt>, Failure>) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
     match found {
         Ok(Some(OffsetAt { offset, timestamp, leader_epoch })) => {
-            response.with_offset(offset.0).with_timestamp(timestamp.0).with_leader_epoch(leader_epoch.0)
+            let response = response.with_offset(offset.0).with_timestamp(timestamp.0);
+            if version >= TELLS_EPOCH { response.with_leader_epoch(leader_epoch.0) } else { response }
         }
         Ok(None) => response,
         Err(failure) => response.with_error_code(failure.code.code()),

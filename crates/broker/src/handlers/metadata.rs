@@ -60,12 +60,12 @@ impl Broker {
             if !seen.insert(key) {
                 continue;
             }
+            let id = TopicId(topic.topic_id);
             topics.push(match topic.name {
-                Some(name) => self.by_name(call, name, create).await,
-                None if call.version < TOPICS_BY_ID => {
-                    failed(None, TopicId(topic.topic_id), ResponseError::InvalidRequest)
-                }
-                None => self.by_id(call, TopicId(topic.topic_id)),
+                // An id goes before a name, which is then beside the point.
+                _ if id != TopicId::ZERO && call.version >= TOPICS_BY_ID => self.by_id(call, id),
+                Some(name) if id == TopicId::ZERO => self.by_name(call, name, create).await,
+                _ => failed(None, id, ResponseError::InvalidRequest),
             });
         }
         topics

@@ -9,7 +9,6 @@ use crate::codes::{Failure, record_index};
 use crate::endpoints;
 use crate::service::{Broker, Call};
 use crate::topics;
-use bytes::Bytes;
 use futures::future::join_all;
 use kafka_protocol::messages::BrokerId as WireBroker;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -118,7 +117,7 @@ impl Broker {
         let handle = self.partition_of(topic, data.index)?;
         let meter = handle.meter();
         meter.produce_requests.inc();
-        let records = data.records.unwrap_or_else(Bytes::new);
+        let records = data.records.unwrap_or_default();
         let checked = millstream_record::check(records, &handle.door_rules());
         let batches = checked.map_err(|error| {
             self.metrics.counter(&INVALID_BATCHES, &[&topic.name]).inc();

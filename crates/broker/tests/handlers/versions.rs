@@ -1,6 +1,6 @@
 //! Every API in every version that is told to clients: a request with content is answered, and the answer decodes in that version.
 
-use crate::node::{Node, batch, produce, topic_name};
+use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
@@ -15,15 +15,28 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::Request;
 use millstream_net::{Answer, ConnectionContext, Handler};
-use millstream_protocol::{ApiKey, ResponseError, SERVED, supported};
+use millstream_protocol::{ApiKey, ResponseError, SERVED, decode_response, supported};
+
+/// What was exercised, and what was not answered.
+#[derive(Default)]
+struct Seen {
+    apis: Vec<ApiKey>,
+    failures: Vec<String>,
+}
 
 /// Sends `body(version)` in every version that is served.
-async fn every<R: Request>(node: &Node, seen: &mut Vec<ApiKey>, body: impl Fn(i16) -> R) {
+async fn every<R: Request>(node: &Node, seen: &mut Seen, body: impl Fn(i16) -> R) {
     let api = ApiKey::try_from(R::KEY).unwrap();
     for version in supported(api).unwrap() {
-        node.ask(version, &body(version)).await;
+        match node.send(version, &body(version)).await {
+            Answer::Reply(parts) => {
+                let decoded = decode_response::<R>(whole(parts).await, version);
+                seen.failures.extend(decoded.err().map(|error| error.to_string()));
+            }
+            other => seen.failures.push(format!("{api:?} v{version}: {other:?}")),
+        }
     }
-    seen.push(api);
+    seen.apis.push(api);
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,17 +45,18 @@ async fn every_version_of_every_api_is_answered() {
     node.topic("t", 1, &[]).await;
     node.produce("t", batch(&["a"])).await;
     let id = node.topic_id("t");
-    let seen = &mut Vec::new();
+    let seen = &mut Seen::default();
     log(&node, seen, id).await;
     group(&node, seen).await;
     offsets(&node, seen).await;
     admin(&node, seen).await;
     options(&node, seen).await;
-    let left: Vec<_> = SERVED.iter().filter(|api| !seen.contains(api)).collect();
+    let left: Vec<_> = SERVED.iter().filter(|api| !seen.apis.contains(api)).collect();
     assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
+    assert_eq!(seen.failures, Vec::<String>::new());
 }
 
-async fn log(node: &Node, seen: &mut Vec<ApiKey>, id: uuid::Uuid) {
+async fn log(node: &Node, seen: &mut Seen, id: uuid::Uuid) {
     let named = |version: i16| {
         ApiVersionsRequest::default().with_client_software_name(if version < 3 { "" } else { "x" }.into())
     };
@@ -80,7 +94,7 @@ async fn log(node: &Node, seen: &mut Vec<ApiKey>, id: uuid::Uuid) {
     .await;
 }
 
-async fn group(node: &Node, seen: &mut Vec<ApiKey>) {
+async fn group(node: &Node, seen: &mut Seen) {
     let id = || GroupId("g".into());
     every(node, seen, |version| match version {
         ..4 => FindCoordinatorRequest::default().with_key("g".into()),
@@ -111,7 +125,7 @@ async fn group(node: &Node, seen: &mut Vec<ApiKey>) {
     every(node, seen, |_| InitProducerIdRequest::default().with_transactional_id(None)).await;
 }
 
-async fn offsets(node: &Node, seen: &mut Vec<ApiKey>) {
+async fn offsets(node: &Node, seen: &mut Seen) {
     let id = || GroupId("h".into());
     every(node, seen, |_| {
         let partition = offset_commit_request::OffsetCommitRequestPartition::default();
@@ -144,7 +158,7 @@ async fn offsets(node: &Node, seen: &mut Vec<ApiKey>) {
     .await;
 }
 
-async fn admin(node: &Node, seen: &mut Vec<ApiKey>) {
+async fn admin(node: &Node, seen: &mut Seen) {
     every(node, seen, |version| {
         let topic = create_topics_request::CreatableTopic::default()
             .with_name(topic_name(&format!("made-{version}")))
@@ -184,7 +198,7 @@ async fn admin(node: &Node, seen: &mut Vec<ApiKey>) {
     every(node, seen, |_| DescribeLogDirsRequest::default().with_topics(None)).await;
 }
 
-async fn options(node: &Node, seen: &mut Vec<ApiKey>) {
+async fn options(node: &Node, seen: &mut Seen) {
     every(node, seen, |_| {
         let topic = describe_configs_request::DescribeConfigsResource::default()
             .with_resource_type(2)
@@ -234,6 +248,6 @@ async fn what_is_not_served_closes_the_connection_but_for_api_versions() {
     let Answer::Reply(parts) = raw(&node, ApiKey::ApiVersions as i16, 99, &[]).await else {
         panic!("ApiVersions is always answered")
     };
-    let frame: Bytes = crate::node::whole(parts).await;
+    let frame: Bytes = whole(parts).await;
     assert_eq!(frame[4..6], ResponseError::UnsupportedVersion.code().to_be_bytes());
 }

@@ -14,7 +14,7 @@ use millstream_types::{
     BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs,
     TopicId, TopicPartition,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -175,7 +175,7 @@ pub fn pairs(values: &[&str]) -> Vec<(i64, String)> {
 }
 
 pub fn file(disk: &SimDisk, path: &str) -> Option<u64> {
-    disk.files().into_iter().find(|(name, _)| *name == PathBuf::from(path)).map(|(_, len)| len)
+    disk.files().into_iter().find(|(name, _)| name == Path::new(path)).map(|(_, len)| len)
 }
 
 pub async fn content(runtime: &Runtime, path: &str) -> Bytes {
