@@ -27,8 +27,8 @@ impl Parsed {
     /// Parses a schema whose names may be found among the texts `used`.
     pub(crate) fn new(text: &str, used: &BTreeMap<String, String>) -> Result<Self, Error> {
         let invalid = |reason: String| Error::InvalidSchema { schema_type: SchemaType::Avro, reason };
-        let (schema, used) =
-            apache_avro::Schema::parse_str_with_list(text, used.values()).map_err(|error| invalid(error.to_string()))?;
+        let (schema, used) = apache_avro::Schema::parse_str_with_list(text, used.values())
+            .map_err(|error| invalid(error.to_string()))?;
         let nodes = Nodes::new(&schema, &used).map_err(invalid)?;
         Ok(Self { nodes })
     }

@@ -3,9 +3,9 @@
 use crate::Error;
 use crate::shape::{FieldShape, Shape, UTC, map_entries};
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
-    Int64Array, ListArray, MapArray, StringArray, StructArray, Time32MillisecondArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float32Array,
+    Float64Array, Int32Array, Int64Array, ListArray, MapArray, StringArray, StructArray, Time32MillisecondArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, TimeUnit};
@@ -205,7 +205,9 @@ fn int64(values: Vec<i64>, nulls: Option<NullBuffer>, shape: &Shape) -> ArrayRef
         Shape::Timestamp(TimeUnit::Nanosecond, utc) => {
             Arc::new(TimestampNanosecondArray::new(values.into(), nulls).with_timezone_opt(zone(*utc)))
         }
-        Shape::Timestamp(_, utc) => Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone_opt(zone(*utc))),
+        Shape::Timestamp(_, utc) => {
+            Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone_opt(zone(*utc)))
+        }
         _ => Arc::new(Int64Array::new(values.into(), nulls)),
     }
 }
@@ -221,6 +223,7 @@ fn bytes(ends: &mut Vec<i32>, data: &mut Vec<u8>, nulls: Option<NullBuffer>, sha
 fn structure(children: &mut [Column], nulls: Option<NullBuffer>, len: usize, shape: &Shape) -> Result<ArrayRef, Error> {
     let Shape::Struct(fields) = shape else { return Err(mismatch(shape)) };
     let arrow = fields.iter().map(FieldShape::arrow).collect::<Vec<Arc<Field>>>();
-    let arrays = children.iter_mut().zip(fields).map(|(child, field)| child.finish(&field.shape)).collect::<Result<_, _>>()?;
+    let arrays =
+        children.iter_mut().zip(fields).map(|(child, field)| child.finish(&field.shape)).collect::<Result<_, _>>()?;
     Ok(Arc::new(StructArray::try_new_with_length(arrow.into(), arrays, nulls, len)?))
 }

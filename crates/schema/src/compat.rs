@@ -88,11 +88,19 @@ impl Compatibility {
         for old in before {
             if backward {
                 let found = read(old, new);
-                conflicts.extend(found.into_iter().map(|conflict| format!("the new schema can't read what the old one wrote: {conflict}")));
+                conflicts.extend(
+                    found
+                        .into_iter()
+                        .map(|conflict| format!("the new schema can't read what the old one wrote: {conflict}")),
+                );
             }
             if forward {
                 let found = read(new, old);
-                conflicts.extend(found.into_iter().map(|conflict| format!("the old schema can't read what the new one writes: {conflict}")));
+                conflicts.extend(
+                    found
+                        .into_iter()
+                        .map(|conflict| format!("the old schema can't read what the new one writes: {conflict}")),
+                );
             }
         }
         Self { conflicts }

@@ -78,7 +78,12 @@ impl Decoder {
             Body::Json(_) => Reader::JsonValue(JsonValue::new(&table.fields()[0].shape)),
             Body::Avro(own) => Reader::Avro(Writers {
                 lookup,
-                own: Arc::new(avro::Plan::new(Arc::new(own.nodes.clone()), &own.nodes, table.fields(), table.is_record())),
+                own: Arc::new(avro::Plan::new(
+                    Arc::new(own.nodes.clone()),
+                    &own.nodes,
+                    table.fields(),
+                    table.is_record(),
+                )),
                 known: HashMap::new(),
             }),
         };
@@ -191,6 +196,9 @@ impl Writers {
 
 fn written_by(id: i32, table: &TableSchema, lookup: &dyn SchemaLookup) -> Option<Arc<avro::Plan>> {
     let registered = lookup.by_id(id).filter(|registered| registered.schema_type == SchemaType::Avro)?;
-    let (Body::Avro(writer), Body::Avro(reader)) = (Schema::of(&registered, lookup).ok()?.body, &table.schema.body) else { return None };
+    let (Body::Avro(writer), Body::Avro(reader)) = (Schema::of(&registered, lookup).ok()?.body, &table.schema.body)
+    else {
+        return None;
+    };
     Some(Arc::new(avro::Plan::new(Arc::new(writer.nodes), &reader.nodes, table.fields(), table.is_record())))
 }

@@ -8,8 +8,11 @@ use serde_json::{Map, Value, json};
 #[must_use]
 pub fn json_schema(title: &str, schema: &Schema) -> String {
     // Written by hand at the top, since a map of values would sort the properties.
-    let properties: Vec<String> =
-        schema.fields().iter().map(|field| format!("{}:{}", Value::from(field.name().as_str()), nullable(field))).collect();
+    let properties: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| format!("{}:{}", Value::from(field.name().as_str()), nullable(field)))
+        .collect();
     format!(
         r#"{{"$schema":"http://json-schema.org/draft-07/schema#","title":{},"type":"object","properties":{{{}}}}}"#,
         Value::from(title),
@@ -34,7 +37,9 @@ fn of(data_type: &DataType, is_json: bool) -> Value {
     match data_type {
         T::Null | T::Union(..) => json!({}),
         T::Boolean => json!({"type": "boolean"}),
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => json!({"type": "integer"}),
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => {
+            json!({"type": "integer"})
+        }
         T::Float16 | T::Float32 | T::Float64 => json!({"type": "number"}),
         T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => json!({"type": "number"}),
         T::Utf8 | T::LargeUtf8 | T::Utf8View if is_json => json!({}),
@@ -45,7 +50,8 @@ fn of(data_type: &DataType, is_json: bool) -> Value {
             json!({"type": "array", "items": nullable(item)})
         }
         T::Struct(fields) => {
-            let properties: Map<String, Value> = fields.iter().map(|field| (field.name().clone(), nullable(field))).collect();
+            let properties: Map<String, Value> =
+                fields.iter().map(|field| (field.name().clone(), nullable(field))).collect();
             json!({"type": "object", "properties": properties})
         }
         T::Map(entries, _) => {

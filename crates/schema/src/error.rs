@@ -27,13 +27,17 @@ pub enum Error {
         word: String,
     },
     /// A word that names no compatibility level.
-    #[error("{word:?} is not a compatibility level; use NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE")]
+    #[error(
+        "{word:?} is not a compatibility level; use NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE"
+    )]
     UnknownLevel {
         /// The word.
         word: String,
     },
     /// A reference leads nowhere.
-    #[error("the reference {name:?} names version {version} of the subject {subject:?}, which is not registered; register it first")]
+    #[error(
+        "the reference {name:?} names version {version} of the subject {subject:?}, which is not registered; register it first"
+    )]
     UnresolvedReference {
         /// The name used in the schema's text.
         name: String,

@@ -2,8 +2,8 @@
 
 pub(crate) mod date;
 pub(crate) mod decode;
-mod shapes;
 pub(crate) mod scan;
+mod shapes;
 
 pub(crate) use shapes::type_of;
 
@@ -32,7 +32,9 @@ impl Parsed {
         }
         let references = used
             .iter()
-            .map(|(name, text)| Ok((name.clone(), Json::parse(text).map_err(|reason| invalid(format!("in {name}: {reason}")))?)))
+            .map(|(name, text)| {
+                Ok((name.clone(), Json::parse(text).map_err(|reason| invalid(format!("in {name}: {reason}")))?))
+            })
             .collect::<Result<BTreeMap<_, _>, Error>>()?;
         let parsed = Self { root, references };
         parsed.validator()?;
@@ -55,7 +57,11 @@ impl Parsed {
     }
 
     /// What a `$ref` of the document `document` (none: this schema) leads to, and the document that it lies in.
-    pub(crate) fn lookup<'a>(&'a self, reference: &'a str, document: Option<&'a str>) -> Option<(&'a Json, Option<&'a str>)> {
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        reference: &'a str,
+        document: Option<&'a str>,
+    ) -> Option<(&'a Json, Option<&'a str>)> {
         let (name, pointer) = reference.split_once('#').unwrap_or((reference, ""));
         let (tree, document) = if name.is_empty() {
             (document.map_or(Some(&self.root), |name| self.references.get(name))?, document)

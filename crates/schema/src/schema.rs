@@ -219,7 +219,13 @@ mod tests {
     #[test]
     fn references_are_resolved() {
         let schemas = MemorySchemas::new();
-        schemas.register("money", SchemaType::Avro, r#"{"type":"record","name":"shop.Money","fields":[{"name":"cents","type":"long"}]}"#, &[])
+        schemas
+            .register(
+                "money",
+                SchemaType::Avro,
+                r#"{"type":"record","name":"shop.Money","fields":[{"name":"cents","type":"long"}]}"#,
+                &[],
+            )
             .expect("valid");
         let reference = Reference { name: "shop.Money".into(), subject: "money".into(), version: 1 };
         let order = r#"{"type":"record","name":"Order","fields":[{"name":"total","type":"shop.Money"}]}"#;

@@ -31,7 +31,8 @@ impl Validator {
         let misfit = |reason: String| Error::Misfit { reason };
         match &self.0 {
             Check::Json(validator) => {
-                let value = serde_json::from_slice(wire::split(value).payload).map_err(|error| misfit(format!("not JSON: {error}")))?;
+                let value = serde_json::from_slice(wire::split(value).payload)
+                    .map_err(|error| misfit(format!("not JSON: {error}")))?;
                 validator.validate(&value).map_err(|error| misfit(json::in_words(&error)))
             }
             Check::Avro(parsed) => {
@@ -51,12 +52,14 @@ mod tests {
     use crate::{MemorySchemas, SchemaType};
 
     fn validator(schema_type: SchemaType, text: &str) -> Validator {
-        Validator::new(&Schema::parse(schema_type, text, &[], &MemorySchemas::new()).expect("a schema")).expect("a validator")
+        Validator::new(&Schema::parse(schema_type, text, &[], &MemorySchemas::new()).expect("a schema"))
+            .expect("a validator")
     }
 
     #[test]
     fn a_json_value_is_checked_in_full() {
-        let check = validator(SchemaType::Json, r#"{"type":"object","properties":{"age":{"type":"integer","minimum":0}}}"#);
+        let check =
+            validator(SchemaType::Json, r#"{"type":"object","properties":{"age":{"type":"integer","minimum":0}}}"#);
         assert!(check.check(br#"{"age":3}"#).is_ok());
         assert!(check.check(&[&[0, 0, 0, 0, 1][..], br#"{"age":3}"#].concat()).is_ok());
         let error = check.check(br#"{"age":-3}"#).expect_err("below the minimum").to_string();
@@ -66,7 +69,10 @@ mod tests {
 
     #[test]
     fn an_avro_value_is_checked_to_its_last_byte() {
-        let check = validator(SchemaType::Avro, r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}"#);
+        let check = validator(
+            SchemaType::Avro,
+            r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}"#,
+        );
         assert!(check.check(&[2, 2, b'a']).is_ok());
         assert!(check.check(&[0, 0, 0, 0, 9, 2, 2, b'a']).is_ok());
         assert!(check.check(&[2, 4, b'a']).expect_err("cut").to_string().contains("missing"));

@@ -63,7 +63,9 @@ fn decode(schemas: &Arc<MemorySchemas>, subject: &str, values: &[Vec<u8>]) -> De
     let registered = schemas.latest(subject).expect("registered");
     let table = Arc::new(TableSchema::of(&registered, schemas.as_ref()).expect("columns"));
     let all: Vec<usize> = (0..table.fields().len()).collect();
-    Decoder::new(table, &all, schemas.clone()).decode(&values.iter().map(|value| Some(value.as_slice())).collect()).expect("columns")
+    Decoder::new(table, &all, schemas.clone())
+        .decode(&values.iter().map(|value| Some(value.as_slice())).collect())
+        .expect("columns")
 }
 
 fn rows(decoded: &Decoded) -> Vec<Value> {
@@ -106,7 +108,11 @@ fn an_older_writer_is_resolved_to_the_newest_schema() {
         {"name":"is","aliases":["was"],"type":"string"},{"name":"list","type":{"type":"array","items":"int"},"default":[1,2]}]}"#;
     let id = schemas.register("t", SchemaType::Avro, old, &[]).expect("old").id;
     schemas.register("t", SchemaType::Avro, new, &[]).expect("new");
-    let fields = vec![("n".into(), Avro::Int(4)), ("gone".into(), Avro::String("x".into())), ("was".into(), Avro::String("y".into()))];
+    let fields = vec![
+        ("n".into(), Avro::Int(4)),
+        ("gone".into(), Avro::String("x".into())),
+        ("was".into(), Avro::String("y".into())),
+    ];
     let framed = [&wire::prefix(id)[..], &encode(old, Avro::Record(fields))].concat();
     let decoded = decode(&schemas, "t", &[framed]);
     assert_eq!(decoded.bad, []);
@@ -141,7 +147,14 @@ fn a_cut_value_and_one_with_a_rest_are_bad_rows() {
 #[test]
 fn a_claim_of_a_billion_empty_items_is_refused() {
     let schemas = Arc::new(MemorySchemas::new());
-    schemas.register("t", SchemaType::Avro, r#"{"type":"record","name":"R","fields":[{"name":"n","type":{"type":"array","items":"null"}}]}"#, &[]).expect("a schema");
+    schemas
+        .register(
+            "t",
+            SchemaType::Avro,
+            r#"{"type":"record","name":"R","fields":[{"name":"n","type":{"type":"array","items":"null"}}]}"#,
+            &[],
+        )
+        .expect("a schema");
     let decoded = decode(&schemas, "t", &[vec![0x80, 0x94, 0xeb, 0xdc, 0x07, 0]]);
     assert!(decoded.bad[0].reason.contains("items without a byte"), "{:?}", decoded.bad);
 }
@@ -149,7 +162,14 @@ fn a_claim_of_a_billion_empty_items_is_refused() {
 #[test]
 fn nesting_without_an_end_is_refused() {
     let schemas = Arc::new(MemorySchemas::new());
-    schemas.register("t", SchemaType::Avro, r#"{"type":"record","name":"R","fields":[{"name":"n","type":["null","R"]}]}"#, &[]).expect("a schema");
+    schemas
+        .register(
+            "t",
+            SchemaType::Avro,
+            r#"{"type":"record","name":"R","fields":[{"name":"n","type":["null","R"]}]}"#,
+            &[],
+        )
+        .expect("a schema");
     let decoded = decode(&schemas, "t", &[vec![2; 100_000]]);
     assert!(decoded.bad[0].reason.contains("128 deep"), "{:?}", decoded.bad);
 }

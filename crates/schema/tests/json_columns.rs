@@ -45,7 +45,10 @@ fn person() -> Value {
 fn every_type_becomes_its_column() {
     let value = json!({"id": 1, "name": "Ann \"é\" \u{1F600}\n", "score": 1.5, "at": "2013-01-01T05:00:00.25Z", "born": "2000-02-29", "ok": true,
         "home": {"city": "Bern", "zip": 3000}, "tags": ["a", null, "b"], "limits": {"x": 1, "y": null}, "any": {"deep": [1, "two"]}, "more": [{}]});
-    let decoded = decode(&person(), &[Some(value.to_string().as_bytes()), Some(br#" {"id" : 2.0, "n\u0061me":"\ud83d\ude00", "any":"text" } "#)]);
+    let decoded = decode(
+        &person(),
+        &[Some(value.to_string().as_bytes()), Some(br#" {"id" : 2.0, "n\u0061me":"\ud83d\ude00", "any":"text" } "#)],
+    );
     assert_eq!(decoded.bad, []);
     assert!(decoded.rows.is_none());
     let mut first = value;
@@ -145,12 +148,23 @@ fn references_alternatives_and_parts_give_columns() {
 
 #[test]
 fn floats_are_the_nearest_ones() {
-    for text in ["0.1", "-0.0", "1e22", "1e23", "123456789012345678901234567890", "5e-324", "2.2250738585072014e-308", "9007199254740993", "1.7976931348623157e308"] {
+    for text in [
+        "0.1",
+        "-0.0",
+        "1e22",
+        "1e23",
+        "123456789012345678901234567890",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "9007199254740993",
+        "1.7976931348623157e308",
+    ] {
         let decoded = decode(&json!({"type": "number"}), &[Some(text.as_bytes())]);
         let expected: f64 = text.parse().expect("a float");
         let mut out = Vec::new();
         LineDelimitedWriter::new(&mut out).write(&decoded.batch).expect("json");
-        let column = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(decoded.batch.column(0)).value(0);
+        let column =
+            arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(decoded.batch.column(0)).value(0);
         assert_eq!(column.to_bits(), expected.to_bits(), "{text}");
     }
 }
@@ -170,26 +184,38 @@ fn rows_can_be_read_back_by_the_schema_derived_from_them() {
 
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
-        ".{0,8}".prop_map(Value::from), Just(json!("2013-01-01T05:00:00Z")), Just(json!("2013-01-01")),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+        Just(json!("2013-01-01T05:00:00Z")),
+        Just(json!("2013-01-01")),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map("[a-z]{1,4}|id|city", inner, 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::hash_map("[a-z]{1,4}|id|city", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
 
 fn record() -> impl Strategy<Value = Vec<u8>> {
-    let names = prop::sample::subsequence(vec!["id", "name", "score", "at", "born", "ok", "home", "tags", "limits", "any", "zzz"], 0..11);
-    let object = (names, prop::collection::vec(anything(), 11), any::<i64>(), any::<bool>()).prop_map(|(names, values, id, valid)| {
-        let mut members: serde_json::Map<String, Value> = names.into_iter().map(str::to_owned).zip(values).collect();
-        if valid {
-            members.insert("id".into(), id.into());
-        }
-        Value::Object(members).to_string().into_bytes()
-    });
+    let names = prop::sample::subsequence(
+        vec!["id", "name", "score", "at", "born", "ok", "home", "tags", "limits", "any", "zzz"],
+        0..11,
+    );
+    let object = (names, prop::collection::vec(anything(), 11), any::<i64>(), any::<bool>()).prop_map(
+        |(names, values, id, valid)| {
+            let mut members: serde_json::Map<String, Value> =
+                names.into_iter().map(str::to_owned).zip(values).collect();
+            if valid {
+                members.insert("id".into(), id.into());
+            }
+            Value::Object(members).to_string().into_bytes()
+        },
+    );
     prop_oneof![8 => object, 1 => prop::collection::vec(any::<u8>(), 0..40), 1 => "[\\[\\]{}:,\"a0-9.e-]{0,30}".prop_map(String::into_bytes)]
 }
 

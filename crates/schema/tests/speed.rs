@@ -22,7 +22,12 @@ fn json_becomes_columns_fast() {
     for row in 0..100_000 {
         let text = format!(
             r#"{{"year":2013,"month":{},"day":{},"dep_time":{},"sched_dep_time":515,"dep_delay":{}.5,"arr_time":830,"arr_delay":-11.0,"carrier":"UA","flight":{},"tailnum":"N{}","origin":"EWR","dest":"IAH","air_time":227.0,"distance":1400.0,"time_hour":"2013-01-01T05:00:00Z"}}"#,
-            row % 12 + 1, row % 28 + 1, row % 2400, row % 90, row, row
+            row % 12 + 1,
+            row % 28 + 1,
+            row % 2400,
+            row % 90,
+            row,
+            row
         );
         values.push(Some(text.as_bytes()));
     }

@@ -69,7 +69,9 @@ impl Engine {
         let (state, sql, inner) = (self.session(&context)?, sql.to_owned(), context.clone());
         let planned = self.config.runtime.compute.run(async move { start(&state, &sql, &inner).await });
         let plan = match select(planned.boxed(), &mut deadline).await {
-            futures::future::Either::Left((planned, _)) => planned.map_err(|lost| Error::Lost { reason: lost.to_string() })??,
+            futures::future::Either::Left((planned, _)) => {
+                planned.map_err(|lost| Error::Lost { reason: lost.to_string() })??
+            }
             futures::future::Either::Right(_) => return Err(Error::Time { limit_ms: time_max.as_millis() }),
         };
         Ok(QueryStream::new(&self.config.runtime, context, plan, deadline, permit))
@@ -124,7 +126,11 @@ impl Engine {
         let internal = |error: DataFusionError| Error::Internal { reason: error.strip_backtrace() };
         let memory = Arc::new(GreedyMemoryPool::new(self.config.limits.memory_bytes_max));
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-        let env = RuntimeEnvBuilder::new().with_memory_pool(memory).with_disk_manager_builder(disk).build_arc().map_err(internal)?;
+        let env = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory)
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(internal)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog(context.clone())));
         let builder = SessionStateBuilder::new_from_existing(self.base.clone());

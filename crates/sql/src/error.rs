@@ -63,7 +63,9 @@ pub enum Error {
         reason: String,
     },
     /// A query's memory is used up.
-    #[error("the query needs more than its {limit} bytes of memory ({reason}); narrow it by WHERE or LIMIT, or raise sql.query.memory.bytes")]
+    #[error(
+        "the query needs more than its {limit} bytes of memory ({reason}); narrow it by WHERE or LIMIT, or raise sql.query.memory.bytes"
+    )]
     Memory {
         /// What it may use.
         limit: usize,
@@ -71,7 +73,9 @@ pub enum Error {
         reason: String,
     },
     /// A query's time is used up.
-    #[error("the query ran longer than {limit_ms} ms and was stopped; narrow it by _timestamp or _offset, or raise sql.query.time.ms")]
+    #[error(
+        "the query ran longer than {limit_ms} ms and was stopped; narrow it by _timestamp or _offset, or raise sql.query.time.ms"
+    )]
     Time {
         /// What it may take.
         limit_ms: u128,

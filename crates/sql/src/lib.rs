@@ -7,6 +7,7 @@
 
 mod catalog;
 mod counters;
+mod dialect;
 mod engine;
 mod error;
 mod guard;

@@ -26,6 +26,8 @@ impl Default for Limits {
 pub(crate) const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// How deep a statement may nest: parentheses, brackets and CASE.
 pub(crate) const NESTING_MAX: usize = 64;
+/// How deep queries may nest in queries: a planner's work doubles, and more, with each level.
+pub(crate) const SUBQUERIES_DEEP_MAX: usize = 8;
 /// Operators in one statement: a chain of them is as deep a tree as it is long.
 pub(crate) const OPERATORS_MAX: usize = 1000;
 /// The parser's own limit, above [`NESTING_MAX`], since each level may take it a few steps.

@@ -47,7 +47,9 @@ impl FromStr for Format {
             "json" => Ok(Self::Json),
             "csv" => Ok(Self::Csv),
             "arrow" => Ok(Self::Arrow),
-            _ => Err(Error::Invalid { reason: format!("{word:?} is not a format for rows; use table, json, csv or arrow") }),
+            _ => Err(Error::Invalid {
+                reason: format!("{word:?} is not a format for rows; use table, json, csv or arrow"),
+            }),
         }
     }
 }
@@ -218,5 +220,9 @@ fn flatten(batch: &RecordBatch) -> Result<RecordBatch, Error> {
 }
 
 fn unwritable(error: &dyn std::fmt::Display) -> Error {
-    Error::Invalid { reason: format!("the rows can't be written in this format: {error}; cast the column to TEXT or choose another format") }
+    Error::Invalid {
+        reason: format!(
+            "the rows can't be written in this format: {error}; cast the column to TEXT or choose another format"
+        ),
+    }
 }

@@ -102,7 +102,11 @@ impl QueryStream {
     }
 }
 
-async fn pump(mut plan: SendableRecordBatchStream, sender: mpsc::Sender<Result<RecordBatch, Error>>, context: Arc<Context>) {
+async fn pump(
+    mut plan: SendableRecordBatchStream,
+    sender: mpsc::Sender<Result<RecordBatch, Error>>,
+    context: Arc<Context>,
+) {
     while let Some(batch) = plan.next().await {
         let failed = batch.is_err();
         let batch = batch.map_err(|error| context.explain(error));

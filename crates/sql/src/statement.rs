@@ -1,11 +1,11 @@
 //! Which statements there are: queries run, streams are made and dropped elsewhere, everything else is refused in words.
 
 use crate::Error;
-use crate::guard::{check_depth, split_statements, text_of, tokens};
+use crate::dialect::Postgres;
+use crate::guard::{Placed, check_depth, split_statements, tokens};
 use crate::limits::PARSER_DEPTH_MAX;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// What a statement is, so that its caller knows where it goes.
@@ -42,14 +42,15 @@ pub fn is_statement_ddl(sql: &str) -> Result<bool, Error> {
 }
 
 /// The first words of a statement in lower case.
-fn words(tokens: &[Token]) -> Vec<String> {
-    let solid = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
-    solid.map_while(|token| match token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
-        _ => None,
-    })
-    .take(4)
-    .collect()
+fn words(tokens: &[Placed]) -> Vec<String> {
+    let solid = tokens.iter().map(|placed| &placed.token).filter(|token| !matches!(token, Token::Whitespace(_)));
+    solid
+        .map_while(|token| match token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
+            _ => None,
+        })
+        .take(4)
+        .collect()
 }
 
 /// The name in `DROP STREAM [IF EXISTS] name`, and whether a missing stream is no error.
@@ -58,12 +59,17 @@ fn words(tokens: &[Token]) -> Vec<String> {
 /// When it is anything else.
 pub fn drop_stream_name(sql: &str) -> Result<(String, bool), Error> {
     let tokens = tokens(sql)?;
-    let solid: Vec<&Token> =
-        tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_) | Token::SemiColon | Token::EOF)).collect();
+    let solid: Vec<&Token> = tokens
+        .iter()
+        .map(|placed| &placed.token)
+        .filter(|token| !matches!(token, Token::Whitespace(_) | Token::SemiColon))
+        .collect();
     let is = |token: &Token, text: &str| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text));
     let expected = || Error::Syntax { reason: "expected DROP STREAM [IF EXISTS] name".to_owned() };
     let (rest, if_exists) = match solid.as_slice() {
-        [drop, stream, yes, exists, rest @ ..] if is(drop, "drop") && is(stream, "stream") && is(yes, "if") && is(exists, "exists") => {
+        [drop, stream, yes, exists, rest @ ..]
+            if is(drop, "drop") && is(stream, "stream") && is(yes, "if") && is(exists, "exists") =>
+        {
             (rest, true)
         }
         [drop, stream, rest @ ..] if is(drop, "drop") && is(stream, "stream") => (rest, false),
@@ -91,18 +97,20 @@ pub(crate) fn parse_query(sql: &str) -> Result<Statement, Error> {
     let tokens = tokens(statement)?;
     check_depth(&tokens)?;
     if statement_kind(statement)? != StatementKind::Query {
-        return Err(refused(&words(&tokens).join(" ").to_ascii_uppercase(), "it changes what is deployed: send it as a statement of its own"));
+        return Err(refused(
+            &words(&tokens).join(" ").to_ascii_uppercase(),
+            "it changes what is deployed: send it as a statement of its own",
+        ));
     }
-    let statement = parse(&text_of(&tokens))?;
+    let statement = parse(statement)?;
     check(&statement)?;
     Ok(statement)
 }
 
 /// Parses one statement of any kind that has passed [`check_depth`].
 pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
-    let dialect = PostgreSqlDialect {};
     let parsed = DFParserBuilder::new(sql)
-        .with_dialect(&dialect)
+        .with_dialect(&Postgres)
         .with_recursion_limit(PARSER_DEPTH_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements());
@@ -113,7 +121,9 @@ pub(crate) fn parse(sql: &str) -> Result<Statement, Error> {
 fn check(statement: &Statement) -> Result<(), Error> {
     let sql = match statement {
         Statement::Explain(explain) => return check(&explain.statement),
-        Statement::CopyTo(_) => return Err(refused("COPY TO", "ask for the rows with --output csv, or use an object-store connector")),
+        Statement::CopyTo(_) => {
+            return Err(refused("COPY TO", "ask for the rows with --output csv, or use an object-store connector"));
+        }
         Statement::CreateExternalTable(_) => {
             return Err(refused("CREATE EXTERNAL TABLE", "bring the data into a topic with a file connector"));
         }
@@ -121,7 +131,6 @@ fn check(statement: &Statement) -> Result<(), Error> {
         Statement::Statement(sql) => sql.as_ref(),
     };
     match sql {
-        Sql::Query(query) if query.to_string().is_empty() => Err(Error::Empty),
         Sql::Query(_)
         | Sql::ExplainTable { .. }
         | Sql::ShowTables { .. }
@@ -129,20 +138,30 @@ fn check(statement: &Statement) -> Result<(), Error> {
         | Sql::ShowFunctions { .. }
         | Sql::ShowVariable { .. } => Ok(()),
         Sql::Explain { statement, .. } => check(&Statement::Statement(statement.clone())),
-        Sql::Insert(_) | Sql::Copy { .. } => {
-            Err(refused("writing into a topic by SQL", "produce with a Kafka client or millstream topic produce, or use CREATE STREAM"))
-        }
+        Sql::Insert(_) | Sql::Copy { .. } => Err(refused(
+            "writing into a topic by SQL",
+            "produce with a Kafka client or millstream topic produce, or use CREATE STREAM",
+        )),
         Sql::Update(_) | Sql::Delete(_) | Sql::Merge(_) | Sql::Truncate(_) => {
             Err(refused("changing records", "a log is only appended to; produce a new record, or delete by retention"))
         }
-        Sql::CreateTable(_) => Err(refused("CREATE TABLE", "a topic is a table: millstream topic create, then register a schema")),
-        Sql::CreateView(_) => Err(refused("CREATE VIEW", "use CREATE STREAM name AS SELECT ... for a continuous query")),
+        Sql::CreateTable(_) => {
+            Err(refused("CREATE TABLE", "a topic is a table: millstream topic create, then register a schema"))
+        }
+        Sql::CreateView(_) => {
+            Err(refused("CREATE VIEW", "use CREATE STREAM name AS SELECT ... for a continuous query"))
+        }
         Sql::Drop { .. } => Err(refused("DROP", "use DROP STREAM name, or millstream topic delete")),
-        Sql::Set(_) | Sql::Reset(_) | Sql::Use(_) => Err(refused("a session setting", "settings are the node's: see millstream config")),
+        Sql::Set(_) | Sql::Reset(_) | Sql::Use(_) => {
+            Err(refused("a session setting", "settings are the node's: see millstream config"))
+        }
         other => {
             let text = other.to_string();
             let first: Vec<&str> = text.split_whitespace().take(2).collect();
-            Err(refused(&first.join(" "), "there are SELECT, EXPLAIN, SHOW TABLES, DESCRIBE, CREATE STREAM and DROP STREAM"))
+            Err(refused(
+                &first.join(" "),
+                "there are SELECT, EXPLAIN, SHOW TABLES, DESCRIBE, CREATE STREAM and DROP STREAM",
+            ))
         }
     }
 }
@@ -201,7 +220,15 @@ mod tests {
 
     #[test]
     fn what_reads_is_taken() {
-        for sql in ["SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a;", "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "SHOW TABLES", "DESCRIBE t", "VALUES (1)"] {
+        for sql in [
+            "SELECT 1",
+            "WITH a AS (SELECT 1) SELECT * FROM a;",
+            "EXPLAIN SELECT 1",
+            "EXPLAIN ANALYZE SELECT 1",
+            "SHOW TABLES",
+            "DESCRIBE t",
+            "VALUES (1)",
+        ] {
             assert!(parse_query(sql).is_ok(), "{sql}: {:?}", parse_query(sql));
         }
         assert_eq!(parse_query(" ; "), Err(Error::Empty));

@@ -54,7 +54,9 @@ fn of_ref(error: &DataFusionError, around: &Surroundings<'_>) -> Error {
         DataFusionError::NotImplemented(reason) => {
             Error::Unsupported { what: reason.clone(), instead: "write the query in another way".to_owned() }
         }
-        DataFusionError::Internal(reason) => Error::Internal { reason: reason.lines().next().unwrap_or_default().to_owned() },
+        DataFusionError::Internal(reason) => {
+            Error::Internal { reason: reason.lines().next().unwrap_or_default().to_owned() }
+        }
         DataFusionError::ExecutionJoin(lost) => Error::Lost { reason: lost.to_string() },
         DataFusionError::ArrowError(error, _) => Error::Invalid { reason: error.to_string() },
         other => Error::Invalid { reason: other.strip_backtrace() },
@@ -64,7 +66,9 @@ fn of_ref(error: &DataFusionError, around: &Surroundings<'_>) -> Error {
 /// A parser's error without the layers around it.
 pub(crate) fn syntax(error: &DataFusionError) -> Error {
     let text = error.strip_backtrace();
-    let inner = ["SQL error: ", "ParserError(", "TokenizerError("].iter().fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    let inner = ["SQL error: ", "ParserError(", "TokenizerError("]
+        .iter()
+        .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
     let reason = inner.strip_suffix(')').filter(|_| inner.len() < text.len()).unwrap_or(inner).trim_matches('"');
     Error::Syntax { reason: reason.replace("\\\"", "\"") }
 }
@@ -75,15 +79,16 @@ fn schema_error(error: &SchemaError) -> Error {
             let relation = field.relation.as_ref().map(ToString::to_string);
             unknown_column(field.name.as_str(), relation.as_deref(), valid_fields)
         }
-        SchemaError::AmbiguousReference { field } => {
-            Error::Invalid { reason: format!("the column {:?} is in more than one table; write table.column", field.name) }
-        }
+        SchemaError::AmbiguousReference { field } => Error::Invalid {
+            reason: format!("the column {:?} is in more than one table; write table.column", field.name),
+        },
         other => Error::Invalid { reason: other.to_string() },
     }
 }
 
 fn unknown_column(name: &str, relation: Option<&str>, valid: &[Column]) -> Error {
-    let tables: Vec<String> = valid.iter().filter_map(|column| column.relation.as_ref().map(|table| table.table().to_owned())).collect();
+    let tables: Vec<String> =
+        valid.iter().filter_map(|column| column.relation.as_ref().map(|table| table.table().to_owned())).collect();
     let only = tables.first().filter(|first| tables.iter().all(|table| table == *first));
     let table = relation.map(|relation| relation.trim_start_matches(PREFIX).to_owned()).or_else(|| only.cloned());
     let names: Vec<String> = valid.iter().map(|column| column.name.clone()).collect();
@@ -96,7 +101,9 @@ fn unknown_column(name: &str, relation: Option<&str>, valid: &[Column]) -> Error
 
 fn plan(reason: &str, around: &Surroundings<'_>) -> Error {
     let named = reason.strip_prefix("table '").and_then(|rest| rest.split_once("' not found"));
-    let Some((table, _)) = named else { return Error::Invalid { reason: reason.lines().next().unwrap_or_default().to_owned() } };
+    let Some((table, _)) = named else {
+        return Error::Invalid { reason: reason.lines().next().unwrap_or_default().to_owned() };
+    };
     let table = table.strip_prefix(PREFIX).or_else(|| table.strip_prefix("millstream.")).unwrap_or(table);
     Error::UnknownTable { table: table.to_owned(), hint: hint(table, &(around.tables)(), "topics") }
 }
@@ -109,17 +116,20 @@ fn hint(name: &str, candidates: &[String], what: &str) -> String {
     if candidates.is_empty() {
         return format!("there are no {what}");
     }
-    let mut ranked: Vec<(usize, &String)> = candidates.iter().map(|candidate| (distance(name, candidate), candidate)).collect();
+    let mut ranked: Vec<(usize, &String)> =
+        candidates.iter().map(|candidate| (distance(name, candidate), candidate)).collect();
     ranked.sort();
     ranked.dedup();
-    let shown: Vec<String> = ranked.iter().take(CANDIDATES_MAX).map(|(_, candidate)| format!("{candidate:?}")).collect();
+    let shown: Vec<String> =
+        ranked.iter().take(CANDIDATES_MAX).map(|(_, candidate)| format!("{candidate:?}")).collect();
     let more = if ranked.len() > CANDIDATES_MAX { ", ..." } else { "" };
     format!("the {what} there are: {}{more}", shown.join(", "))
 }
 
 /// Edits between two names, letter case aside (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().take(64).collect(), b.to_lowercase().chars().take(64).collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().take(64).collect(), b.to_lowercase().chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
@@ -146,7 +156,9 @@ mod tests {
 
     #[test]
     fn distances_are_edits() {
-        for (a, b, expected) in [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("AB", "ab", 0)] {
+        for (a, b, expected) in
+            [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("AB", "ab", 0)]
+        {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

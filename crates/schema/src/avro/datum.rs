@@ -29,7 +29,8 @@ impl<'a> Datum<'a> {
         if depth > DEPTH_MAX {
             return Err(Misfit::new(format!("it nests more than {DEPTH_MAX} deep")));
         }
-        self.visits = self.visits.checked_sub(1).ok_or_else(|| Misfit::new("it has too many empty records".to_owned()))?;
+        self.visits =
+            self.visits.checked_sub(1).ok_or_else(|| Misfit::new("it has too many empty records".to_owned()))?;
         Ok(())
     }
 
@@ -37,7 +38,9 @@ impl<'a> Datum<'a> {
     pub(crate) fn end(&self) -> Fit {
         match self.bytes.len() - self.at {
             0 => Ok(()),
-            left => Err(Misfit::new(format!("{left} bytes are left after the value; it was written with another schema"))),
+            left => {
+                Err(Misfit::new(format!("{left} bytes are left after the value; it was written with another schema")))
+            }
         }
     }
 
@@ -48,9 +51,10 @@ impl<'a> Datum<'a> {
                 self.at += count;
                 Ok(taken)
             }
-            None => {
-                Err(Misfit::new(format!("{count} bytes are missing after byte {}; it is cut or was written with another schema", self.at)))
-            }
+            None => Err(Misfit::new(format!(
+                "{count} bytes are missing after byte {}; it is cut or was written with another schema",
+                self.at
+            ))),
         }
     }
 

@@ -22,7 +22,10 @@ enum Step {
     Text(usize),
     Scalar(usize),
     Union(Vec<Step>),
-    Struct { fields: Vec<(Step, Option<usize>, String)>, absent: Vec<(usize, Option<serde_json::Value>, Shape)> },
+    Struct {
+        fields: Vec<(Step, Option<usize>, String)>,
+        absent: Vec<(usize, Option<serde_json::Value>, Shape)>,
+    },
     List(Box<Step>),
     Map(Box<Step>),
     /// The types do not resolve; a value may still not come this way (a branch of a union).
@@ -162,8 +165,12 @@ impl Resolve<'_> {
         match (self.writer.get(w), self.reader.get(r), shape) {
             (Node::Null, ..) => Step::Null,
             (Node::Record(written), Node::Record(read), Shape::Struct(fields)) => self.record(written, read, fields),
-            (Node::Array(written), Node::Array(read), Shape::List(item)) => Step::List(Box::new(self.step(*written, *read, item))),
-            (Node::Map(written), Node::Map(read), Shape::Map(value)) => Step::Map(Box::new(self.step(*written, *read, value))),
+            (Node::Array(written), Node::Array(read), Shape::List(item)) => {
+                Step::List(Box::new(self.step(*written, *read, item)))
+            }
+            (Node::Map(written), Node::Map(read), Shape::Map(value)) => {
+                Step::Map(Box::new(self.step(*written, *read, value)))
+            }
             (written, read, _) if promotes(written, read) => Step::Scalar(w),
             (written, read, _) => {
                 Step::Never(format!("it was written as {} and is read as {}", written.word(), read.word()))
@@ -185,7 +192,8 @@ impl Resolve<'_> {
             fields.push((step.0, step.1, field.name.clone()));
         }
         let absent = read.fields.iter().zip(shapes).enumerate().filter(|(index, _)| !found[*index]);
-        let absent = absent.map(|(index, (field, shape))| (index, field.default.clone(), shape.shape.clone())).collect();
+        let absent =
+            absent.map(|(index, (field, shape))| (index, field.default.clone(), shape.shape.clone())).collect();
         Step::Struct { fields, absent }
     }
 }

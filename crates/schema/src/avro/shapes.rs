@@ -45,7 +45,9 @@ fn shape(nodes: &Nodes, index: usize, path: &mut Vec<usize>, count: &mut usize) 
         Node::String | Node::Enum(_) => Shape::Text,
         Node::Array(item) => Shape::List(Box::new(self::shape(nodes, *item, path, count))),
         Node::Map(value) => Shape::Map(Box::new(self::shape(nodes, *value, path, count))),
-        Node::Union(branches) => nullable_branch(nodes, branches).map_or(Shape::Json, |only| self::shape(nodes, only, path, count)),
+        Node::Union(branches) => {
+            nullable_branch(nodes, branches).map_or(Shape::Json, |only| self::shape(nodes, only, path, count))
+        }
         Node::Record(record) if record.fields.is_empty() => Shape::Json,
         Node::Record(record) => {
             *count += record.fields.len();

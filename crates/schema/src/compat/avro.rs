@@ -23,7 +23,8 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn say(&mut self, conflict: impl Into<String>) {
         if self.conflicts.len() < CONFLICTS_MAX {
-            let place = if self.path.is_empty() { "the value".to_owned() } else { format!("{:?}", self.path.join(".")) };
+            let place =
+                if self.path.is_empty() { "the value".to_owned() } else { format!("{:?}", self.path.join(".")) };
             self.conflicts.push(format!("{place}: {}", conflict.into()));
         }
     }
@@ -62,12 +63,15 @@ impl<'a> Check<'a> {
                 if !read.names.take(&written.names) {
                     self.say(format!("an enum {:?} is read as the enum {:?}", written.names.name, read.names.name));
                 }
-                let lost: Vec<&String> = written.symbols.iter().filter(|symbol| !read.symbols.contains(symbol)).collect();
+                let lost: Vec<&String> =
+                    written.symbols.iter().filter(|symbol| !read.symbols.contains(symbol)).collect();
                 if !lost.is_empty() && !read.has_default {
                     self.say(format!("the reader's enum lacks the symbols {lost:?} and has no default"));
                 }
             }
-            (Node::Fixed(a, _), Node::Fixed(b, _)) if a != b => self.say(format!("a fixed of {a} bytes is read as one of {b}")),
+            (Node::Fixed(a, _), Node::Fixed(b, _)) if a != b => {
+                self.say(format!("a fixed of {a} bytes is read as one of {b}"))
+            }
             (Node::Fixed(_, a) | Node::Bytes(a), Node::Fixed(_, b) | Node::Bytes(b)) => self.decimals(*a, *b),
             (written, read) if takes(written, read) => {}
             (written, read) => self.say(format!("{} is read as {}", written.word(), read.word())),
@@ -91,7 +95,9 @@ impl<'a> Check<'a> {
             self.path.push(&field.name);
             match found {
                 Some(one) => self.pair(one.node, field.node),
-                None if field.default.is_none() => self.say("the writer has no such field and the reader has no default for it"),
+                None if field.default.is_none() => {
+                    self.say("the writer has no such field and the reader has no default for it")
+                }
                 None => {}
             }
             self.path.pop();
@@ -155,9 +161,16 @@ mod tests {
         ];
         for (before, after, backward, forward) in table {
             let (old, new) = (record(&before), record(&after));
-            for (level, expected) in [(Level::Backward, backward), (Level::Forward, forward), (Level::Full, backward && forward)] {
+            for (level, expected) in
+                [(Level::Backward, backward), (Level::Forward, forward), (Level::Full, backward && forward)]
+            {
                 let outcome = Compatibility::check(level, &new, std::slice::from_ref(&old));
-                assert_eq!(outcome.is_compatible(), expected, "{level} from {before} to {after}: {:?}", outcome.conflicts);
+                assert_eq!(
+                    outcome.is_compatible(),
+                    expected,
+                    "{level} from {before} to {after}: {:?}",
+                    outcome.conflicts
+                );
             }
         }
     }
@@ -168,13 +181,19 @@ mod tests {
         let new = record(&format!(r#"{ID},{{"name":"n","type":"int","default":0}}"#));
         assert!(Compatibility::check(Level::Backward, &new, &versions).is_compatible());
         let outcome = Compatibility::check(Level::BackwardTransitive, &new, &versions);
-        assert!(outcome.conflicts.iter().any(|conflict| conflict.contains("\"n\": string is read as int")), "{:?}", outcome.conflicts);
+        assert!(
+            outcome.conflicts.iter().any(|conflict| conflict.contains("\"n\": string is read as int")),
+            "{:?}",
+            outcome.conflicts
+        );
         assert!(Compatibility::check(Level::None, &parse("\"int\""), &versions).is_compatible());
     }
 
     #[test]
     fn a_type_within_itself_is_compared_once() {
-        let list = |extra: &str| parse(&format!(r#"{{"type":"record","name":"L","fields":[{{"name":"next","type":["null","L"]}}{extra}]}}"#));
+        let list = |extra: &str| {
+            parse(&format!(r#"{{"type":"record","name":"L","fields":[{{"name":"next","type":["null","L"]}}{extra}]}}"#))
+        };
         assert!(Compatibility::check(Level::Full, &list(""), &[list("")]).is_compatible());
         let more = list(r#",{"name":"v","type":"int"}"#);
         assert!(!Compatibility::check(Level::Backward, &more, &[list("")]).is_compatible());
@@ -188,7 +207,9 @@ mod tests {
 
     #[test]
     fn levels_are_the_registrys_words() {
-        for word in ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"] {
+        for word in
+            ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"]
+        {
             let level: Level = word.parse().expect(word);
             assert_eq!(level.to_string(), word);
             assert_eq!(serde_json::to_string(&level).expect("a word"), format!("{word:?}"));

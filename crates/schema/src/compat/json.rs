@@ -41,14 +41,26 @@ const UPPER: [&str; 5] = ["maximum", "exclusiveMaximum", "maxLength", "maxItems"
 const LOWER: [&str; 5] = ["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"];
 /// Keywords that the reader may drop but not add or change.
 const EQUAL: [&str; 13] = [
-    "pattern", "multipleOf", "const", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "contains",
-    "propertyNames", "prefixItems",
+    "pattern",
+    "multipleOf",
+    "const",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "contains",
+    "propertyNames",
+    "prefixItems",
 ];
 
 impl<'a> Check<'a> {
     fn say(&mut self, conflict: impl Into<String>) {
         if self.conflicts.len() < CONFLICTS_MAX {
-            let place = if self.path.is_empty() { "the value".to_owned() } else { format!("{:?}", self.path.join(".")) };
+            let place =
+                if self.path.is_empty() { "the value".to_owned() } else { format!("{:?}", self.path.join(".")) };
             self.conflicts.push(format!("{place}: {}", conflict.into()));
         }
     }
@@ -144,7 +156,13 @@ impl<'a> Check<'a> {
             for word in words {
                 let Some(read) = r.tree.get(word) else { continue };
                 let within = match (w.tree.get(word).and_then(Json::as_f64), read.as_f64()) {
-                    (Some(written), Some(read)) => if grows { written <= read } else { written >= read },
+                    (Some(written), Some(read)) => {
+                        if grows {
+                            written <= read
+                        } else {
+                            written >= read
+                        }
+                    }
                     _ => w.tree.get(word) == Some(read),
                 };
                 if !within {
@@ -195,7 +213,9 @@ impl<'a> Check<'a> {
             self.path.push(name.clone());
             let property = Side { tree, ..r };
             match additional(w) {
-                Additional::Open if !accepts_all(tree) => self.say("the property is added and the writer allowed any value there"),
+                Additional::Open if !accepts_all(tree) => {
+                    self.say("the property is added and the writer allowed any value there")
+                }
                 Additional::Of(rest) => self.pair(rest, property),
                 _ => {}
             }
@@ -227,7 +247,9 @@ impl<'a> Check<'a> {
         match (additional(w), additional(r)) {
             (_, Additional::Open) | (Additional::Closed, _) => {}
             (_, Additional::Closed) => self.say("the reader allows no further properties and the writer does"),
-            (Additional::Open, Additional::Of(_)) => self.say("the reader restricts further properties and the writer does not"),
+            (Additional::Open, Additional::Of(_)) => {
+                self.say("the reader restricts further properties and the writer does not")
+            }
             (Additional::Of(written), Additional::Of(read)) => self.pair(written, read),
         }
     }
@@ -273,7 +295,17 @@ fn matches_pattern(side: Side<'_>, _name: &str) -> bool {
 
 /// Words that say nothing about values.
 const SILENT: [&str; 12] = [
-    "title", "description", "$comment", "default", "examples", "$schema", "$id", "deprecated", "readOnly", "writeOnly", "$defs",
+    "title",
+    "description",
+    "$comment",
+    "default",
+    "examples",
+    "$schema",
+    "$id",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "$defs",
     "definitions",
 ];
 
@@ -318,7 +350,8 @@ mod tests {
     use crate::{Compatibility, Level, MemorySchemas, Reference, Schema, SchemaType};
 
     fn parse(text: &str) -> Schema {
-        Schema::parse(SchemaType::Json, text, &[], &MemorySchemas::new()).unwrap_or_else(|error| panic!("{text}: {error}"))
+        Schema::parse(SchemaType::Json, text, &[], &MemorySchemas::new())
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn object(rest: &str) -> String {
@@ -327,7 +360,8 @@ mod tests {
 
     /// (before, after, BACKWARD, FORWARD)
     fn table() -> Vec<(String, String, bool, bool)> {
-        let closed = |properties: &str| object(&format!(r#""additionalProperties":false,"properties":{{{properties}}}"#));
+        let closed =
+            |properties: &str| object(&format!(r#""additionalProperties":false,"properties":{{{properties}}}"#));
         let open = |properties: &str| object(&format!(r#""properties":{{{properties}}}"#));
         let a = r#""a":{"type":"integer"}"#;
         let ab = r#""a":{"type":"integer"},"b":{"type":"string"}"#;
@@ -382,19 +416,31 @@ mod tests {
     fn rules_hold_in_both_directions() {
         for (before, after, backward, forward) in table() {
             let (old, new) = (parse(&before), parse(&after));
-            for (level, expected) in [(Level::Backward, backward), (Level::Forward, forward), (Level::Full, backward && forward)] {
+            for (level, expected) in
+                [(Level::Backward, backward), (Level::Forward, forward), (Level::Full, backward && forward)]
+            {
                 let outcome = Compatibility::check(level, &new, std::slice::from_ref(&old));
-                assert_eq!(outcome.is_compatible(), expected, "{level} from {before} to {after}: {:?}", outcome.conflicts);
+                assert_eq!(
+                    outcome.is_compatible(),
+                    expected,
+                    "{level} from {before} to {after}: {:?}",
+                    outcome.conflicts
+                );
             }
         }
     }
 
     #[test]
     fn a_conflict_names_the_property() {
-        let old = parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}}"#);
-        let new = parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}}}}"#);
+        let old =
+            parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}}"#);
+        let new =
+            parse(r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}}}}"#);
         let outcome = Compatibility::check(Level::Backward, &new, &[old]);
-        assert_eq!(outcome.conflicts, [r#"the new schema can't read what the old one wrote: "a.b": integer is read as string"#]);
+        assert_eq!(
+            outcome.conflicts,
+            [r#"the new schema can't read what the old one wrote: "a.b": integer is read as string"#]
+        );
     }
 
     #[test]
@@ -404,8 +450,14 @@ mod tests {
                 r##"{{"$defs":{{"t":{{"type":"object","additionalProperties":false,"properties":{{"l":{{"$ref":"#/$defs/t"}},"v":{leaf}}}}}}},"$ref":"#/$defs/t"}}"##
             ))
         };
-        assert!(Compatibility::check(Level::Full, &tree(r#"{"type":"integer"}"#), &[tree(r#"{"type":"integer"}"#)]).is_compatible());
-        assert!(!Compatibility::check(Level::Backward, &tree(r#"{"type":"string"}"#), &[tree(r#"{"type":"integer"}"#)]).is_compatible());
+        assert!(
+            Compatibility::check(Level::Full, &tree(r#"{"type":"integer"}"#), &[tree(r#"{"type":"integer"}"#)])
+                .is_compatible()
+        );
+        assert!(
+            !Compatibility::check(Level::Backward, &tree(r#"{"type":"string"}"#), &[tree(r#"{"type":"integer"}"#)])
+                .is_compatible()
+        );
     }
 
     #[test]

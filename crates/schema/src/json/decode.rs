@@ -89,7 +89,14 @@ impl Plan {
     }
 
     /// Reads one member's value; returns whether it is the first of its name.
-    fn member(&self, index: usize, cursor: &mut Cursor<'_>, columns: &mut [Column], row: usize, depth: usize) -> Fit<bool> {
+    fn member(
+        &self,
+        index: usize,
+        cursor: &mut Cursor<'_>,
+        columns: &mut [Column],
+        row: usize,
+        depth: usize,
+    ) -> Fit<bool> {
         let (entry, column) = (&self.fields[index], &mut columns[index]);
         let first = column.len() == row;
         // The last of two members of one name wins, as in every reader of JSON.
@@ -184,7 +191,12 @@ fn elements(cursor: &mut Cursor<'_>, depth: usize, mut each: impl FnMut(&mut Cur
     }
 }
 
-fn entries(cursor: &mut Cursor<'_>, depth: usize, keys: &mut Column, mut each: impl FnMut(&mut Cursor<'_>) -> Fit) -> Fit {
+fn entries(
+    cursor: &mut Cursor<'_>,
+    depth: usize,
+    keys: &mut Column,
+    mut each: impl FnMut(&mut Cursor<'_>) -> Fit,
+) -> Fit {
     if cursor.peek() != b'{' {
         return Err(unlike("an object", cursor));
     }
@@ -278,7 +290,9 @@ fn temporal(shape: &Shape, cursor: &mut Cursor<'_>, column: &mut Column) -> Fit 
     let text = cursor.string()?;
     let pushed = match (&mut column.store, shape) {
         (Store::I32(values), Shape::Date) => date::days(text.raw).map(|days| values.push(days)),
-        (Store::I64(values), Shape::Timestamp(TimeUnit::Microsecond, _)) => date::micros(text.raw).map(|micros| values.push(micros)),
+        (Store::I64(values), Shape::Timestamp(TimeUnit::Microsecond, _)) => {
+            date::micros(text.raw).map(|micros| values.push(micros))
+        }
         (_, Shape::Date) => date::days(text.raw).map(drop),
         _ => date::micros(text.raw).map(drop),
     };

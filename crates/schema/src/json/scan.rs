@@ -62,7 +62,9 @@ impl<'a> Cursor<'a> {
     pub(crate) fn broken(&self, what: impl Into<String>) -> Box<Misfit> {
         let found = match self.text.get(self.at) {
             None => "the text ends".to_owned(),
-            Some(_) => format!("{:?} stands", String::from_utf8_lossy(&self.text[self.at..self.text.len().min(self.at + 12)])),
+            Some(_) => {
+                format!("{:?} stands", String::from_utf8_lossy(&self.text[self.at..self.text.len().min(self.at + 12)]))
+            }
         };
         Misfit::new(format!("not JSON: {} where {found}, at byte {}", what.into(), self.at))
     }
@@ -210,7 +212,8 @@ const STOPS: [bool; 256] = {
 };
 
 const POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
 ];
 /// The largest integer up to which every integer is a float.
 const EXACT_MAX: u64 = 1 << 53;

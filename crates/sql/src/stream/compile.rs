@@ -47,7 +47,10 @@ pub(crate) async fn spec(state: &SessionState, sql: &str, context: &Arc<Context>
     let output = header.topic.unwrap_or_else(|| header.name.clone());
     if output == program.input {
         return Err(Error::Invalid {
-            reason: format!("the stream {:?} would write into {output:?}, the topic it reads, and never end; give it another topic", header.name),
+            reason: format!(
+                "the stream {:?} would write into {output:?}, the topic it reads, and never end; give it another topic",
+                header.name
+            ),
         });
     }
     Ok(StreamSpec {
@@ -82,9 +85,17 @@ pub(crate) async fn program(state: &SessionState, query: &str, context: &Arc<Con
         return Err(refused(&format!("a stream over {}", table.table_name), "a stream reads a topic"));
     };
     let schema = chain.schema.unwrap_or_else(|| {
-        Arc::new(Schema::new(projection.iter().map(|index| topic.layout.schema.fields()[*index].clone()).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            projection.iter().map(|index| topic.layout.schema.fields()[*index].clone()).collect::<Vec<_>>(),
+        ))
     });
-    Ok(Program { input: topic.topic.name.clone(), layout: topic.layout.clone(), projection, steps: chain.steps, schema })
+    Ok(Program {
+        input: topic.topic.name.clone(),
+        layout: topic.layout.clone(),
+        projection,
+        steps: chain.steps,
+        schema,
+    })
 }
 
 /// `SELECT *` of a stream means the fields: where a record lay is not part of what is written.
@@ -95,7 +106,8 @@ fn narrow_wildcard(statement: &mut Statement) {
     let direct = select.from.iter().all(|from| matches!(from.relation, TableFactor::Table { .. }));
     for item in select.projection.iter_mut().filter(|_| direct) {
         if let SelectItem::Wildcard(options) = item
-            && *options == (WildcardAdditionalOptions { wildcard_token: options.wildcard_token.clone(), ..Default::default() })
+            && *options
+                == (WildcardAdditionalOptions { wildcard_token: options.wildcard_token.clone(), ..Default::default() })
         {
             let [first, others @ ..] = [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS].map(Ident::new);
             options.opt_except = Some(ExceptSelectItem { first_element: first, additional_elements: others.to_vec() });
@@ -121,7 +133,10 @@ const QUERY_IT: &str = "a stream filters and projects one topic; ask for the res
 
 fn refused_node(node: &LogicalPlan) -> Option<(&'static str, &'static str)> {
     match node {
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_) => None,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::TableScan(_)
+        | LogicalPlan::SubqueryAlias(_) => None,
         LogicalPlan::Aggregate(_) => Some(("GROUP BY or an aggregate such as count", QUERY_IT)),
         LogicalPlan::Distinct(_) => Some(("DISTINCT", QUERY_IT)),
         LogicalPlan::Join(_) => Some(("a join", QUERY_IT)),
@@ -131,7 +146,9 @@ fn refused_node(node: &LogicalPlan) -> Option<(&'static str, &'static str)> {
         LogicalPlan::Union(_) => Some(("UNION", "make a stream of each part, both WITH (topic = 'the same')")),
         LogicalPlan::Subquery(_) => Some(("a subquery", QUERY_IT)),
         LogicalPlan::Unnest(_) => Some(("unnest", "use a function for one record that becomes many")),
-        LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Some(("a query without a topic", "name a topic after FROM")),
+        LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
+            Some(("a query without a topic", "name a topic after FROM"))
+        }
         LogicalPlan::RecursiveQuery(_) => Some(("WITH RECURSIVE", QUERY_IT)),
         _ => Some(("this kind of query", QUERY_IT)),
     }
@@ -143,7 +160,9 @@ fn refused_expressions(node: &LogicalPlan) -> Option<(&'static str, &'static str
         // The walk only looks: it can't fail.
         let _ = expression.apply(|inner| {
             found = match inner {
-                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => Some(("a subquery", QUERY_IT)),
+                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => {
+                    Some(("a subquery", QUERY_IT))
+                }
                 Expr::ScalarFunction(call) if call.func.signature().volatility == Volatility::Stable => {
                     Some(("the current time", "it would stand still at the stream's start: use _timestamp"))
                 }
@@ -186,7 +205,9 @@ impl Chain<'_> {
                 for (expression, field) in projection.expr.iter().zip(projection.schema.fields()) {
                     let physical = self.state.create_physical_expr(expression.clone(), input)?;
                     let made = physical.return_field(input.as_arrow())?;
-                    fields.push(Field::new(field.name(), made.data_type().clone(), true).with_metadata(made.metadata().clone()));
+                    fields.push(
+                        Field::new(field.name(), made.data_type().clone(), true).with_metadata(made.metadata().clone()),
+                    );
                     expressions.push(physical);
                 }
                 let schema = Arc::new(Schema::new(fields));
@@ -194,9 +215,10 @@ impl Chain<'_> {
                 self.steps.push(Step::Project(expressions, schema));
                 Ok(below)
             }
-            LogicalPlan::EmptyRelation(_) => {
-                Err(Error::Invalid { reason: "the stream's condition is never true: it would write nothing".to_owned() }.into())
+            LogicalPlan::EmptyRelation(_) => Err(Error::Invalid {
+                reason: "the stream's condition is never true: it would write nothing".to_owned(),
             }
+            .into()),
             _ => Err(refused("this kind of query in a stream", QUERY_IT).into()),
         }
     }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::Error;
-use crate::guard::{check_depth, split_statements, text_of, tokens};
+use crate::guard::{Placed, check_depth, split_statements, tokens};
 use crate::statement::identifier;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use millstream_task::ErrorPolicy;
@@ -43,14 +43,20 @@ impl Header {
         rest.word("stream")?;
         let name = rest.name()?;
         check_name(&name)?;
-        let mut header =
-            Self { name, topic: None, partitions: None, on_error: ErrorPolicy::Fail, from_earliest: true, query: String::new() };
+        let mut header = Self {
+            name,
+            topic: None,
+            partitions: None,
+            on_error: ErrorPolicy::Fail,
+            from_earliest: true,
+            query: String::new(),
+        };
         if rest.has_word("with") {
             rest.word("with")?;
             header.options(&mut rest)?;
         }
         rest.word("as")?;
-        header.query = text_of(rest.0);
+        header.query = rest.0.first().map_or("", |placed| &statement[placed.at..]).trim().to_owned();
         Ok(header)
     }
 
@@ -70,7 +76,8 @@ impl Header {
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<(), Error> {
-        let wrong = |expected: &str| Error::Invalid { reason: format!("the option {option} = {value:?} is not {expected}") };
+        let wrong =
+            |expected: &str| Error::Invalid { reason: format!("the option {option} = {value:?} is not {expected}") };
         match option {
             "partitions" => {
                 let partitions = value.parse().ok().filter(|count| (1..=10_000).contains(count));
@@ -97,7 +104,9 @@ impl Header {
             }
             _ => {
                 return Err(Error::Invalid {
-                    reason: format!("there is no option {option:?} of streams; there are partitions, on_error, topic and start"),
+                    reason: format!(
+                        "there is no option {option:?} of streams; there are partitions, on_error, topic and start"
+                    ),
                 });
             }
         }
@@ -109,7 +118,9 @@ fn check_name(name: &str) -> Result<(), Error> {
     let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
     if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(legal) || name == "." || name == ".." {
         return Err(Error::Invalid {
-            reason: format!("{name:?} can't name a topic: use 1 to {NAME_CHARS_MAX} letters, digits, dots, underscores and dashes"),
+            reason: format!(
+                "{name:?} can't name a topic: use 1 to {NAME_CHARS_MAX} letters, digits, dots, underscores and dashes"
+            ),
         });
     }
     Ok(())
@@ -121,14 +132,14 @@ fn unexpected(token: Option<&Token>) -> Error {
 }
 
 /// The tokens still to be read.
-struct Rest<'a>(&'a [Token]);
+struct Rest<'a>(&'a [Placed]);
 
 impl<'a> Rest<'a> {
     fn next(&mut self) -> Option<&'a Token> {
-        let at = self.0.iter().position(|token| !matches!(token, Token::Whitespace(_)))?;
-        let token = self.0.get(at);
+        let at = self.0.iter().position(|placed| !matches!(placed.token, Token::Whitespace(_)))?;
+        let placed = self.0.get(at);
         self.0 = self.0.get(at + 1..).unwrap_or_default();
-        token.filter(|token| **token != Token::EOF)
+        placed.map(|placed| &placed.token)
     }
 
     fn has_word(&self, word: &str) -> bool {
@@ -137,7 +148,9 @@ impl<'a> Rest<'a> {
 
     fn word(&mut self, expected: &str) -> Result<(), Error> {
         match self.next() {
-            Some(Token::Word(word)) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected) => Ok(()),
+            Some(Token::Word(word)) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected) => {
+                Ok(())
+            }
             other => Err(unexpected(other)),
         }
     }

@@ -36,7 +36,8 @@ impl Operator for StreamOperator {
             let outcome = program.run(&mut maker, &input, partition);
             (maker, outcome)
         });
-        let (maker, outcome) = worked.await.map_err(|lost| OperatorError::new(ErrorKind::Unavailable, lost.to_string()))?;
+        let (maker, outcome) =
+            worked.await.map_err(|lost| OperatorError::new(ErrorKind::Unavailable, lost.to_string()))?;
         self.maker = Some(maker);
         outcome
     }
@@ -45,14 +46,18 @@ impl Operator for StreamOperator {
 impl Program {
     /// What comes of one batch.
     pub(crate) fn run(&self, maker: &mut Maker, input: &Columns, partition: i32) -> Result<Outcome, OperatorError> {
-        let made = maker.make(input, partition, &Scope::ALL).map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
+        let made = maker
+            .make(input, partition, &Scope::ALL)
+            .map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
         let all = || (0..u32::try_from(input.len()).unwrap_or(u32::MAX)).collect();
         let sources = UInt32Array::from(made.records.unwrap_or_else(all));
         // An expression that fails does so for one record: the host looks for it.
         let blame = |error: DataFusionError| OperatorError::new(ErrorKind::Guest, error.strip_backtrace());
         let (batch, sources) = self.steps(made.batch, sources).map_err(blame)?;
         let mut values = BinaryColumn::with_capacity(batch.num_rows(), input.values.data().len());
-        Encoder::new().encode(&batch, &mut values).map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
+        Encoder::new()
+            .encode(&batch, &mut values)
+            .map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
         let mut records = Columns::default();
         for (row, source) in sources.values().iter().enumerate() {
             let index = *source as usize;
@@ -67,19 +72,28 @@ impl Program {
         })
     }
 
-    fn steps(&self, mut batch: RecordBatch, mut sources: UInt32Array) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
+    fn steps(
+        &self,
+        mut batch: RecordBatch,
+        mut sources: UInt32Array,
+    ) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
         for step in &self.steps {
             let rows = batch.num_rows();
             match step {
                 Step::Filter(predicate) => {
                     let mask = predicate.evaluate(&batch)?.into_array(rows)?;
-                    let mask = mask.as_boolean_opt().ok_or_else(|| DataFusionError::Internal("a condition gave no booleans".to_owned()))?;
+                    let mask = mask
+                        .as_boolean_opt()
+                        .ok_or_else(|| DataFusionError::Internal("a condition gave no booleans".to_owned()))?;
                     let kept = filter(&sources, mask)?;
                     batch = filter_record_batch(&batch, mask)?;
                     sources = kept.as_primitive::<arrow::datatypes::UInt32Type>().clone();
                 }
                 Step::Project(expressions, schema) => {
-                    let columns = expressions.iter().map(|one| one.evaluate(&batch)?.into_array(rows)).collect::<Result<_, _>>()?;
+                    let columns = expressions
+                        .iter()
+                        .map(|one| one.evaluate(&batch)?.into_array(rows))
+                        .collect::<Result<_, _>>()?;
                     let options = RecordBatchOptions::new().with_row_count(Some(rows));
                     batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
                 }

@@ -52,6 +52,7 @@ impl StreamSpec {
     /// # Errors
     /// When it is not one.
     pub fn from_value(value: &serde_json::Value) -> Result<Self, Error> {
-        serde_json::from_value(value.clone()).map_err(|error| Error::Invalid { reason: format!("this is no spec of a stream: {error}") })
+        serde_json::from_value(value.clone())
+            .map_err(|error| Error::Invalid { reason: format!("this is no spec of a stream: {error}") })
     }
 }

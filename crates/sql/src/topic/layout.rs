@@ -67,7 +67,9 @@ impl Layout {
             None => None,
             Some(registered) => {
                 let table = TableSchema::of(&registered, schemas);
-                Some(Arc::new(table.map_err(|error| Error::Schema { topic: topic.to_owned(), reason: error.to_string() })?))
+                Some(Arc::new(
+                    table.map_err(|error| Error::Schema { topic: topic.to_owned(), reason: error.to_string() })?,
+                ))
             }
         };
         let mut columns: Vec<(FieldRef, Part)> = Vec::new();
@@ -115,7 +117,8 @@ fn named(name: &str, data_type: DataType, nullable: bool) -> FieldRef {
 fn field_of(field: &FieldShape, all: &[FieldShape]) -> FieldRef {
     let arrow = field.arrow();
     let taken = |name: &str| {
-        [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS].contains(&name) || (name != field.name && all.iter().any(|other| other.name == name))
+        [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS].contains(&name)
+            || (name != field.name && all.iter().any(|other| other.name == name))
     };
     let mut name = field.name.clone();
     while taken(&name) {
@@ -145,7 +148,10 @@ mod tests {
         let text = r#"{"type":"object","properties":{"a":{"type":"integer"},"_offset":{"type":"string"},"_key":{},"_key_":{}}}"#;
         schemas.register("t-value", SchemaType::Json, text, &[]).expect("a schema");
         let layout = Layout::of("t", Rows::Good, &schemas).expect("a layout");
-        assert_eq!(names(&layout), ["a", "_offset_", "_key__", "_key_", "_partition", "_offset", "_timestamp", "_key", "_headers"]);
+        assert_eq!(
+            names(&layout),
+            ["a", "_offset_", "_key__", "_key_", "_partition", "_offset", "_timestamp", "_key", "_headers"]
+        );
     }
 
     #[test]

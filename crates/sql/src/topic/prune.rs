@@ -69,11 +69,13 @@ fn scope_of(filter: &Expr) -> Scope {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => scope_of(left).and(&scope_of(right)),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => scope_of(left).or(&scope_of(right)),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (position(left), value(right), position(right), value(left)) {
-            (Some(position), Some(value), ..) => compared(position, *op, value),
-            (_, _, Some(position), Some(value)) => op.swap().map_or(Scope::ALL, |op| compared(position, op, value)),
-            _ => Scope::ALL,
-        },
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            match (position(left), value(right), position(right), value(left)) {
+                (Some(position), Some(value), ..) => compared(position, *op, value),
+                (_, _, Some(position), Some(value)) => op.swap().map_or(Scope::ALL, |op| compared(position, op, value)),
+                _ => Scope::ALL,
+            }
+        }
         Expr::Between(Between { expr, negated: false, low, high }) => match (position(expr), value(low), value(high)) {
             (Some(position), Some(low), Some(high)) => {
                 compared(position, Operator::GtEq, low).and(&compared(position, Operator::LtEq, high))
@@ -115,7 +117,9 @@ const fn widens(position: Position, to: &DataType) -> bool {
     match position {
         Position::Partition => matches!(to, DataType::Int64),
         Position::Offset => false,
-        Position::Timestamp => matches!(to, DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond | TimeUnit::Millisecond, _)),
+        Position::Timestamp => {
+            matches!(to, DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond | TimeUnit::Millisecond, _))
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use super::layout::{Layout, Part, Rows, header_fields, header_item};
 use super::prune::Scope;
 use crate::Error;
 use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, StructArray,
-    TimestampMillisecondArray,
+    ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
+    StructArray, TimestampMillisecondArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -36,8 +36,10 @@ impl Maker {
     /// A maker of the columns `projection` of `layout`.
     pub(crate) fn new(layout: &Layout, projection: &[usize], schemas: Arc<dyn SchemaLookup>) -> Self {
         let parts: Vec<Part> = projection.iter().filter_map(|index| layout.parts.get(*index).copied()).collect();
-        let fields: Vec<usize> = parts.iter().filter_map(|part| if let Part::Field(index) = part { Some(*index) } else { None }).collect();
-        let schema = Schema::new(projection.iter().map(|index| layout.schema.fields()[*index].clone()).collect::<Vec<_>>());
+        let fields: Vec<usize> =
+            parts.iter().filter_map(|part| if let Part::Field(index) = part { Some(*index) } else { None }).collect();
+        let schema =
+            Schema::new(projection.iter().map(|index| layout.schema.fields()[*index].clone()).collect::<Vec<_>>());
         let decoder = layout.values.clone().map(|table| Decoder::new(table, &fields, schemas));
         Self { rows: layout.rows, parts, schema: Arc::new(schema), decoder }
     }
@@ -52,7 +54,9 @@ impl Maker {
         let within = |index: usize| scope.has(records.offsets[index], records.timestamps[index]);
         let (values, chosen, bad) = match &mut self.decoder {
             Some(decoder) => {
-                let decoded = decoder.decode_where(&records.values, within).map_err(|error| Error::Internal { reason: error.to_string() })?;
+                let decoded = decoder
+                    .decode_where(&records.values, within)
+                    .map_err(|error| Error::Internal { reason: error.to_string() })?;
                 (Some(decoded.batch), decoded.rows, decoded.bad)
             }
             None => {
@@ -82,11 +86,14 @@ impl Maker {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             arrays.push(match part {
-                Part::Field(_) => {
-                    fields.next().cloned().ok_or_else(|| Error::Internal { reason: "a decoded column is missing".to_owned() })?
-                }
+                Part::Field(_) => fields
+                    .next()
+                    .cloned()
+                    .ok_or_else(|| Error::Internal { reason: "a decoded column is missing".to_owned() })?,
                 Part::Partition => Arc::new(Int32Array::from_value(partition, count)),
-                Part::Offset => Arc::new(Int64Array::from_iter_values(each(chosen, count).map(|index| records.offsets[index]))),
+                Part::Offset => {
+                    Arc::new(Int64Array::from_iter_values(each(chosen, count).map(|index| records.offsets[index])))
+                }
                 Part::Timestamp => {
                     let times = each(chosen, count).map(|index| records.timestamps[index]);
                     Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone(UTC))
@@ -98,7 +105,8 @@ impl Maker {
             });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        RecordBatch::try_new_with_options(self.schema(), arrays, &options).map_err(|error| Error::Internal { reason: error.to_string() })
+        RecordBatch::try_new_with_options(self.schema(), arrays, &options)
+            .map_err(|error| Error::Internal { reason: error.to_string() })
     }
 }
 

@@ -116,7 +116,15 @@ impl Reading {
         self.reservation.try_resize(bytes)?;
         let mut records = Columns::default();
         let start = self.next;
-        for batch in fetched.batches.into_iter().map(split).collect::<Result<Vec<_>, _>>().map_err(corrupt)?.into_iter().flatten() {
+        for batch in fetched
+            .batches
+            .into_iter()
+            .map(split)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(corrupt)?
+            .into_iter()
+            .flatten()
+        {
             let (from, next) = (self.next, batch.next_offset());
             if batch.base_offset() >= self.scan.range.1 {
                 break;

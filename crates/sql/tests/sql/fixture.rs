@@ -30,7 +30,12 @@ impl Topics for Counted {
         self.inner.topics()
     }
 
-    async fn create(&self, name: &str, partitions: i32, configs: &BTreeMap<String, String>) -> Result<TopicView, TaskError> {
+    async fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<TopicView, TaskError> {
         self.inner.create(name, partitions, configs).await
     }
 
@@ -151,17 +156,35 @@ pub async fn fill(fixture: &Fixture) {
     fixture.topic("airlines", 1, Some(AIRLINES)).await;
     let one = |text: &'static str| Some(text.as_bytes());
     fixture
-        .append("flights", 0, &[
-            (1000, Some("UA"), one(r#"{"carrier":"UA","flight":1,"depDelay":2.5,"at":"2013-01-01T05:00:00Z"}"#)),
-            (2000, Some("UA"), one(r#"{"carrier":"UA","flight":2,"depDelay":null}"#)),
-        ])
+        .append(
+            "flights",
+            0,
+            &[
+                (1000, Some("UA"), one(r#"{"carrier":"UA","flight":1,"depDelay":2.5,"at":"2013-01-01T05:00:00Z"}"#)),
+                (2000, Some("UA"), one(r#"{"carrier":"UA","flight":2,"depDelay":null}"#)),
+            ],
+        )
         .await;
     fixture
-        .append("flights", 0, &[(3000, None, one(r#"{"carrier":"AA","flight":"three"}"#)), (4000, Some("AA"), one(r#"{"carrier":"AA","flight":4,"depDelay":90}"#))])
+        .append(
+            "flights",
+            0,
+            &[
+                (3000, None, one(r#"{"carrier":"AA","flight":"three"}"#)),
+                (4000, Some("AA"), one(r#"{"carrier":"AA","flight":4,"depDelay":90}"#)),
+            ],
+        )
         .await;
     fixture.append("flights", 1, &[(1500, Some("B6"), one(r#"{"carrier":"B6","flight":5,"depDelay":-3}"#))]).await;
     fixture.append("flights", 1, &[(9000, Some("B6"), one(r#"{"carrier":"B6","flight":6,"depDelay":40.25}"#))]).await;
     fixture
-        .append("airlines", 0, &[(1, None, one(r#"{"carrier":"UA","name":"United"}"#)), (1, None, one(r#"{"carrier":"AA","name":"American"}"#))])
+        .append(
+            "airlines",
+            0,
+            &[
+                (1, None, one(r#"{"carrier":"UA","name":"United"}"#)),
+                (1, None, one(r#"{"carrier":"AA","name":"American"}"#)),
+            ],
+        )
         .await;
 }

@@ -23,13 +23,16 @@ async fn a_topic_that_is_not_there_is_named_with_what_there_is() {
     let fixture = flights().await;
     let error = fixture.fails("SELECT * FROM flight").await;
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.to_string(), "there is no topic or table \"flight\"; the topics there are: \"flights\", \"airlines\"");
+    assert_eq!(
+        error.to_string(),
+        "there is no topic or table \"flight\"; the topics there are: \"flights\", \"airlines\""
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_parse_says_where() {
     let fixture = flights().await;
-    let text = fixture.fails("SELECT FROM WHERE").await.to_string();
+    let text = fixture.fails("SELECT * FORM flights WHERE (").await.to_string();
     assert!(text.starts_with("the statement can't be parsed: ") && text.contains("Line: 1"), "{text}");
     assert!(matches!(fixture.fails("SELECT 'abc").await, Error::Syntax { .. }));
 }
@@ -37,7 +40,9 @@ async fn what_does_not_parse_says_where() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_levels_are_an_error_and_not_the_end() {
     let fixture = flights().await;
-    let deep = |open: &str, middle: &str, close: &str| format!("SELECT {}{middle}{}", open.repeat(10_000), close.repeat(10_000));
+    let deep = |open: &str, middle: &str, close: &str| {
+        format!("SELECT {}{middle}{}", open.repeat(10_000), close.repeat(10_000))
+    };
     for sql in [
         deep("(", "1", ")"),
         deep("abs(", "1", ")"),
@@ -45,10 +50,10 @@ async fn ten_thousand_levels_are_an_error_and_not_the_end() {
         deep("CASE WHEN true THEN ", "1", " END"),
         deep("[", "1", "]"),
         deep("NOT ", "true", ""),
-        deep("-", "1", ""),
+        deep("- ", "1", ""),
         deep("1+", "1", ""),
         deep("1 UNION SELECT ", "1", ""),
-        deep("1::int", "", "::int"),
+        deep("", "1", "::int"),
     ] {
         let error = fixture.fails(&sql).await;
         assert!(matches!(error, Error::TooComplex { .. }), "{}...: {error}", &sql[..40]);
@@ -63,13 +68,15 @@ async fn what_is_just_within_the_limits_runs() {
     for sql in [
         format!("SELECT {}1{}", "(".repeat(60), ")".repeat(60)),
         format!("SELECT {}1{}", "abs(".repeat(60), ")".repeat(60)),
-        format!("SELECT {}1{}", "(SELECT ".repeat(20), ")".repeat(20)),
+        format!("SELECT {}1{}", "(SELECT ".repeat(8), ")".repeat(8)),
+        format!("SELECT count(*) FROM {}flights{}", "(SELECT * FROM ".repeat(8), ") AS t".repeat(8)),
         format!("SELECT 1{}", "+1".repeat(900)),
         format!("SELECT count(*) FROM flights WHERE flight = 1{}", " OR flight = 2".repeat(400)),
         format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(30), " END".repeat(30)),
         format!("SELECT 1 IN (1{})", ",2".repeat(20_000)),
     ] {
-        assert_eq!(fixture.rows(&sql).await.len(), 1, "{}...", &sql[..30]);
+        let rows = tokio::time::timeout(Duration::from_secs(60), fixture.rows(&sql)).await;
+        assert_eq!(rows.map(|rows| rows.len()), Ok(1), "{}...", &sql[..30]);
     }
 }
 
@@ -115,5 +122,8 @@ async fn an_expression_that_fails_is_an_error_in_words() {
     let fixture = flights().await;
     let error = fixture.fails("SELECT carrier::int FROM flights").await;
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("UA") || error.to_string().contains("AA") || error.to_string().contains("B6"), "{error}");
+    assert!(
+        error.to_string().contains("UA") || error.to_string().contains("AA") || error.to_string().contains("B6"),
+        "{error}"
+    );
 }

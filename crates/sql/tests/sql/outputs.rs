@@ -33,7 +33,10 @@ async fn every_format_holds_the_rows() {
     let table = text(written(&fixture, SQL, Format::Table).await);
     assert!(table.contains("| carrier | depDelay |") && table.lines().count() == 6, "{table}");
     let arrow = written(&fixture, SQL, Format::Arrow).await;
-    let rows: usize = StreamReader::try_new(&arrow[..], None).expect("a stream").map(|batch| batch.expect("a batch").num_rows()).sum();
+    let rows: usize = StreamReader::try_new(&arrow[..], None)
+        .expect("a stream")
+        .map(|batch| batch.expect("a batch").num_rows())
+        .sum();
     assert_eq!(rows, 2);
 }
 
@@ -43,7 +46,9 @@ async fn no_rows_still_have_columns() {
     let sql = "SELECT carrier, flight FROM flights WHERE flight = 0";
     assert_eq!(written(&fixture, sql, Format::Csv).await, b"carrier,flight\n");
     assert_eq!(written(&fixture, sql, Format::Json).await, b"");
-    assert!(String::from_utf8(written(&fixture, sql, Format::Table).await).expect("text").contains("| carrier | flight |"));
+    assert!(
+        String::from_utf8(written(&fixture, sql, Format::Table).await).expect("text").contains("| carrier | flight |")
+    );
     let arrow = written(&fixture, sql, Format::Arrow).await;
     assert_eq!(StreamReader::try_new(&arrow[..], None).expect("a stream").schema().fields().len(), 2);
 }

@@ -24,17 +24,26 @@ async fn run(fixture: &Fixture, sql: &str) -> Outcome {
     process(fixture, &spec, &fixture.topics.inner.records(&spec.input, 0)).await.expect("an outcome")
 }
 
-async fn process(fixture: &Fixture, spec: &StreamSpec, records: &Columns) -> Result<Outcome, millstream_task::OperatorError> {
+async fn process(
+    fixture: &Fixture,
+    spec: &StreamSpec,
+    records: &Columns,
+) -> Result<Outcome, millstream_task::OperatorError> {
     let kind = StreamKind::new(fixture.engine.clone());
     kind.validate(&deployment(spec)).await.expect("valid");
     let plan = kind.plan(&deployment(spec)).await.expect("a plan");
     assert_eq!((&plan.inputs, &plan.outputs), (&vec![spec.input.clone()], &vec![spec.output.clone()]));
-    let partition = fixture.topics.topic(&spec.input).expect("the input").topic_partitions().next().expect("a partition");
+    let partition =
+        fixture.topics.topic(&spec.input).expect("the input").topic_partitions().next().expect("a partition");
     (plan.operator)(partition).expect("a worker").process(records).await
 }
 
 fn values(records: &Columns) -> Vec<Value> {
-    records.values.iter().map(|value| value.map_or(Value::Null, |value| serde_json::from_slice(value).expect("json"))).collect()
+    records
+        .values
+        .iter()
+        .map(|value| value.map_or(Value::Null, |value| serde_json::from_slice(value).expect("json")))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +103,10 @@ async fn a_streams_schema_reads_what_it_writes() {
 async fn a_star_means_the_fields() {
     let fixture = flights().await;
     let outcome = run(&fixture, "CREATE STREAM copy AS SELECT * FROM flights WHERE flight = 1").await;
-    assert_eq!(values(&outcome.outputs[0].records), [json!({"carrier": "UA", "flight": 1, "depDelay": 2.5, "at": "2013-01-01T05:00:00Z"})]);
+    assert_eq!(
+        values(&outcome.outputs[0].records),
+        [json!({"carrier": "UA", "flight": 1, "depDelay": 2.5, "at": "2013-01-01T05:00:00Z"})]
+    );
     let outcome = run(&fixture, "CREATE STREAM copy AS SELECT *, _offset AS o FROM flights WHERE flight = 1").await;
     assert_eq!(values(&outcome.outputs[0].records)[0]["o"], 0);
 }
@@ -116,7 +128,11 @@ async fn a_stream_over_a_topic_without_a_schema_uses_its_text() {
     let fixture = Fixture::new();
     fixture.topic("raw", 1, None).await;
     fixture.append("raw", 0, &[(1, None, Some(br#"{"a":{"b":1},"s":"x"}"#)), (2, None, Some(b"no json"))]).await;
-    let outcome = run(&fixture, "CREATE STREAM r AS SELECT _value->>'s' AS s, _value->'a' AS a FROM raw WHERE _value->>'s' IS NOT NULL").await;
+    let outcome = run(
+        &fixture,
+        "CREATE STREAM r AS SELECT _value->>'s' AS s, _value->'a' AS a FROM raw WHERE _value->>'s' IS NOT NULL",
+    )
+    .await;
     assert_eq!(values(&outcome.outputs[0].records), [json!({"s": "x", "a": {"b": 1}})]);
 }
 
@@ -147,14 +163,22 @@ async fn what_streams_cannot_do_is_named() {
     }
     let deep = format!("CREATE STREAM s AS SELECT {}1{} AS a FROM flights", "(".repeat(10_000), ")".repeat(10_000));
     assert!(matches!(fixture.engine.create_stream_spec(&deep).await, Err(Error::TooComplex { .. })));
-    let itself = fixture.engine.create_stream_spec("CREATE STREAM flights AS SELECT carrier FROM flights").await.expect_err("itself");
+    let itself = fixture
+        .engine
+        .create_stream_spec("CREATE STREAM flights AS SELECT carrier FROM flights")
+        .await
+        .expect_err("itself");
     assert!(itself.to_string().contains("the topic it reads"), "{itself}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_that_fails_lets_the_host_find_the_record() {
     let fixture = flights().await;
-    let spec = fixture.engine.create_stream_spec("CREATE STREAM s AS SELECT carrier::int AS n FROM flights").await.expect("a spec");
+    let spec = fixture
+        .engine
+        .create_stream_spec("CREATE STREAM s AS SELECT carrier::int AS n FROM flights")
+        .await
+        .expect("a spec");
     let error = process(&fixture, &spec, &fixture.topics.inner.records("flights", 0)).await.expect_err("no number");
     assert_eq!(error.kind, ErrorKind::Guest);
     assert!(error.message.contains("UA"), "{}", error.message);
