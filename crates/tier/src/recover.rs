@@ -7,7 +7,7 @@ use crate::state::Partition;
 use crate::tier::Tier;
 use bytes::Bytes;
 use millstream_storage::Epochs;
-use millstream_types::{Offset, PartitionIndex, TopicId, TopicPartition};
+use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +35,9 @@ pub struct RecoveredPartition {
     pub end: Offset,
     /// Where leader epochs begin.
     pub epochs: Epochs,
+    /// The epoch in which the partition must be led from now on, at least: newer than all that wrote its records and manifests, or its
+    /// first manifest is fenced. To be set in the partition's record when the topic is made again.
+    pub leader_epoch: LeaderEpoch,
     /// What producers had written below `end`, for `Log::write_producer_snapshot(end, ..)`; none where it was not kept.
     pub producer_snapshot: Option<Bytes>,
     /// The manifest all this is from.
@@ -82,11 +85,13 @@ impl Tier {
             epochs.assign(*epoch, *start);
         }
         let log_start = manifest.start().unwrap_or(end);
+        let leader_epoch = epochs.latest().unwrap_or(LeaderEpoch::NONE).max(manifest.leader_epoch).next();
         Ok(RecoveredPartition {
             partition: partition.id.partition,
             log_start,
             end,
             epochs,
+            leader_epoch,
             producer_snapshot,
             manifest,
         })

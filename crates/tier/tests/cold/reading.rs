@@ -123,6 +123,7 @@ async fn a_topic_comes_back_from_the_bucket_alone() {
     assert_eq!((partition.log_start, partition.end), (Offset(0), Offset(90)));
     assert_eq!(partition.producer_snapshot.as_deref(), Some(&b"producers"[..]));
 
+    assert_eq!(partition.leader_epoch, LeaderEpoch(6));
     let runtime = Runtime::real();
     let log = open(&runtime, dir.path(), &topic.configs, Recovery::CLEAN).await;
     log.restore(partition.log_start, partition.end, &partition.epochs).await.unwrap();
