@@ -48,7 +48,6 @@ fn json_becomes_columns_fast() {
     report("encode", out.data().len(), batch.num_rows(), start);
 }
 
-#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn report(name: &str, bytes: usize, rows: usize, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     println!("{name}: {:.0} MB/s, {:.2} M rows/s", bytes as f64 / seconds / 1e6, rows as f64 / seconds / 1e6);

@@ -94,85 +94,14 @@ impl SystemTable {
     #[must_use]
     pub const fn columns(self) -> &'static [(&'static str, SystemType)] {
         match self {
-            Self::Topics => &[
-                ("name", Text),
-                ("id", Text),
-                ("partitions", Integer),
-                ("internal", Flag),
-                ("schema_id", Integer),
-                ("records", Integer),
-                ("bytes", Integer),
-                ("configs", Text),
-            ],
-            Self::Partitions => &[
-                ("topic", Text),
-                ("partition", Integer),
-                ("leader", Integer),
-                ("leader_epoch", Integer),
-                ("replicas", Integers),
-                ("isr", Integers),
-                ("log_start", Integer),
-                ("high_watermark", Integer),
-                ("local_bytes", Integer),
-                ("remote_bytes", Integer),
-            ],
-            Self::Segments => &[
-                ("topic", Text),
-                ("partition", Integer),
-                ("base_offset", Integer),
-                ("next_offset", Integer),
-                ("bytes", Integer),
-                ("max_timestamp", Time),
-                ("location", Text),
-            ],
-            Self::Functions => TASKS,
-            Self::Connectors => &[
-                ("name", Text),
-                ("type", Text),
-                ("direction", Text),
-                ("state", Text),
-                ("tasks", Integer),
-                ("records_in", Integer),
-                ("records_out", Integer),
-                ("failures", Integer),
-                ("lag", Integer),
-                ("last_error", Text),
-            ],
-            Self::Groups => &[
-                ("name", Text),
-                ("state", Text),
-                ("protocol", Text),
-                ("members", Integer),
-                ("topic", Text),
-                ("partition", Integer),
-                ("committed", Integer),
-                ("end_offset", Integer),
-                ("lag", Integer),
-            ],
-            Self::Streams => &[
-                ("name", Text),
-                ("generation", Integer),
-                ("state", Text),
-                ("sql", Text),
-                ("inputs", Texts),
-                ("outputs", Texts),
-                ("records_in", Integer),
-                ("records_out", Integer),
-                ("failures", Integer),
-                ("lag", Integer),
-                ("last_error", Text),
-            ],
-            Self::Rules => &[
-                ("name", Text),
-                ("bus", Text),
-                ("state", Text),
-                ("pattern", Text),
-                ("targets", Texts),
-                ("matched", Integer),
-                ("failures", Integer),
-                ("lag", Integer),
-                ("last_error", Text),
-            ],
+            Self::Topics => TOPICS,
+            Self::Partitions => PARTITIONS,
+            Self::Segments => SEGMENTS,
+            Self::Functions => FUNCTIONS,
+            Self::Connectors => CONNECTORS,
+            Self::Groups => GROUPS,
+            Self::Streams => STREAMS,
+            Self::Rules => RULES,
         }
     }
 
@@ -182,7 +111,92 @@ impl SystemTable {
     }
 }
 
-const TASKS: &[(&str, SystemType)] = &[
+const TOPICS: &[(&str, SystemType)] = &[
+    ("name", Text),
+    ("id", Text),
+    ("partitions", Integer),
+    ("internal", Flag),
+    ("schema_id", Integer),
+    ("records", Integer),
+    ("bytes", Integer),
+    ("configs", Text),
+];
+
+const PARTITIONS: &[(&str, SystemType)] = &[
+    ("topic", Text),
+    ("partition", Integer),
+    ("leader", Integer),
+    ("leader_epoch", Integer),
+    ("replicas", Integers),
+    ("isr", Integers),
+    ("log_start", Integer),
+    ("high_watermark", Integer),
+    ("local_bytes", Integer),
+    ("remote_bytes", Integer),
+];
+
+const SEGMENTS: &[(&str, SystemType)] = &[
+    ("topic", Text),
+    ("partition", Integer),
+    ("base_offset", Integer),
+    ("next_offset", Integer),
+    ("bytes", Integer),
+    ("max_timestamp", Time),
+    ("location", Text),
+];
+
+const CONNECTORS: &[(&str, SystemType)] = &[
+    ("name", Text),
+    ("type", Text),
+    ("direction", Text),
+    ("state", Text),
+    ("tasks", Integer),
+    ("records_in", Integer),
+    ("records_out", Integer),
+    ("failures", Integer),
+    ("lag", Integer),
+    ("last_error", Text),
+];
+
+const GROUPS: &[(&str, SystemType)] = &[
+    ("name", Text),
+    ("state", Text),
+    ("protocol", Text),
+    ("members", Integer),
+    ("topic", Text),
+    ("partition", Integer),
+    ("committed", Integer),
+    ("end_offset", Integer),
+    ("lag", Integer),
+];
+
+const STREAMS: &[(&str, SystemType)] = &[
+    ("name", Text),
+    ("generation", Integer),
+    ("state", Text),
+    ("sql", Text),
+    ("inputs", Texts),
+    ("outputs", Texts),
+    ("records_in", Integer),
+    ("records_out", Integer),
+    ("failures", Integer),
+    ("lag", Integer),
+    ("last_error", Text),
+];
+
+const RULES: &[(&str, SystemType)] = &[
+    ("name", Text),
+    ("bus", Text),
+    ("state", Text),
+    ("pattern", Text),
+    ("targets", Texts),
+    ("matched", Integer),
+    ("failures", Integer),
+    ("lag", Integer),
+    ("last_error", Text),
+];
+
+const FUNCTIONS: &[(&str, SystemType)] = &[
     ("name", Text),
     ("generation", Integer),
     ("state", Text),

@@ -22,14 +22,19 @@ enum Step {
     Text(usize),
     Scalar(usize),
     Union(Vec<Step>),
-    Struct {
-        fields: Vec<(Step, Option<usize>, String)>,
-        absent: Vec<(usize, Option<serde_json::Value>, Shape)>,
-    },
+    Struct(Fields),
     List(Box<Step>),
     Map(Box<Step>),
     /// The types do not resolve; a value may still not come this way (a branch of a union).
     Never(String),
+}
+
+/// How a record's fields are read.
+struct Fields {
+    /// The writer's fields in their order: how each is read, into which column if any, and its name.
+    written: Vec<(Step, Option<usize>, String)>,
+    /// The reader's fields that the writer does not have: the column, its default and its shape.
+    absent: Vec<(usize, Option<serde_json::Value>, Shape)>,
 }
 
 impl Plan {
@@ -41,7 +46,7 @@ impl Plan {
         } else {
             let only = fields.first().map_or(&Shape::Json, |field| &field.shape);
             let step = resolve.step(writer.root, reader.root, only);
-            Step::Struct { fields: vec![(step, Some(0), String::new())], absent: Vec::new() }
+            Step::Struct(Fields { written: vec![(step, Some(0), String::new())], absent: Vec::new() })
         };
         Self { writer, root }
     }
@@ -55,7 +60,7 @@ impl Plan {
 
     fn top(&self, step: &Step, datum: &mut Datum<'_>, columns: &mut [Column]) -> Fit {
         match step {
-            Step::Struct { fields, absent } => self.fields(fields, absent, datum, columns, 0),
+            Step::Struct(record) => self.fields(record, datum, columns, 0),
             Step::Union(branches) => {
                 let branch = datum.index(branches.len(), "branch")?;
                 self.top(&branches[branch], datum, columns)
@@ -83,9 +88,9 @@ impl Plan {
             }
             Step::Text(node) => return text::push(&self.writer, *node, datum, column, depth),
             Step::Scalar(node) => scalar(self.writer.get(*node), datum, column)?,
-            Step::Struct { fields, absent } => {
+            Step::Struct(record) => {
                 let Store::Struct(children) = &mut column.store else { return Err(confused()) };
-                self.fields(fields, absent, datum, children, depth)?;
+                self.fields(record, datum, children, depth)?;
             }
             Step::List(item) => {
                 let Store::List { ends, item: items } = &mut column.store else { return Err(confused()) };
@@ -107,15 +112,8 @@ impl Plan {
         Ok(())
     }
 
-    fn fields(
-        &self,
-        fields: &[(Step, Option<usize>, String)],
-        absent: &[(usize, Option<serde_json::Value>, Shape)],
-        datum: &mut Datum<'_>,
-        columns: &mut [Column],
-        depth: usize,
-    ) -> Fit {
-        for (step, child, name) in fields {
+    fn fields(&self, record: &Fields, datum: &mut Datum<'_>, columns: &mut [Column], depth: usize) -> Fit {
+        for (step, child, name) in &record.written {
             let done = match (step, child.and_then(|child| columns.get_mut(child))) {
                 (step, Some(column)) => self.step(step, datum, column, depth + 1),
                 (Step::Skip(node), None) => datum.skip(&self.writer, *node, depth + 1),
@@ -123,7 +121,7 @@ impl Plan {
             };
             done.map_err(|misfit| misfit.within(name))?;
         }
-        for (child, value, shape) in absent {
+        for (child, value, shape) in &record.absent {
             let Some(column) = columns.get_mut(*child) else { return Err(confused()) };
             default::push(value.as_ref(), shape, column);
         }
@@ -194,7 +192,7 @@ impl Resolve<'_> {
         let absent = read.fields.iter().zip(shapes).enumerate().filter(|(index, _)| !found[*index]);
         let absent =
             absent.map(|(index, (field, shape))| (index, field.default.clone(), shape.shape.clone())).collect();
-        Step::Struct { fields, absent }
+        Step::Struct(Fields { written: fields, absent })
     }
 }
 

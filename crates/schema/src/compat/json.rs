@@ -133,7 +133,7 @@ impl<'a> Check<'a> {
                 None => self.say(format!("any type is read as {}", read.join(" or "))),
                 Some(written) => {
                     for word in written {
-                        if !read.contains(word) && !(*word == "integer" && read.contains(&"number")) {
+                        if !(read.contains(word) || *word == "integer" && read.contains(&"number")) {
                             self.say(format!("{word} is read as {}", read.join(" or ")));
                         }
                     }
@@ -201,7 +201,7 @@ impl<'a> Check<'a> {
             let property = Side { tree, ..w };
             match (read.iter().find(|(other, _)| other == name), additional(r)) {
                 (Some((_, tree)), _) => self.pair(property, Side { tree, ..r }),
-                (None, Additional::Closed) if *tree != Json::Bool(false) && !matches_pattern(r, name) => {
+                (None, Additional::Closed) if *tree != Json::Bool(false) && !has_patterns(r) => {
                     self.say("the property is removed and the reader allows no others");
                 }
                 (None, Additional::Of(rest)) => self.pair(property, rest),
@@ -289,7 +289,7 @@ fn additional(side: Side<'_>) -> Additional<'_> {
 }
 
 /// Whether the reader has patterns that may take a removed property: not compared, and so not a conflict by itself.
-fn matches_pattern(side: Side<'_>, _name: &str) -> bool {
+fn has_patterns(side: Side<'_>) -> bool {
     side.tree.get("patternProperties").is_some_and(|patterns| !patterns.members().is_empty())
 }
 

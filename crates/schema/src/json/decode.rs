@@ -21,6 +21,13 @@ struct Entry {
     value: Value,
 }
 
+/// The row that is read and how deep it is nested there.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    depth: usize,
+}
+
 /// How a value of one shape is read.
 pub(crate) enum Value {
     Scalar(Shape),
@@ -75,7 +82,7 @@ impl Plan {
                 match self.find(&name, hint)? {
                     None => drop(cursor.skip(depth + 1)?),
                     Some(index) => {
-                        found += usize::from(self.member(index, cursor, columns, row, depth)?);
+                        found += usize::from(self.member(index, cursor, columns, Place { row, depth })?);
                         hint = index + 1;
                     }
                 }
@@ -89,14 +96,8 @@ impl Plan {
     }
 
     /// Reads one member's value; returns whether it is the first of its name.
-    fn member(
-        &self,
-        index: usize,
-        cursor: &mut Cursor<'_>,
-        columns: &mut [Column],
-        row: usize,
-        depth: usize,
-    ) -> Fit<bool> {
+    fn member(&self, index: usize, cursor: &mut Cursor<'_>, columns: &mut [Column], place: Place) -> Fit<bool> {
+        let Place { row, depth } = place;
         let (entry, column) = (&self.fields[index], &mut columns[index]);
         let first = column.len() == row;
         // The last of two members of one name wins, as in every reader of JSON.
