@@ -1,5 +1,7 @@
 //! The file source on real files, through the task host: formats, compression, resume, broken lines, following.
 
+#![cfg(test)]
+
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
 use millstream_connect::Connectors;

@@ -1,5 +1,7 @@
 //! The generator through the task host, in virtual time: rate, end, determinism, resume.
 
+#![cfg(test)]
+
 use millstream_connect::Connectors;
 use millstream_connector_generator::GeneratorSource;
 use millstream_runtime::{Runtime, SimDisk};

@@ -1,5 +1,7 @@
 //! The http connectors over real sockets: what is posted is in the log when it is answered; what is sent arrives, in order, or is judged.
 
+#![cfg(test)]
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State as Shared;
@@ -33,7 +35,9 @@ impl Node {
     fn new() -> Self {
         let (topics, runtime) = (Arc::new(MemoryTopics::new()), Runtime::real());
         let environment = |name: &str| (name == "MILLSTREAM_SECRET_TOKEN").then(|| "t0ken".to_owned());
-        let kinds = Connectors::new(runtime.clone(), topics.clone(), Arc::new(environment)).with_source(HttpSource).with_sink(HttpSink);
+        let kinds = Connectors::new(runtime.clone(), topics.clone(), Arc::new(environment))
+            .with_source(HttpSource)
+            .with_sink(HttpSink);
         let ports = Ports {
             runtime: runtime.clone(),
             topics: topics.clone(),
@@ -115,7 +119,10 @@ async fn many_requests_at_once_are_each_answered_for_their_own_events() {
     let address = node.listen(json!({})).await;
     let client = Client::new();
     let requests = (0..50).map(|n| {
-        let request = client.post(format!("http://{address}/t")).header("content-type", "application/json").body(format!("[{n}, {n}]"));
+        let request = client
+            .post(format!("http://{address}/t"))
+            .header("content-type", "application/json")
+            .body(format!("[{n}, {n}]"));
         async move { request.send().await.unwrap().json::<Value>().await.unwrap() }
     });
     let answers = futures::future::join_all(requests).await;
@@ -133,7 +140,10 @@ async fn requests_that_can_not_be_taken_are_told_why() {
     assert_eq!(send(address, "t", "application/json", "{}").await.0, 401);
     let client = Client::new();
     let post = |topic: &str, body: String| {
-        let request = client.post(format!("http://{address}/{topic}")).bearer_auth("t0ken").header("content-type", "application/json");
+        let request = client
+            .post(format!("http://{address}/{topic}"))
+            .bearer_auth("t0ken")
+            .header("content-type", "application/json");
         async move {
             let response = request.body(body).send().await.unwrap();
             (response.status().as_u16(), response.text().await.unwrap())
@@ -309,7 +319,8 @@ async fn the_record_that_the_receiver_refuses_is_found_and_becomes_a_dead_letter
     produce(&node.topics, &["1", "2", "\"bad\"", "4", "not json", "5"]).await;
     sink(&node, &url, json!({}), "dead-letter").await;
     until("all is committed", || committed(&node) == Some(6)).await;
-    let mut sent: Vec<i64> = receiver.bodies().iter().flat_map(|body| serde_json::from_str::<Vec<i64>>(body).unwrap()).collect();
+    let mut sent: Vec<i64> =
+        receiver.bodies().iter().flat_map(|body| serde_json::from_str::<Vec<i64>>(body).unwrap()).collect();
     sent.dedup();
     assert_eq!(sent, [1, 2, 4, 5]);
     let letters = node.topics.records("h-dead-letters", 0);
@@ -340,10 +351,24 @@ async fn an_address_that_is_wrong_stops_the_sink_and_one_that_is_away_does_not()
     until("it stops", || node.host.status_one(&key()).unwrap().state == State::Failed).await;
     assert_eq!(node.host.status_one(&key()).unwrap().error.unwrap().kind, ErrorKind::Unauthorized);
     let nobody = free_port().await;
-    sink(&node, &format!("http://{nobody}/"), json!({"headers": {"authorization": "Bearer ${env:MILLSTREAM_SECRET_TOKEN}"}}), "skip").await;
+    sink(
+        &node,
+        &format!("http://{nobody}/"),
+        json!({"headers": {"authorization": "Bearer ${env:MILLSTREAM_SECRET_TOKEN}"}}),
+        "skip",
+    )
+    .await;
     until("it tries again", || node.host.status_one(&key()).unwrap().state == State::Retrying).await;
     let message = node.host.status_one(&key()).unwrap().error.unwrap().message;
     assert!(message.contains("Connection refused") && !message.contains("t0ken"), "{message}");
-    let error = node.host.deploy(key(), json!({"type": "http-sink", "topics": ["t"], "settings": {"url": "ftp://x"}})).await.unwrap_err();
-    assert!(error.message.starts_with("settings.url is \"ftp://x\": expected a URL that begins with"), "{}", error.message);
+    let error = node
+        .host
+        .deploy(key(), json!({"type": "http-sink", "topics": ["t"], "settings": {"url": "ftp://x"}}))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.starts_with("settings.url is \"ftp://x\": expected a URL that begins with"),
+        "{}",
+        error.message
+    );
 }

@@ -1,6 +1,8 @@
 //! The object-store sink into a folder, through the task host: every record in exactly one object, also over crashes; what rolls an object;
 //! Parquet columns; records that do not fit; a store that is away.
 
+#![cfg(test)]
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, SchemaRef};
@@ -36,7 +38,12 @@ impl Node {
     async fn new() -> Self {
         let topics = Arc::new(MemoryTopics::new());
         topics.create("t", 1, &BTreeMap::new()).await.unwrap();
-        Self { topics, store: Arc::new(MemoryDeployments::new()), schemas: Arc::new(MemorySchemas::new()), folder: TempDir::new().unwrap() }
+        Self {
+            topics,
+            store: Arc::new(MemoryDeployments::new()),
+            schemas: Arc::new(MemorySchemas::new()),
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     fn start(&self) -> Host {
@@ -142,7 +149,10 @@ async fn objects_hold_exactly_the_offsets_they_name() {
     let batch = node.read(&name(200, 249));
     let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["_partition", "_offset", "_timestamp", "_key", "_value"]);
-    assert_eq!((batch["_value"].as_string::<i32>().value(0), batch["_key"].as_string::<i32>().value(0)), ("{\"n\":200}", "k"));
+    assert_eq!(
+        (batch["_value"].as_string::<i32>().value(0), batch["_key"].as_string::<i32>().value(0)),
+        ("{\"n\":200}", "k")
+    );
     assert!(host.stop().await);
 }
 
@@ -151,7 +161,8 @@ async fn bytes_time_and_path_end_an_object() {
     let node = Node::new().await;
     let host = node.start();
     host.deploy(key(), node.spec(json!({"roll_bytes": 30, "roll_ms": 86_400_000}), "fail")).await.unwrap();
-    node.produce(&[(NEW_YEAR, b"0123456789"), (NEW_YEAR, b"0123456789"), (NEW_YEAR, b"0123456789"), (NEW_YEAR, b"x")]).await;
+    node.produce(&[(NEW_YEAR, b"0123456789"), (NEW_YEAR, b"0123456789"), (NEW_YEAR, b"0123456789"), (NEW_YEAR, b"x")])
+        .await;
     until("the bytes are reached", || node.objects().len() == 1).await;
     assert_eq!((node.objects(), node.committed() <= 3), (vec![name(0, 2)], true));
     node.produce(&[(NEW_YEAR + DAY, b"y")]).await;
@@ -174,7 +185,10 @@ async fn after_a_crash_between_object_and_commit_no_record_is_in_two_objects() {
         let host = node.start();
         if round == 0 {
             host.deploy(key(), node.spec(json!({"roll_records": 20}), "fail")).await.unwrap();
-            until("its start is committed", || node.topics.committed_offset("millstream-connector-o", "t", 0).is_some()).await;
+            until("its start is committed", || {
+                node.topics.committed_offset("millstream-connector-o", "t", 0).is_some()
+            })
+            .await;
         }
         node.topics.fail_next(Operation::Commit, 1_000, ErrorKind::Unavailable);
         let expected = written as i64;
@@ -192,9 +206,16 @@ async fn after_a_crash_between_object_and_commit_no_record_is_in_two_objects() {
 #[tokio::test]
 async fn a_registered_schema_gives_the_columns_and_what_does_not_fit_is_a_dead_letter() {
     let node = Node::new().await;
-    let schema = r#"{"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}, "required": ["n"]}"#;
+    let schema =
+        r#"{"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}, "required": ["n"]}"#;
     node.schemas.register("t-value", SchemaType::Json, schema, &[]).unwrap();
-    node.produce(&[(NEW_YEAR, b"{\"n\": 1, \"s\": \"a\"}"), (NEW_YEAR, b"{\"n\": \"two\"}"), (NEW_YEAR, b"oops"), (NEW_YEAR, b"{\"n\": 4}")]).await;
+    node.produce(&[
+        (NEW_YEAR, b"{\"n\": 1, \"s\": \"a\"}"),
+        (NEW_YEAR, b"{\"n\": \"two\"}"),
+        (NEW_YEAR, b"oops"),
+        (NEW_YEAR, b"{\"n\": 4}"),
+    ])
+    .await;
     let host = node.start();
     host.deploy(key(), node.spec(json!({}), "dead-letter")).await.unwrap();
     until("all is committed", || node.committed() == 4).await;
@@ -248,7 +269,9 @@ async fn json_lines_hold_one_value_a_line() {
     let node = Node::new().await;
     node.produce(&[(NEW_YEAR, b"{\"a\":\n1}"), (NEW_YEAR, b"oops"), (NEW_YEAR, b"2")]).await;
     let host = node.start();
-    host.deploy(key(), node.spec(json!({"format": "json-lines", "path": "all/{topic}/p{partition}"}), "skip")).await.unwrap();
+    host.deploy(key(), node.spec(json!({"format": "json-lines", "path": "all/{topic}/p{partition}"}), "skip"))
+        .await
+        .unwrap();
     until("all is committed", || node.committed() == 3).await;
     let objects = node.objects();
     assert_eq!(objects, ["all/t/p0/0-00000000000000000000-00000000000000000002.jsonl"]);
@@ -281,7 +304,10 @@ async fn settings_that_can_not_work_are_refused_with_their_names() {
         (json!({"url": "gs://b"}), "settings.url is \"gs://b\": expected a URL that begins with s3:// or file://"),
         (json!({"path": "{nope}"}), "settings.path is \"{nope}\": expected one of {topic}"),
         (json!({"endpoint": "http://x"}), "settings.endpoint is \"...\": expected nothing where the url is a folder"),
-        (json!({"url": "s3://b", "access_key_id": "a"}), "settings.secret_access_key is \"...\": expected both keys or none"),
+        (
+            json!({"url": "s3://b", "access_key_id": "a"}),
+            "settings.secret_access_key is \"...\": expected both keys or none",
+        ),
     ];
     for (settings, expected) in cases {
         let message = host.deploy(key(), node.spec(settings, "fail")).await.unwrap_err().message;

@@ -58,14 +58,7 @@ pub(crate) fn check(
             }
             continue;
         }
-        problems.push(problem(
-            field,
-            keyword,
-            schema,
-            error.schema_path().as_str(),
-            error.instance(),
-            &error.to_string(),
-        ));
+        problems.push(problem(field, schema, &error));
     }
     if problems.is_empty()
         && let Some(message) = parse(value)
@@ -90,16 +83,17 @@ fn constants(variants: Option<&Value>) -> Option<Vec<&str>> {
     variants?.as_array()?.iter().map(|variant| variant.get("const").and_then(Value::as_str)).collect()
 }
 
-fn problem(field: String, keyword: &str, schema: &Value, schema_path: &str, value: &Value, message: &str) -> Problem {
+fn problem(field: String, schema: &Value, error: &jsonschema::ValidationError<'_>) -> Problem {
+    let (value, message, schema_path) = (error.instance(), error.to_string(), error.schema_path().as_str());
     let wanted = schema.pointer(schema_path);
     let text = |wanted: Option<&Value>| wanted.map(|wanted| wanted.to_string().replace('"', "")).unwrap_or_default();
-    let expected = match keyword {
+    let expected = match error.kind().keyword() {
         "type" => format!("a value of type {}", text(wanted)),
         "enum" => format!("one of {}", text(wanted)),
         "minimum" => format!("at least {}", text(wanted)),
         "maximum" => format!("at most {}", text(wanted)),
         "additionalProperties" | "unevaluatedProperties" => {
-            return unknown_fields(&field, schema, schema_path, value, message);
+            return unknown_fields(field, schema, error);
         }
         "required" => {
             let missing = message.trim_end_matches(" is a required property").trim_matches('"');
@@ -109,22 +103,23 @@ fn problem(field: String, keyword: &str, schema: &Value, schema_path: &str, valu
                 expected: "a value; it is required".to_owned(),
             };
         }
-        _ => message.to_owned(),
+        _ => message,
     };
     Problem { field, value: Some(shown(value)), expected }
 }
 
-fn unknown_fields(field: &str, schema: &Value, schema_path: &str, value: &Value, message: &str) -> Problem {
+fn unknown_fields(field: String, schema: &Value, error: &jsonschema::ValidationError<'_>) -> Problem {
+    let (value, schema_path) = (error.instance(), error.schema_path().as_str());
     let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
     let known = schema.pointer(&format!("{parent}/properties")).and_then(Value::as_object);
     let Some(known) = known else {
-        return Problem { field: field.to_owned(), value: Some(shown(value)), expected: message.to_owned() };
+        return Problem { field, value: Some(shown(value)), expected: error.to_string() };
     };
     let unknown = value.as_object().and_then(|object| object.keys().find(|name| !known.contains_key(*name)));
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
     let given = unknown.and_then(|name| value.get(name)).map(shown);
     Problem {
-        field: unknown.map_or_else(|| field.to_owned(), |name| within(field, name)),
+        field: unknown.map_or_else(|| field.clone(), |name| within(&field, name)),
         value: given,
         expected: format!("no such field; there are {}", names.join(", ")),
     }

@@ -1,5 +1,7 @@
 //! The registry: what a wrong spec is told, how a right one becomes work, and both directions through the task host.
 
+#![cfg(test)]
+
 use async_trait::async_trait;
 use millstream_connect::{
     About, Connectors, Error, Operator, OperatorError, Outcome, Sink, SinkContext, Source, SourceBatch, SourceContext,

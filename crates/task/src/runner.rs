@@ -12,7 +12,7 @@ use crate::task::Task;
 use crate::{Deployment, Error, Kind, Plan, SourcePlan, State, TopicView, Work};
 use futures::FutureExt;
 use millstream_runtime::{Shutdown, Tasks};
-use millstream_types::{ErrorKind, Offset, TopicPartition};
+use millstream_types::{ErrorKind, TopicPartition};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -37,6 +37,13 @@ pub(crate) struct Runner {
 struct Crew {
     tasks: Tasks,
     ended: Arc<Notify>,
+}
+
+/// What starts a task that reads the log.
+struct Operation<'a> {
+    job: Arc<Job>,
+    plan: &'a Plan,
+    crew: &'a Crew,
 }
 
 impl Runner {
@@ -107,28 +114,28 @@ impl Runner {
             dead_letter_topic: plan.dead_letter_topic.clone(),
             instruments: Instruments::new(&self.context.metrics, &self.deployment.key, plan.policy),
         });
+        let operation = Operation { job, plan: &plan, crew };
         let mut started = BTreeSet::new();
-        self.start_tasks(&job, &plan, &inputs, &mut started, crew).await?;
+        self.start_tasks(&operation, &inputs, &mut started).await?;
         self.board.note(|head| head.state = State::Running);
         loop {
             self.watch(crew).await?;
             let now = start::known(self.context.topics.as_ref(), &inputs);
-            self.start_tasks(&job, &plan, &now, &mut started, crew).await?;
+            self.start_tasks(&operation, &now, &mut started).await?;
         }
     }
 
     /// Starts a task for each partition that has none.
     async fn start_tasks(
         &self,
-        job: &Arc<Job>,
-        plan: &Plan,
+        operation: &Operation<'_>,
         inputs: &[TopicView],
         started: &mut BTreeSet<TopicPartition>,
-        crew: &Crew,
     ) -> Result<(), Halt> {
-        let all: Vec<(&TopicView, TopicPartition)> =
-            inputs.iter().flat_map(|topic| topic.topic_partitions().map(move |partition| (topic, partition))).collect();
-        let new: Vec<_> = all.into_iter().filter(|(_, partition)| !started.contains(partition)).collect();
+        let Operation { job, plan, crew } = operation;
+        let all = inputs.iter().flat_map(|topic| topic.topic_partitions().map(move |partition| (topic, partition)));
+        let new: Vec<(&TopicView, TopicPartition)> =
+            all.filter(|(_, partition)| !started.contains(partition)).collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -140,33 +147,16 @@ impl Runner {
         let positions = self.retry(|| start::positions(topics, &group, &partitions, from_earliest)).await?;
         for ((topic, partition), position) in new.into_iter().zip(positions) {
             let input = Input { topic: topic.name.clone(), partition, bytes_max: plan.batch_bytes_max };
-            let operator = (plan.operator)(partition)?;
+            let operator = self.retry(|| async { (plan.operator)(partition) }).await?;
             let progress = self.board.task(&input.name());
             progress.note(|task| task.committed = Some(position));
-            self.spawn_task(job, input, operator, position, progress, crew);
+            let shutdown = crew.tasks.shutdown();
+            let outlet = Outlet { job: job.clone(), input: Arc::new(input), progress: progress.clone(), shutdown };
+            let task = Task { outlet, operator, position, committed: position };
+            self.spawn(crew, progress, task.run());
             started.insert(partition);
         }
         Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one task, each made once above")]
-    fn spawn_task(
-        &self,
-        job: &Arc<Job>,
-        input: Input,
-        operator: Box<dyn crate::Operator>,
-        position: Offset,
-        progress: Arc<Progress>,
-        crew: &Crew,
-    ) {
-        let outlet = Outlet {
-            job: job.clone(),
-            input: Arc::new(input),
-            progress: progress.clone(),
-            shutdown: crew.tasks.shutdown(),
-        };
-        let task = Task { outlet, operator, position, committed: position };
-        self.spawn(crew, progress, task.run());
     }
 
     async fn run_source(&self, plan: SourcePlan, crew: &Crew) -> Result<(), Halt> {

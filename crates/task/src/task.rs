@@ -144,7 +144,7 @@ impl Task {
     /// Puts records through the operator. Where it can't say which one it choked on, halves find out.
     async fn process(&mut self, input: &Columns) -> Result<Outcome, Halt> {
         let mut merged = Outcome::default();
-        let mut ranges: Vec<Range<usize>> = vec![0..input.len()];
+        let mut ranges: Vec<Range<usize>> = std::iter::once(0..input.len()).collect();
         while let Some(range) = ranges.pop() {
             let attempt = if range.len() == input.len() {
                 self.attempt(input).await?

@@ -1,5 +1,7 @@
 //! The task host over topics in memory and virtual time: lifecycle, policies, retries, crashes, lost input, sources.
 
+#![cfg(test)]
+
 #[path = "host/failures.rs"]
 mod failures;
 #[path = "host/kit.rs"]

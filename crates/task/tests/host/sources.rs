@@ -97,7 +97,7 @@ impl SourceWorker for Counting {
         batch.outputs.push(output);
         batch.position = Some(json!(self.next));
         batch.lag = Some(Lag { amount: self.end - self.next, unit: "numbers".into() });
-        batch.finished = self.next == self.end && self.end % 2 == 0;
+        batch.finished = self.next == self.end && self.end.is_multiple_of(2);
         Ok(batch)
     }
 }
