@@ -1,20 +1,18 @@
 //! A guest's CPU time: of the thread that runs it, only while it runs. A crowded machine makes a guest late, not guilty.
 
-use crate::limits::TICK;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Counts one call's CPU time. Calls shorter than a tick cost nothing; from the first tick on every stretch is measured.
+/// Counts one call's CPU time: two looks at the thread's clock for each stretch on a thread (most calls are one stretch), one at each tick.
 #[derive(Debug, Default)]
 pub struct Meter {
     used_ns: AtomicU64,
     since_ns: AtomicU64,
-    measuring: AtomicBool,
     limit_ns: AtomicU64,
 }
 
@@ -23,24 +21,28 @@ impl Meter {
     pub fn start(&self, limit: Duration) {
         self.limit_ns.store(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.used_ns.store(0, Ordering::Relaxed);
-        self.measuring.store(false, Ordering::Relaxed);
+        self.since_ns.store(thread_ns(), Ordering::Relaxed);
     }
 
     /// At a tick, on the thread that runs the guest: whether it may go on.
     pub fn tick(&self) -> bool {
-        let now = thread_ns();
-        if self.measuring.swap(true, Ordering::Relaxed) {
-            self.add(now);
-        } else {
-            // What came before the first tick was not measured, and was at most a tick.
-            self.used_ns.fetch_add(u64::try_from(TICK.as_nanos()).unwrap_or(0), Ordering::Relaxed);
-        }
-        self.since_ns.store(now, Ordering::Relaxed);
+        self.end_stretch();
         self.used_ns.load(Ordering::Relaxed) <= self.limit_ns.load(Ordering::Relaxed)
     }
 
-    fn add(&self, now: u64) {
-        self.used_ns.fetch_add(now.saturating_sub(self.since_ns.load(Ordering::Relaxed)), Ordering::Relaxed);
+    /// What the call has used.
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
+    }
+
+    /// The call may have moved to another thread, whose clock is another.
+    fn begin_stretch(&self) {
+        self.since_ns.store(thread_ns(), Ordering::Relaxed);
+    }
+
+    fn end_stretch(&self) {
+        let now = thread_ns();
+        self.used_ns.fetch_add(now.saturating_sub(self.since_ns.swap(now, Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 
@@ -56,14 +58,9 @@ impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.meter.measuring.load(Ordering::Relaxed) {
-            // It may have moved to another thread, whose clock is another.
-            self.meter.since_ns.store(thread_ns(), Ordering::Relaxed);
-        }
+        self.meter.begin_stretch();
         let polled = self.call.as_mut().poll(context);
-        if self.meter.measuring.load(Ordering::Relaxed) {
-            self.meter.add(thread_ns());
-        }
+        self.meter.end_stretch();
         polled
     }
 }

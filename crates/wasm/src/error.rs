@@ -14,7 +14,7 @@ pub enum Error {
         reason: String,
     },
     /// The component is too large.
-    #[error("the component has {bytes} bytes; the limit is {max}. Build it for size and strip it, or raise wasm.component.max.bytes")]
+    #[error("the component has {bytes} bytes; the limit is {max}. Build it for size and strip it, or raise function.component.bytes")]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -124,7 +124,7 @@ pub enum Error {
         bytes: usize,
     },
     /// No room for another instance.
-    #[error("function {function}: there is no room for another instance: {reason}. Run fewer functions or partitions, or raise wasm.instances.max")]
+    #[error("function {function}: there is no room for another instance: {reason}. Run fewer functions or partitions")]
     Crowded {
         /// Which function.
         function: String,

@@ -10,6 +10,7 @@ use crate::packed::{Assembler, OUTPUTS_MAX, pack};
 use crate::{Compiled, Error};
 use millstream_record::Columns;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::TypedFunc;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
@@ -35,6 +36,7 @@ pub struct Instance {
     lines: Arc<Lines>,
     live: Option<Live>,
     started: u64,
+    cpu: Duration,
 }
 
 type Configure = TypedFunc<(String,), (Result<(), String>,)>;
@@ -58,7 +60,7 @@ impl Compiled {
         }
         debug_assert!(config.outputs <= OUTPUTS_MAX, "the deployment checks how many outputs there are");
         let lines = Arc::new(Lines::new(config.log.clone(), self.engine.runtime.clock.clone()));
-        Ok(Instance { compiled: self.clone(), config: Arc::new(config), lines, live: None, started: 0 })
+        Ok(Instance { compiled: self.clone(), config: Arc::new(config), lines, live: None, started: 0, cpu: Duration::ZERO })
     }
 }
 
@@ -95,6 +97,7 @@ impl Instance {
         let call = Call { live, packed, records: records.len(), config: self.config.clone(), compiled: self.compiled.clone() };
         let done = self.compiled.engine.runtime.compute.run(call.run()).await.map_err(|error| self.lost(&error.to_string()))?;
         self.live = done.live;
+        self.cpu += done.cpu;
         let emitted = done.emitted?;
         let Limits { output_bytes, output_records, .. } = self.config.limits;
         let assembler = Assembler { input: records, outputs: self.config.outputs, bytes_max: output_bytes, records_max: output_records };
@@ -108,6 +111,18 @@ impl Instance {
     #[must_use]
     pub fn started(&self) -> u64 {
         self.started
+    }
+
+    /// CPU time that its batches have used.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.cpu
+    }
+
+    /// Bytes of linear memory that it has now.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.store.data().memory.used)
     }
 
     fn lost(&self, reason: &str) -> Error {
@@ -177,6 +192,7 @@ struct Call {
 /// What remains after a call.
 struct Done {
     live: Option<Live>,
+    cpu: Duration,
     emitted: Result<Vec<Vec<u8>>, Error>,
 }
 
@@ -199,7 +215,7 @@ impl Call {
             Err(Waited) => (false, Err(Error::Wall { function: function(), call: "process", limit: config.limits.wall })),
         };
         let outgrown = store.data().memory.used > config.limits.memory_mark();
-        Done { live: (keep && !outgrown).then_some(Live { store, process }), emitted }
+        Done { live: (keep && !outgrown).then_some(Live { store, process }), cpu: meter.used(), emitted }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A guest that does what its settings say and no guest should. The engine's tests deploy it; nothing else does.
 //!
-//! The settings are one word in quotes. A word that begins with "configure-" is done at once, any other at every batch.
+//! The settings are one word in quotes, or an object whose only value is one: `{"deed": "loop"}`. A word that begins with "configure-" is
+//! done at once, any other at every batch.
 
 use millstream::{log, Batch, Level, Output, Record, Transform};
 
@@ -9,7 +10,7 @@ struct Hostile(String);
 
 impl Transform for Hostile {
     fn configure(settings: &str) -> Result<Self, String> {
-        let deed = settings.trim_matches('"');
+        let deed = settings.rsplit(':').next().unwrap_or_default().trim_matches(&['"', '{', '}', ' '][..]);
         match deed {
             "configure-refuse" => Err("I do not like these settings".into()),
             "configure-trap" => panic!("no configuration today"),
