@@ -169,7 +169,7 @@ fn explain(what: &str, error: &object_store::Error) -> OperatorError {
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
             (ErrorKind::Unauthorized, "; check the keys and the bucket's policy, then resume")
         }
-        Store::NotFound { .. } => (ErrorKind::NotFound, "; make the bucket, then resume"),
+        Store::NotFound { .. } => (ErrorKind::Unavailable, "; make the bucket, and it goes on"),
         Store::InvalidPath { .. }
         | Store::NotSupported { .. }
         | Store::NotImplemented { .. }

@@ -85,7 +85,7 @@ impl Operator for ObjectWriter {
         self.bad = self.bad.split_off(&first);
         // A batch that is tried again goes on after what was taken of it.
         let mut at = input.offsets.partition_point(|offset| *offset < self.next);
-        while at < input.len() && !(self.context.policy == ErrorPolicy::Fail && !self.bad.is_empty()) {
+        while at < input.len() && (self.bad.is_empty() || self.context.policy != ErrorPolicy::Fail) {
             at = self.take(input, at).await?;
         }
         let failure = |(offset, message): (&i64, &String)| {
