@@ -32,6 +32,16 @@ pub(crate) struct Made {
     pub(crate) bad: Vec<BadRow>,
 }
 
+/// Which records become rows.
+struct Chosen<'a> {
+    /// Their indexes; none when it is all.
+    rows: Option<&'a [u32]>,
+    /// Their decoded fields, for a topic with a schema.
+    values: Option<&'a RecordBatch>,
+    /// The records that do not fit.
+    bad: &'a [BadRow],
+}
+
 impl Maker {
     /// A maker of the columns `projection` of `layout`.
     pub(crate) fn new(layout: &Layout, projection: &[usize], schemas: Arc<dyn SchemaLookup>) -> Self {
@@ -66,21 +76,16 @@ impl Maker {
         };
         if self.rows == Rows::Bad {
             let chosen: Vec<u32> = bad.iter().map(|row| row.index).collect();
-            let batch = self.batch(records, partition, Some(&chosen), None, &bad)?;
+            let batch = self.batch(records, partition, &Chosen { rows: Some(&chosen), values: None, bad: &bad })?;
             return Ok(Made { batch, records: Some(chosen), bad });
         }
-        let batch = self.batch(records, partition, chosen.as_deref(), values.as_ref(), &bad)?;
+        let batch =
+            self.batch(records, partition, &Chosen { rows: chosen.as_deref(), values: values.as_ref(), bad: &bad })?;
         Ok(Made { batch, records: chosen, bad })
     }
 
-    fn batch(
-        &self,
-        records: &Columns,
-        partition: i32,
-        chosen: Option<&[u32]>,
-        values: Option<&RecordBatch>,
-        bad: &[BadRow],
-    ) -> Result<RecordBatch, Error> {
+    fn batch(&self, records: &Columns, partition: i32, chosen: &Chosen<'_>) -> Result<RecordBatch, Error> {
+        let Chosen { rows: chosen, values, bad } = *chosen;
         let count = chosen.map_or(records.len(), <[u32]>::len);
         let mut fields = values.map_or(&[][..], RecordBatch::columns).iter();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.parts.len());
