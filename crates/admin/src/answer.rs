@@ -60,7 +60,10 @@ pub fn not_found(message: impl Into<String>) -> Refusal {
 
 /// The answer for a path that is none of ours.
 pub async fn no_such_path(uri: Uri) -> Refusal {
-    not_found(format!("there is nothing at {}; the API is under /v1, the schema registry under /subjects and /schemas", uri.path()))
+    not_found(format!(
+        "there is nothing at {}; the API is under /v1, the schema registry under /subjects and /schemas",
+        uri.path()
+    ))
 }
 
 /// A JSON body whose errors are in our form.
@@ -72,7 +75,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(invalid("the body must be JSON: set content-type: application/json")),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                Err(invalid("the body must be JSON: set content-type: application/json"))
+            }
             Err(other) => Err(invalid(format!("the body is not what is expected here: {}", other.body_text()))),
         }
     }

@@ -33,7 +33,8 @@ async fn list(State(node): State<Arc<Node>>) -> Json<Vec<Value>> {
 }
 
 async fn create(State(node): State<Arc<Node>>, Body(create): Body<Create>) -> Answer<(StatusCode, Json<Value>)> {
-    let topic = NewTopic { name: node.buses.topic(&create.name), partitions: create.partitions, configs: BTreeMap::new() };
+    let topic =
+        NewTopic { name: node.buses.topic(&create.name), partitions: create.partitions, configs: BTreeMap::new() };
     node.cluster.create_topic(topic).await?;
     Ok((StatusCode::CREATED, Json(one(&node, &create.name)?)))
 }
@@ -48,9 +49,16 @@ async fn delete(State(node): State<Arc<Node>>, Path(name): Path<String>) -> Answ
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn put(State(node): State<Arc<Node>>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Answer<(StatusCode, Json<Value>)> {
-    let headers: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+async fn put(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let headers: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
     let (accepted, duplicates) = node.buses.put(&name, &headers, body).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted, "duplicates": duplicates}))))
 }
@@ -61,11 +69,17 @@ fn one(node: &Node, name: &str) -> Answer<Value> {
 }
 
 fn rows(node: &Node) -> Vec<Value> {
-    let rules: Vec<Value> =
-        node.host.deployments().into_iter().filter(|one| one.key.kind == DeploymentKind::Rule).map(|one| one.spec).collect();
+    let rules: Vec<Value> = node
+        .host
+        .deployments()
+        .into_iter()
+        .filter(|one| one.key.kind == DeploymentKind::Rule)
+        .map(|one| one.spec)
+        .collect();
     let row = |topic: crate::ports::TopicRow| {
         let name = node.buses.bus_of(&topic.name)?;
-        let count = rules.iter().filter(|spec| spec.pointer("/input/bus").and_then(Value::as_str) == Some(&name)).count();
+        let count =
+            rules.iter().filter(|spec| spec.pointer("/input/bus").and_then(Value::as_str) == Some(&name)).count();
         Some(json!({"name": name, "topic": topic.name, "events": topic.records, "rules": count}))
     };
     node.cluster.topics().into_iter().filter_map(row).collect()

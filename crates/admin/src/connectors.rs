@@ -34,7 +34,9 @@ async fn types(State(node): State<Arc<Node>>) -> Json<Value> {
 
 async fn settings(State(node): State<Arc<Node>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let schema = node.connector_types.settings_schema(&name);
-    schema.map(Json).ok_or_else(|| not_found(format!("there is no connector type {name:?}; `millstream connector types` lists them")))
+    schema.map(Json).ok_or_else(|| {
+        not_found(format!("there is no connector type {name:?}; `millstream connector types` lists them"))
+    })
 }
 
 async fn create(State(node): State<Arc<Node>>, Body(connector): Body<Connector>) -> Answer<(StatusCode, Json<Value>)> {

@@ -13,8 +13,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Node>> {
-    let kinds =
-        [("functions", DeploymentKind::Function), ("streams", DeploymentKind::Stream), ("connectors", DeploymentKind::Connector), ("rules", DeploymentKind::Rule)];
+    let kinds = [
+        ("functions", DeploymentKind::Function),
+        ("streams", DeploymentKind::Stream),
+        ("connectors", DeploymentKind::Connector),
+        ("rules", DeploymentKind::Rule),
+    ];
     kinds.into_iter().fold(Router::new(), |routes, (path, kind)| routes.nest(&format!("/v1/{path}"), of(kind)))
 }
 
@@ -22,14 +26,15 @@ pub fn routes() -> Router<Arc<Node>> {
 fn of(kind: DeploymentKind) -> Router<Arc<Node>> {
     let key = move |name: String| DeploymentKey { kind, name };
     let list = move |State(node): State<Arc<Node>>| async move { Json(rows(&node, kind)) };
-    let describe = move |State(node): State<Arc<Node>>, Path(name): Path<String>| async move { describe(&node, &key(name)) };
+    let describe =
+        move |State(node): State<Arc<Node>>, Path(name): Path<String>| async move { describe(&node, &key(name)) };
     let delete = move |State(node): State<Arc<Node>>, Path(name): Path<String>| async move {
         node.host.delete(&key(name)).await?;
         Answer::Ok(StatusCode::NO_CONTENT)
     };
-    let act = move |State(node): State<Arc<Node>>, Path((name, verb)): Path<(String, String)>, body: axum::body::Bytes| async move {
-        act(&node, key(name), &verb, &body).await
-    };
+    let act = move |State(node): State<Arc<Node>>,
+                    Path((name, verb)): Path<(String, String)>,
+                    body: axum::body::Bytes| async move { act(&node, key(name), &verb, &body).await };
     let logs = move |State(node): State<Arc<Node>>, Path(name): Path<String>| async move { logs(&node, &key(name)) };
     Router::new()
         .route("/", get(list))
@@ -64,14 +69,19 @@ async fn act(node: &Node, key: DeploymentKey, verb: &str, body: &[u8]) -> Answer
             let reset: Reset = parse(body)?;
             node.host.reset(&key, From::parse(&reset.to)?.reset()).await?;
         }
-        other => return Err(not_found(format!("there is no verb {other:?}: expected pause, resume, restart, rollback or reset"))),
+        other => {
+            return Err(not_found(format!(
+                "there is no verb {other:?}: expected pause, resume, restart, rollback or reset"
+            )));
+        }
     }
     let generation = node.host.deployment(&key).map(|deployment| deployment.generation);
     Ok(Json(json!({"name": key.name, "generation": generation})))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Answer<T> {
-    serde_json::from_slice(body).map_err(|error| crate::answer::invalid(format!("the body is not what is expected here: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| crate::answer::invalid(format!("the body is not what is expected here: {error}")))
 }
 
 /// The deployments of one kind, as a list shows them.
@@ -90,13 +100,26 @@ fn row(status: &DeploymentStatus) -> Value {
 }
 
 fn describe(node: &Node, key: &DeploymentKey) -> Answer<Json<Value>> {
-    let missing = || not_found(format!("there is no {} {:?}; `millstream {} list` shows what there is", key.kind.word(), key.name, key.kind.word()));
+    let missing = || {
+        not_found(format!(
+            "there is no {} {:?}; `millstream {} list` shows what there is",
+            key.kind.word(),
+            key.name,
+            key.kind.word()
+        ))
+    };
     let (status, stored) = node.host.status_one(key).zip(node.host.deployment(key)).ok_or_else(missing)?;
     let mut described = row(&status);
     described["spec"] = stored.spec;
     described["group"] = json!(key.group());
     described["status"] = json!(status);
-    described["history"] = json!(stored.history.iter().map(|(generation, spec)| json!({"generation": generation, "spec": spec})).collect::<Vec<_>>());
+    described["history"] = json!(
+        stored
+            .history
+            .iter()
+            .map(|(generation, spec)| json!({"generation": generation, "spec": spec}))
+            .collect::<Vec<_>>()
+    );
     Ok(Json(described))
 }
 
@@ -104,7 +127,11 @@ fn describe(node: &Node, key: &DeploymentKey) -> Answer<Json<Value>> {
 fn logs(node: &Node, key: &DeploymentKey) -> Answer<Json<Vec<Value>>> {
     let missing = || not_found(format!("there is no {} {:?}", key.kind.word(), key.name));
     let status = node.host.status_one(key).ok_or_else(missing)?;
-    let guest = node.components.as_ref().filter(|_| key.kind == DeploymentKind::Function).map(|components| components.logs(&key.name));
+    let guest = node
+        .components
+        .as_ref()
+        .filter(|_| key.kind == DeploymentKind::Function)
+        .map(|components| components.logs(&key.name));
     let mut lines = guest.unwrap_or_default();
     let errors = status.error.iter().chain(status.tasks.iter().filter_map(|task| task.error.as_ref()));
     lines.extend(errors.map(|error| json!({"time": time(error.at.0), "level": "error", "message": error.message})));
@@ -126,7 +153,11 @@ pub struct Deploy {
 }
 
 /// Stores a deployment's next generation and says which it is.
-pub async fn deploy(node: &Node, kind: DeploymentKind, Body(deploy): Body<Deploy>) -> Answer<(StatusCode, Json<Value>)> {
+pub async fn deploy(
+    node: &Node,
+    kind: DeploymentKind,
+    Body(deploy): Body<Deploy>,
+) -> Answer<(StatusCode, Json<Value>)> {
     let key = DeploymentKey { kind, name: deploy.name };
     let stored = node.host.deploy(key, deploy.spec).await?;
     Ok((StatusCode::CREATED, Json(json!({"name": stored.key.name, "generation": stored.generation}))))

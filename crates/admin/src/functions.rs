@@ -21,11 +21,18 @@ async fn create(State(node): State<Arc<Node>>, body: Body<Deploy>) -> Answer<(St
 }
 
 async fn upload(State(node): State<Arc<Node>>, request: Request) -> Answer<(StatusCode, Json<Value>)> {
-    let without = || Refusal(Error::new(ErrorKind::Invalid, "this binary was built without functions; build it with the feature `functions`"));
+    let without = || {
+        Refusal(Error::new(
+            ErrorKind::Invalid,
+            "this binary was built without functions; build it with the feature `functions`",
+        ))
+    };
     let components = node.components.as_ref().ok_or_else(without)?;
     let limit = node.component_bytes_max;
     let too_large = |_| {
-        let message = format!("the component could not be read, or is larger than {limit} bytes; raise function.component.bytes to accept more");
+        let message = format!(
+            "the component could not be read, or is larger than {limit} bytes; raise function.component.bytes to accept more"
+        );
         Refusal(Error::new(ErrorKind::Invalid, message))
     };
     let component = axum::body::to_bytes(request.into_body(), limit).await.map_err(too_large)?;

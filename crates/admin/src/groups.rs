@@ -37,7 +37,11 @@ async fn delete(State(node): State<Arc<Node>>, Path(name): Path<String>) -> Answ
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn reset(State(node): State<Arc<Node>>, Path(name): Path<String>, Body(reset): Body<Reset>) -> Answer<StatusCode> {
+async fn reset(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Body(reset): Body<Reset>,
+) -> Answer<StatusCode> {
     node.groups.reset(&name, &reset.topic, From::parse(&reset.to)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

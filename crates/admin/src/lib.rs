@@ -21,8 +21,9 @@ mod topics;
 
 pub use from::From;
 pub use ports::{
-    AlterTopic, BrokerRow, Buses, Cluster, Components, ConnectorTypes, Format, GroupDetail, GroupMember, GroupOffset, GroupRow, Groups,
-    NewTopic, Node, PartitionDetail, QueryAnswer, Schemas, SchemasError, Sql, TierRow, Tiering, TopicDetail, TopicRow,
+    AlterTopic, BrokerRow, Buses, Cluster, Components, ConnectorTypes, Format, GroupDetail, GroupMember, GroupOffset,
+    GroupRow, Groups, NewTopic, Node, PartitionDetail, QueryAnswer, Schemas, SchemasError, Sql, TierRow, Tiering,
+    TopicDetail, TopicRow,
 };
 
 use axum::Router;

@@ -29,7 +29,9 @@ pub fn routes() -> Router<Arc<Node>> {
 }
 
 fn topic(node: &Node, name: &str) -> Answer<TopicView> {
-    node.topics.topic(name).ok_or_else(|| not_found(format!("there is no topic {name:?}; `millstream topic create {name}` makes it")))
+    node.topics
+        .topic(name)
+        .ok_or_else(|| not_found(format!("there is no topic {name:?}; `millstream topic create {name}` makes it")))
 }
 
 fn partition(topic: &TopicView, index: i32) -> Answer<TopicPartition> {
@@ -65,7 +67,11 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-async fn produce(State(node): State<Arc<Node>>, Path(name): Path<String>, Body(produce): Body<Produce>) -> Answer<Json<Value>> {
+async fn produce(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Body(produce): Body<Produce>,
+) -> Answer<Json<Value>> {
     let topic = topic(&node, &name)?;
     let now = node.runtime.clock.now().0;
     // Records without key or partition go to one partition a request, as a producer's sticky batches do.
@@ -81,7 +87,12 @@ async fn produce(State(node): State<Arc<Node>>, Path(name): Path<String>, Body(p
         };
         let headers = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes())));
         let batch = batches.entry(index).or_default();
-        batch.push(record.timestamp.unwrap_or(now), key.as_deref().map(str::as_bytes), value.as_deref().map(str::as_bytes), headers);
+        batch.push(
+            record.timestamp.unwrap_or(now),
+            key.as_deref().map(str::as_bytes),
+            value.as_deref().map(str::as_bytes),
+            headers,
+        );
     }
     for index in batches.keys() {
         partition(&topic, *index)?;
@@ -106,7 +117,11 @@ struct Consume {
     follow: bool,
 }
 
-async fn consume(State(node): State<Arc<Node>>, Path(name): Path<String>, Query(query): Query<Consume>) -> Answer<Response> {
+async fn consume(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Query(query): Query<Consume>,
+) -> Answer<Response> {
     let topic = topic(&node, &name)?;
     let from = From::parse(query.from.as_deref().unwrap_or("earliest"))?;
     let partitions = match query.partition {
@@ -115,15 +130,23 @@ async fn consume(State(node): State<Arc<Node>>, Path(name): Path<String>, Query(
     };
     let mut cursors = Vec::new();
     for partition in partitions {
-        cursors.push(Cursor { partition, next: from.offset(&*node.topics, partition).await?, end: node.topics.bounds(partition).await?.high_watermark });
+        cursors.push(Cursor {
+            partition,
+            next: from.offset(&*node.topics, partition).await?,
+            end: node.topics.bounds(partition).await?.high_watermark,
+        });
     }
-    let reader = Reader { topics: node.topics.clone(), cursors, left: query.limit.unwrap_or(u64::MAX), follow: query.follow };
+    let reader =
+        Reader { topics: node.topics.clone(), cursors, left: query.limit.unwrap_or(u64::MAX), follow: query.follow };
     let lines = futures::stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         match reader.next().await {
             Ok(Some(lines)) => Some((Ok::<_, std::convert::Infallible>(lines), Some(reader))),
             Ok(None) => None,
-            Err(error) => Some((Ok(Bytes::from(format!("{}\n", json!({"error": {"kind": error.kind, "message": error.message}})))), None)),
+            Err(error) => Some((
+                Ok(Bytes::from(format!("{}\n", json!({"error": {"kind": error.kind, "message": error.message}})))),
+                None,
+            )),
         }
     });
     let body = Stream::from_stream(lines.boxed());

@@ -30,7 +30,8 @@ async fn create(State(node): State<Arc<Node>>, body: Body<Deploy>) -> Answer<(St
 
 async fn test(State(node): State<Arc<Node>>, Body(test): Body<Test>) -> Answer<Json<Vec<Value>>> {
     let wanted = |name: &str| test.rule.as_deref().is_none_or(|rule| rule == name);
-    let stored = node.host.deployments().into_iter().filter(|one| one.key.kind == DeploymentKind::Rule && wanted(&one.key.name));
+    let stored =
+        node.host.deployments().into_iter().filter(|one| one.key.kind == DeploymentKind::Rule && wanted(&one.key.name));
     let rules: Vec<(String, Value)> = stored.map(|one| (one.key.name, one.spec)).collect();
     if let (Some(rule), true) = (&test.rule, rules.is_empty()) {
         return Err(crate::answer::not_found(format!("there is no rule {rule:?}")));

@@ -37,7 +37,9 @@ struct Create {
 }
 
 fn engine(node: &Node) -> Answer<&Arc<dyn Sql>> {
-    let without = || Refusal(Error::new(ErrorKind::Invalid, "this binary was built without SQL; build it with the feature `sql`"));
+    let without = || {
+        Refusal(Error::new(ErrorKind::Invalid, "this binary was built without SQL; build it with the feature `sql`"))
+    };
     node.sql.as_ref().ok_or_else(without)
 }
 

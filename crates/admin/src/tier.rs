@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/v1/tier", get(status)).route("/v1/tier/offload", post(offload)).route("/v1/tier/recover", post(recover))
+    Router::new()
+        .route("/v1/tier", get(status))
+        .route("/v1/tier/offload", post(offload))
+        .route("/v1/tier/recover", post(recover))
 }
 
 #[derive(Deserialize)]

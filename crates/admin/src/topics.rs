@@ -2,15 +2,17 @@
 
 use crate::answer::{Answer, Body};
 use crate::ports::{AlterTopic, NewTopic, Node, TopicDetail, TopicRow};
+use axum::Json;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::Json;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/v1/topics", get(list).post(create)).route("/v1/topics/{name}", get(describe).patch(alter).delete(delete))
+    Router::new()
+        .route("/v1/topics", get(list).post(create))
+        .route("/v1/topics/{name}", get(describe).patch(alter).delete(delete))
 }
 
 async fn list(State(node): State<Arc<Node>>) -> Json<Vec<TopicRow>> {
@@ -25,7 +27,11 @@ async fn describe(State(node): State<Arc<Node>>, Path(name): Path<String>) -> An
     Ok(Json(node.cluster.topic(&name).await?))
 }
 
-async fn alter(State(node): State<Arc<Node>>, Path(name): Path<String>, Body(change): Body<AlterTopic>) -> Answer<Json<TopicDetail>> {
+async fn alter(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Body(change): Body<AlterTopic>,
+) -> Answer<Json<TopicDetail>> {
     Ok(Json(node.cluster.alter_topic(&name, change).await?))
 }
 

@@ -13,7 +13,9 @@ pub enum Error {
     #[error("{0}")]
     Node(String),
     /// No node answers at the address.
-    #[error("no node answers at {address} ({reason}); start one with `millstream serve`, or name another with --http HOST:PORT")]
+    #[error(
+        "no node answers at {address} ({reason}); start one with `millstream serve`, or name another with --http HOST:PORT"
+    )]
     Unreachable {
         /// The HTTP address.
         address: String,

@@ -84,7 +84,8 @@ async fn json(response: Response) -> Result<Value, Error> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&body).map_err(|error| Error::Node(format!("the answer is not JSON ({error}); is this a Millstream node?")))
+    serde_json::from_slice(&body)
+        .map_err(|error| Error::Node(format!("the answer is not JSON ({error}); is this a Millstream node?")))
 }
 
 /// Our API says `{"error": {"message": ...}}`, the schema registry's `{"message": ...}`.

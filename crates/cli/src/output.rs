@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn a_table_is_aligned_with_numbers_to_the_right() {
         let rows = [json!({"name": "flights", "partitions": 12}), json!({"name": "a", "partitions": 3})];
-        assert_eq!(table(&["name", "partitions"], &rows), "NAME     PARTITIONS\nflights          12\na                 3\n");
+        assert_eq!(
+            table(&["name", "partitions"], &rows),
+            "NAME     PARTITIONS\nflights          12\na                 3\n"
+        );
     }
 
     #[test]

@@ -68,9 +68,17 @@ impl Family {
             }
             Self::FranzGo => Command::new(clients.join("go/client")),
             Self::Java => {
-                let path = format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
+                let path =
+                    format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
                 let mut command = Command::new("java");
-                command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", &path, "Client"]);
+                command.args([
+                    "-Xmx256m",
+                    "-XX:TieredStopAtLevel=1",
+                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                    "-cp",
+                    &path,
+                    "Client",
+                ]);
                 command
             }
         }
@@ -78,7 +86,8 @@ impl Family {
 
     fn run(self, args: &[&str], input: &str) -> Vec<Value> {
         let mut command = self.command();
-        let mut process = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut process =
+            command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let process = process.as_mut().unwrap_or_else(|error| panic!("{self:?} can't be started: {error}"));
         let mut stdin = process.stdin.take().expect("it is piped");
         let input = input.to_owned();
@@ -122,7 +131,11 @@ impl Family {
     #[must_use]
     pub fn group(self, bootstrap: &str, topic: &str, group: &str) -> Interactive {
         let mut command = self.command();
-        command.args(["group", bootstrap, topic, group]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+            .args(["group", bootstrap, topic, group])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
         Interactive::start(command)
     }
 }

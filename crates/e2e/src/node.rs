@@ -45,11 +45,17 @@ impl Node {
     }
 
     fn start_in(folder: Arc<tempfile::TempDir>, settings: Vec<String>, kafka: &str, http: &str) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("node.log")).expect("a log file can be made");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.path().join("node.log"))
+            .expect("a log file can be made");
         let mut command = Command::new(binary());
         command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
         command.args(["--set", "group.initial.rebalance.delay.ms=0"]);
-        settings.iter().for_each(|setting| drop(command.args(["--set", setting])));
+        for setting in &settings {
+            command.args(["--set", setting]);
+        }
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
@@ -139,7 +145,12 @@ impl Node {
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "millstream {} failed: {error}\nthe node's log:\n{}", args.join(" "), self.log());
+        assert!(
+            output.status.success(),
+            "millstream {} failed: {error}\nthe node's log:\n{}",
+            args.join(" "),
+            self.log()
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 

@@ -18,7 +18,8 @@ fn coded(content: &[u8]) -> Value {
 
 /// Null and empty keys and values, a repeated header name, a null header, a large record, old and recent timestamps.
 fn records(tag: &str) -> Vec<Record> {
-    let large: Vec<u8> = (0..1_048_000u32).map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
+    let large: Vec<u8> =
+        (0..1_048_000u32).map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
     let mut made = vec![
         json!({"key": null, "value": coded(b"null key"), "headers": []}),
         json!({"key": coded(b"tombstone"), "value": null, "headers": []}),
@@ -63,9 +64,14 @@ fn all_families_read_what_it_wrote(writer: Family) {
         create(&node, &topic);
         let written = records(&topic);
         writer.produce(&node.kafka, &topic, codec, &written);
-        let readers: &[Family] = if codec == "none" || codec == "zstd" { &Family::ALL } else { &[Family::Librdkafka, Family::FranzGo, writer] };
+        let readers: &[Family] = if codec == "none" || codec == "zstd" {
+            &Family::ALL
+        } else {
+            &[Family::Librdkafka, Family::FranzGo, writer]
+        };
         for reader in readers {
-            let read: Vec<Record> = reader.consume(&node.kafka, &topic, written.len()).into_iter().map(without_offset).collect();
+            let read: Vec<Record> =
+                reader.consume(&node.kafka, &topic, written.len()).into_iter().map(without_offset).collect();
             let expected = by_partition(&written);
             assert_eq!(read.len(), expected.len());
             for (read, expected) in read.iter().zip(&expected) {
@@ -110,7 +116,8 @@ fn every_family_administers_topics() {
     let node = Node::start(&[]);
     for family in Family::ALL {
         let seen = family.admin(&node.kafka, &format!("admin-{family:?}"));
-        let expected = [json!({"partitions": 3}), json!({"retention": "60000"}), json!({"partitions": 5}), json!({"gone": true})];
+        let expected =
+            [json!({"partitions": 3}), json!({"retention": "60000"}), json!({"partitions": 5}), json!({"gone": true})];
         assert_eq!(seen, expected, "{family:?}");
     }
 }

@@ -13,7 +13,9 @@ pub enum Error {
     #[error(transparent)]
     Net(#[from] millstream_net::Error),
     /// HTTP can't listen.
-    #[error("can't listen for HTTP at {address}: {source}; stop what listens there, or choose another address with --http HOST:PORT")]
+    #[error(
+        "can't listen for HTTP at {address}: {source}; stop what listens there, or choose another address with --http HOST:PORT"
+    )]
     Http {
         /// The address.
         address: SocketAddr,

@@ -4,8 +4,8 @@ mod core;
 mod http;
 mod workers;
 
-use crate::{Error, Settings};
 use self::core::Core;
+use crate::{Error, Settings};
 use millstream_connect::Environment;
 use millstream_net::{Listener, ListenerConfig, Serving};
 use millstream_runtime::Runtime;
@@ -64,8 +64,10 @@ impl Node {
             listeners.iter().map(|listener| (listener.name().to_owned(), listener.address())).collect();
         let core = Core::start(&runtime, &metrics, &settings, &addresses).await?;
         let broker = core.broker(&runtime, &metrics, &settings)?;
-        let serving =
-            listeners.into_iter().map(|listener| millstream_net::serve(listener, &runtime, &metrics, broker.clone())).collect();
+        let serving = listeners
+            .into_iter()
+            .map(|listener| millstream_net::serve(listener, &runtime, &metrics, broker.clone()))
+            .collect();
         let (host, api) = workers::start(&runtime, &metrics, &settings, (&core, environment)).await?;
         http::serve(&runtime, http, api);
         core.announce().await?;
@@ -101,7 +103,8 @@ async fn bind(settings: &Settings) -> Result<Vec<Listener>, Error> {
     for listener in &settings.listeners {
         let mut config = ListenerConfig::new(&listener.name, listener.address.to_string());
         config.frame_bytes_max = settings.broker_number("socket.request.max.bytes")?;
-        config.idle = u64::try_from(settings.broker_number::<i64>("connections.max.idle.ms")?).ok().map(Duration::from_millis);
+        config.idle =
+            u64::try_from(settings.broker_number::<i64>("connections.max.idle.ms")?).ok().map(Duration::from_millis);
         listeners.push(Listener::bind(config).await?);
     }
     Ok(listeners)

@@ -122,9 +122,14 @@ impl Settings {
     /// # Errors
     /// A value that does not fit where it is used.
     pub fn broker_number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, SettingsError> {
-        let default = millstream_types::BROKER_CONFIGS.iter().find(|def| def.name == name).map_or("", |def| def.default);
+        let default =
+            millstream_types::BROKER_CONFIGS.iter().find(|def| def.name == name).map_or("", |def| def.default);
         let value = self.broker.get(name).map_or(default, String::as_str);
-        value.parse().map_err(|_| SettingsError::Value { name, value: value.to_owned(), expected: "a number that fits its use".into() })
+        value.parse().map_err(|_| SettingsError::Value {
+            name,
+            value: value.to_owned(),
+            expected: "a number that fits its use".into(),
+        })
     }
 
     fn from_values(values: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
@@ -175,14 +180,17 @@ impl Values<'_> {
     }
 
     fn below(&self, prefix: &str) -> BTreeMap<String, String> {
-        let named = self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone())));
+        let named =
+            self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone())));
         named.filter(|(_, value)| !value.is_empty()).collect()
     }
 
     fn broker(&self) -> BTreeMap<String, String> {
         let known = millstream_types::BROKER_CONFIGS.iter();
         known
-            .filter_map(|def| Some((def.name.to_owned(), self.0.get(def.name).filter(|value| *value != def.default)?.clone())))
+            .filter_map(|def| {
+                Some((def.name.to_owned(), self.0.get(def.name).filter(|value| *value != def.default)?.clone()))
+            })
             .collect()
     }
 }
@@ -200,7 +208,11 @@ fn listeners(text: &str, advertised: &str) -> Result<Vec<KafkaListener>, Setting
         found.push(KafkaListener { address: address("listeners", &host_port)?, name, advertised });
     }
     if found.is_empty() {
-        return Err(SettingsError::Value { name: "listeners", value: text.into(), expected: "at least one NAME://HOST:PORT".into() });
+        return Err(SettingsError::Value {
+            name: "listeners",
+            value: text.into(),
+            expected: "at least one NAME://HOST:PORT".into(),
+        });
     }
     Ok(found)
 }
@@ -221,8 +233,14 @@ fn split_listeners(option: &'static str, text: &str) -> Result<Vec<(String, Stri
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), SettingsError> {
-    let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)));
-    parsed.ok_or_else(|| SettingsError::Value { name: "advertised.listeners", value: text.into(), expected: "HOST:PORT".into() })
+    let parsed = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)));
+    parsed.ok_or_else(|| SettingsError::Value {
+        name: "advertised.listeners",
+        value: text.into(),
+        expected: "HOST:PORT".into(),
+    })
 }
 
 fn address(name: &'static str, text: &str) -> Result<SocketAddr, SettingsError> {
@@ -261,7 +279,9 @@ mod tests {
 
     #[test]
     fn an_advertised_address_belongs_to_the_listener_of_its_name() {
-        let settings = load(&["listeners=IN://127.0.0.1:1,OUT://127.0.0.1:2", "advertised.listeners=OUT://broker.example:9094"]).unwrap();
+        let settings =
+            load(&["listeners=IN://127.0.0.1:1,OUT://127.0.0.1:2", "advertised.listeners=OUT://broker.example:9094"])
+                .unwrap();
         assert_eq!(settings.listeners[0].advertised, None);
         assert_eq!(settings.listeners[1].advertised, Some(("broker.example".into(), 9094)));
     }

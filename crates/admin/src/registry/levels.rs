@@ -33,7 +33,9 @@ struct Flags {
 
 fn wanted(body: &Bytes) -> Result<String, Refusal> {
     let wanted: Result<Wanted, _> = serde_json::from_slice(body);
-    wanted.map(|wanted| wanted.compatibility.to_uppercase()).map_err(|error| Refusal::new(42203, format!("the body is not {{\"compatibility\": LEVEL}}: {error}")))
+    wanted
+        .map(|wanted| wanted.compatibility.to_uppercase())
+        .map_err(|error| Refusal::new(42203, format!("the body is not {{\"compatibility\": LEVEL}}: {error}")))
 }
 
 async fn common(State(node): State<Arc<Node>>) -> Registry<Value> {

@@ -55,7 +55,11 @@ async fn text(State(node): State<Arc<Node>>, Path(id): Path<i32>) -> Result<Stri
 fn uses(image: &Image, id: i32) -> Vec<(String, i32)> {
     let of = |(name, stored): (&Arc<str>, &Arc<millstream_metadata::Subject>)| {
         let name = name.to_string();
-        stored.live().filter(|(_, state)| state.id == id).map(move |(number, _)| (name.clone(), number)).collect::<Vec<_>>()
+        stored
+            .live()
+            .filter(|(_, state)| state.id == id)
+            .map(move |(number, _)| (name.clone(), number))
+            .collect::<Vec<_>>()
     };
     image.subjects().iter().flat_map(of).collect()
 }
@@ -69,5 +73,10 @@ async fn subjects(State(node): State<Arc<Node>>, Path(id): Path<i32>) -> Answer<
 async fn versions(State(node): State<Arc<Node>>, Path(id): Path<i32>) -> Answer<Vec<Value>> {
     let image = node.schemas.image();
     content(&image, id)?;
-    Ok(Registry(uses(&image, id).into_iter().map(|(subject, version)| json!({"subject": subject, "version": version})).collect()))
+    Ok(Registry(
+        uses(&image, id)
+            .into_iter()
+            .map(|(subject, version)| json!({"subject": subject, "version": version}))
+            .collect(),
+    ))
 }

@@ -3,9 +3,9 @@
 use super::answer::{Answer, Refusal, Registry};
 use crate::ports::{Node, SchemasError};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
-use axum::body::Bytes;
 use millstream_metadata::schemas::{COMPATIBILITY_DEFAULT, Register};
 use millstream_metadata::{Error as MetadataError, Image, Schema as Content, SchemaReference, SchemaVersion, Subject};
 use millstream_schema::{Compatibility, Level, Reference, Schema, SchemaType};
@@ -59,8 +59,10 @@ struct PostedReference {
 
 /// Serializers post under several content types, so the body is read whatever it is called.
 fn posted(node: &Node, body: &Bytes) -> Result<Schema, Refusal> {
-    let posted: Posted = serde_json::from_slice(body).map_err(|error| Refusal::new(42201, format!("the body is not a schema to register: {error}")))?;
-    let kind: SchemaType = posted.schema_type.as_deref().unwrap_or("AVRO").parse().map_err(|error| Refusal::invalid_schema(&error))?;
+    let posted: Posted = serde_json::from_slice(body)
+        .map_err(|error| Refusal::new(42201, format!("the body is not a schema to register: {error}")))?;
+    let kind: SchemaType =
+        posted.schema_type.as_deref().unwrap_or("AVRO").parse().map_err(|error| Refusal::invalid_schema(&error))?;
     let references: Vec<Reference> = posted
         .references
         .unwrap_or_default()
@@ -87,7 +89,9 @@ fn version(image: &Image, name: &str, text: &str, deleted: bool) -> Result<(i32,
     }
     let number = number(text)?;
     let state = found.versions.get(&number).filter(|state| deleted || !state.deleted);
-    state.map(|state| (number, *state)).ok_or_else(|| MetadataError::UnknownSchemaVersion { subject: name.to_owned(), version: number }.into())
+    state
+        .map(|state| (number, *state))
+        .ok_or_else(|| MetadataError::UnknownSchemaVersion { subject: name.to_owned(), version: number }.into())
 }
 
 fn number(text: &str) -> Result<i32, Refusal> {
@@ -105,11 +109,17 @@ fn shown(image: &Image, name: &str, version: i32, id: i32) -> Result<Value, Refu
 
 async fn list(State(node): State<Arc<Node>>, Query(flags): Query<Flags>) -> Registry<Vec<String>> {
     let image = node.schemas.image();
-    let seen = image.subjects().iter().filter(|(name, stored)| name.starts_with(flags.prefix.as_str()) && (flags.deleted || stored.latest().is_some()));
+    let seen = image.subjects().iter().filter(|(name, stored)| {
+        name.starts_with(flags.prefix.as_str()) && (flags.deleted || stored.latest().is_some())
+    });
     Registry(seen.map(|(name, _)| name.to_string()).collect())
 }
 
-async fn versions(State(node): State<Arc<Node>>, Path(name): Path<String>, Query(flags): Query<Flags>) -> Answer<Vec<i32>> {
+async fn versions(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Query(flags): Query<Flags>,
+) -> Answer<Vec<i32>> {
     let image = node.schemas.image();
     if flags.deleted {
         let stored = image.subject(&name).ok_or(MetadataError::UnknownSubject { subject: name })?;
@@ -118,7 +128,11 @@ async fn versions(State(node): State<Arc<Node>>, Path(name): Path<String>, Query
     Ok(Registry(subject(&image, &name)?.live().map(|(number, _)| number).collect()))
 }
 
-async fn show(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String, String)>, Query(flags): Query<Flags>) -> Answer<Value> {
+async fn show(
+    State(node): State<Arc<Node>>,
+    Path((name, wanted)): Path<(String, String)>,
+    Query(flags): Query<Flags>,
+) -> Answer<Value> {
     let image = node.schemas.image();
     let (number, state) = version(&image, &name, &wanted, flags.deleted)?;
     Ok(Registry(shown(&image, &name, number, state.id)?))
@@ -131,13 +145,22 @@ async fn text(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String,
     Ok(content.text.clone())
 }
 
-async fn referenced_by(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String, String)>) -> Answer<Vec<i32>> {
+async fn referenced_by(
+    State(node): State<Arc<Node>>,
+    Path((name, wanted)): Path<(String, String)>,
+) -> Answer<Vec<i32>> {
     let image = node.schemas.image();
     let (number, _) = version(&image, &name, &wanted, false)?;
     let refers = |id: i32| {
-        image.schema(id).is_some_and(|content| content.references.iter().any(|one| one.subject == name && one.version == number))
+        image
+            .schema(id)
+            .is_some_and(|content| content.references.iter().any(|one| one.subject == name && one.version == number))
     };
-    let mut ids: Vec<i32> = image.subjects().iter().flat_map(|(_, stored)| stored.live().map(|(_, state)| state.id).collect::<Vec<_>>()).collect();
+    let mut ids: Vec<i32> = image
+        .subjects()
+        .iter()
+        .flat_map(|(_, stored)| stored.live().map(|(_, state)| state.id).collect::<Vec<_>>())
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     Ok(Registry(ids.into_iter().filter(|id| refers(*id)).collect()))
@@ -146,17 +169,23 @@ async fn referenced_by(State(node): State<Arc<Node>>, Path((name, wanted)): Path
 /// The version of the subject that has this content, in whatever spelling.
 fn known(node: &Node, image: &Image, name: &str, schema: &Schema) -> Option<(i32, i32)> {
     let stored = image.subject(name)?;
-    stored.live().find(|(_, state)| {
-        let registered = node.lookup.by_id(state.id);
-        registered.and_then(|registered| Schema::of(&registered, &*node.lookup).ok()).is_some_and(|other| other.fingerprint() == schema.fingerprint())
-    }).map(|(number, state)| (number, state.id))
+    stored
+        .live()
+        .find(|(_, state)| {
+            let registered = node.lookup.by_id(state.id);
+            registered
+                .and_then(|registered| Schema::of(&registered, &*node.lookup).ok())
+                .is_some_and(|other| other.fingerprint() == schema.fingerprint())
+        })
+        .map(|(number, state)| (number, state.id))
 }
 
 async fn find(State(node): State<Arc<Node>>, Path(name): Path<String>, body: Bytes) -> Answer<Value> {
     let image = node.schemas.image();
     subject(&image, &name)?;
     let schema = posted(&node, &body)?;
-    let (number, id) = known(&node, &image, &name, &schema).ok_or_else(|| Refusal::new(40403, format!("the subject {name:?} has no such schema")))?;
+    let (number, id) = known(&node, &image, &name, &schema)
+        .ok_or_else(|| Refusal::new(40403, format!("the subject {name:?} has no such schema")))?;
     Ok(Registry(shown(&image, &name, number, id)?))
 }
 
@@ -169,7 +198,9 @@ fn level(image: &Image, name: &str) -> Level {
 fn earlier(node: &Node, image: &Image, name: &str) -> Vec<Schema> {
     let stored = image.subject(name);
     let ids = stored.iter().flat_map(|stored| stored.live()).map(|(_, state)| state.id);
-    ids.filter_map(|id| node.lookup.by_id(id)).filter_map(|registered| Schema::of(&registered, &*node.lookup).ok()).collect()
+    ids.filter_map(|id| node.lookup.by_id(id))
+        .filter_map(|registered| Schema::of(&registered, &*node.lookup).ok())
+        .collect()
 }
 
 async fn register(State(node): State<Arc<Node>>, Path(name): Path<String>, body: Bytes) -> Answer<Value> {
@@ -182,11 +213,15 @@ async fn register(State(node): State<Arc<Node>>, Path(name): Path<String>, body:
         }
         let compatibility = Compatibility::check(level(&image, &name), &schema, &earlier(&node, &image, &name));
         if !compatibility.is_compatible() {
-            let message = format!("the schema is not compatible with earlier versions of {name:?}: {}", compatibility.conflicts.join("; "));
+            let message = format!(
+                "the schema is not compatible with earlier versions of {name:?}: {}",
+                compatibility.conflicts.join("; ")
+            );
             return Err(Refusal::new(409, message));
         }
         let latest = image.subject(&name).and_then(|stored| stored.latest()).map(|(number, _)| number);
-        let request = Register { subject: name.clone(), schema: content(&schema, &references), checked_against: Some(latest) };
+        let request =
+            Register { subject: name.clone(), schema: content(&schema, &references), checked_against: Some(latest) };
         match node.schemas.register(request).await {
             Ok(registered) => return Ok(Registry(json!({"id": registered.id}))),
             Err(SchemasError::Metadata(MetadataError::SubjectChanged { .. })) => {}
@@ -211,16 +246,29 @@ fn content(schema: &Schema, posted: &Posted) -> Content {
     }
 }
 
-async fn delete(State(node): State<Arc<Node>>, Path(name): Path<String>, Query(flags): Query<Flags>) -> Answer<Vec<i32>> {
+async fn delete(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Query(flags): Query<Flags>,
+) -> Answer<Vec<i32>> {
     Ok(Registry(node.schemas.delete_subject(&name, flags.permanent).await?))
 }
 
-async fn delete_version(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String, String)>, Query(flags): Query<Flags>) -> Answer<i32> {
+async fn delete_version(
+    State(node): State<Arc<Node>>,
+    Path((name, wanted)): Path<(String, String)>,
+    Query(flags): Query<Flags>,
+) -> Answer<i32> {
     let number = if matches!(wanted.as_str(), "latest" | "-1") { None } else { Some(number(&wanted)?) };
     Ok(Registry(node.schemas.delete_version(&name, number, flags.permanent).await?))
 }
 
-async fn check(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String, String)>, Query(flags): Query<Flags>, body: Bytes) -> Answer<Value> {
+async fn check(
+    State(node): State<Arc<Node>>,
+    Path((name, wanted)): Path<(String, String)>,
+    Query(flags): Query<Flags>,
+    body: Bytes,
+) -> Answer<Value> {
     let image = node.schemas.image();
     let schema = posted(&node, &body)?;
     let (_, state) = version(&image, &name, &wanted, false)?;
@@ -228,7 +276,12 @@ async fn check(State(node): State<Arc<Node>>, Path((name, wanted)): Path<(String
     Ok(verdict(&Compatibility::check(level(&image, &name), &schema, before.as_slice()), flags.verbose))
 }
 
-async fn check_all(State(node): State<Arc<Node>>, Path(name): Path<String>, Query(flags): Query<Flags>, body: Bytes) -> Answer<Value> {
+async fn check_all(
+    State(node): State<Arc<Node>>,
+    Path(name): Path<String>,
+    Query(flags): Query<Flags>,
+    body: Bytes,
+) -> Answer<Value> {
     let image = node.schemas.image();
     let schema = posted(&node, &body)?;
     subject(&image, &name)?;

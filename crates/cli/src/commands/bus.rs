@@ -56,18 +56,27 @@ pub async fn run(command: Bus) -> Result<(), Error> {
     let at = |name: &str| format!("/v1/buses/{}", segment(name));
     match command.verb {
         Verb::Create { name, partitions } => {
-            let answer = client.call(Method::POST, "/v1/buses", &json!({"name": name, "partitions": partitions})).await?;
+            let answer =
+                client.call(Method::POST, "/v1/buses", &json!({"name": name, "partitions": partitions})).await?;
             say(node.output, &format!("{name}: created; post CloudEvents to {}/events", at(&name)), &answer)
         }
         Verb::List => print(node.output, &["name", "topic", "events", "rules"], &rows(client.get("/v1/buses").await?)),
-        Verb::Describe { name } => print(node.output, &["name", "topic", "events", "rules"], &rows(client.get(&at(&name)).await?)),
+        Verb::Describe { name } => {
+            print(node.output, &["name", "topic", "events", "rules"], &rows(client.get(&at(&name)).await?))
+        }
         Verb::Put { name, file } => {
             let events = events(file)?;
-            let content_type = if events.is_array() { "application/cloudevents-batch+json" } else { "application/cloudevents+json" };
+            let content_type =
+                if events.is_array() { "application/cloudevents-batch+json" } else { "application/cloudevents+json" };
             let request = client.request(Method::POST, &format!("{}/events", at(&name)));
             let response = client.send(request.header("content-type", content_type).body(events.to_string())).await?;
-            let answer: Value = response.json().await.map_err(|error| Error::Node(format!("the answer is not JSON: {error}")))?;
-            say(node.output, &format!("{name}: {} accepted, {} known already", answer["accepted"], answer["duplicates"]), &answer)
+            let answer: Value =
+                response.json().await.map_err(|error| Error::Node(format!("the answer is not JSON: {error}")))?;
+            say(
+                node.output,
+                &format!("{name}: {} accepted, {} known already", answer["accepted"], answer["duplicates"]),
+                &answer,
+            )
         }
         Verb::Delete { name } => {
             let answer = client.delete(&at(&name)).await?;
@@ -78,14 +87,16 @@ pub async fn run(command: Bus) -> Result<(), Error> {
 
 fn events(file: Option<PathBuf>) -> Result<Value, Error> {
     let (text, name) = match file {
-        Some(path) => {
-            (std::fs::read_to_string(&path).map_err(|error| Error::file("read", &path, &error))?, path.display().to_string())
-        }
+        Some(path) => (
+            std::fs::read_to_string(&path).map_err(|error| Error::file("read", &path, &error))?,
+            path.display().to_string(),
+        ),
         None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).map_err(Error::from)?;
             (text, "standard input".to_owned())
         }
     };
-    serde_json::from_str(&text).map_err(|error| Error::Usage(format!("{name} is not a CloudEvent in JSON, nor an array of them: {error}")))
+    serde_json::from_str(&text)
+        .map_err(|error| Error::Usage(format!("{name} is not a CloudEvent in JSON, nor an array of them: {error}")))
 }

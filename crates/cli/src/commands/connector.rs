@@ -66,9 +66,11 @@ struct Settings {
 pub async fn run(command: Connector) -> Result<(), Error> {
     let (node, client) = (&command.node, Client::new(&command.node.http));
     match command.verb {
-        Verb::Types { name: None } => {
-            print(node.output, &["name", "direction", "version", "description"], &rows(client.get("/v1/connector-types").await?))
-        }
+        Verb::Types { name: None } => print(
+            node.output,
+            &["name", "direction", "version", "description"],
+            &rows(client.get("/v1/connector-types").await?),
+        ),
         Verb::Types { name: Some(name) } => {
             let schema = client.get(&format!("/v1/connector-types/{}", segment(&name))).await?;
             if node.output == Format::Json {
@@ -103,9 +105,9 @@ fn body(from: &Settings) -> Result<Value, Error> {
     if !from.set.is_empty() {
         let settings = spec.entry("settings").or_insert_with(|| json!({}));
         for text in &from.set {
-            let (name, value) = text
-                .split_once('=')
-                .ok_or_else(|| Error::Usage(format!("{text:?} is not a setting: expected NAME=VALUE, for example path=data.csv")))?;
+            let (name, value) = text.split_once('=').ok_or_else(|| {
+                Error::Usage(format!("{text:?} is not a setting: expected NAME=VALUE, for example path=data.csv"))
+            })?;
             settings[name] = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
         }
     }

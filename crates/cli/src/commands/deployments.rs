@@ -65,7 +65,21 @@ pub async fn run(node: &Node, path: &str, verb: Verb) -> Result<(), Error> {
     match verb {
         Verb::List => {
             let listed = rows(client.get(&format!("/v1/{path}")).await?);
-            print(node.output, &["name", "state", "generation", "tasks", "records_in", "records_out", "records_failed", "lag", "error"], &listed)
+            print(
+                node.output,
+                &[
+                    "name",
+                    "state",
+                    "generation",
+                    "tasks",
+                    "records_in",
+                    "records_out",
+                    "records_failed",
+                    "lag",
+                    "error",
+                ],
+                &listed,
+            )
         }
         Verb::Describe(named) => describe(node, &client.get(&at(&named.name)).await?),
         Verb::Pause(named) => act(&client, node, &named.name, &at(&named.name), "pause").await,
@@ -74,13 +88,22 @@ pub async fn run(node: &Node, path: &str, verb: Verb) -> Result<(), Error> {
         Verb::Rollback(rollback) => {
             let body = json!({"generation": rollback.generation});
             let answer = client.call(Method::POST, &format!("{}/rollback", at(&rollback.name)), &body).await?;
-            say(node.output, &format!("{}: rolled back, now generation {}", rollback.name, answer["generation"]), &answer)
+            say(
+                node.output,
+                &format!("{}: rolled back, now generation {}", rollback.name, answer["generation"]),
+                &answer,
+            )
         }
         Verb::Reset(reset) => {
-            let answer = client.call(Method::POST, &format!("{}/reset", at(&reset.name)), &json!({"to": reset.to})).await?;
+            let answer =
+                client.call(Method::POST, &format!("{}/reset", at(&reset.name)), &json!({"to": reset.to})).await?;
             say(node.output, &format!("{}: progress reset to {}", reset.name, reset.to), &answer)
         }
-        Verb::Logs(named) => print(node.output, &["time", "level", "message"], &rows(client.get(&format!("{}/logs", at(&named.name))).await?)),
+        Verb::Logs(named) => print(
+            node.output,
+            &["time", "level", "message"],
+            &rows(client.get(&format!("{}/logs", at(&named.name))).await?),
+        ),
         Verb::Delete(named) => {
             let answer = client.delete(&at(&named.name)).await?;
             say(node.output, &format!("{}: deleted", named.name), &answer)

@@ -56,7 +56,8 @@ impl Finding {
 pub async fn run(command: Doctor) -> Result<(), Error> {
     let settings = command.options.settings()?;
     let runtime = Runtime::real();
-    let mut findings: Vec<Finding> = settings.listeners.iter().map(|listener| port("kafka port", listener.address)).collect();
+    let mut findings: Vec<Finding> =
+        settings.listeners.iter().map(|listener| port("kafka port", listener.address)).collect();
     findings.push(port("http port", settings.http));
     findings.push(clock(&runtime));
     findings.push(open_files());
@@ -68,17 +69,25 @@ pub async fn run(command: Doctor) -> Result<(), Error> {
     print(command.output, &["check", "verdict", "found", "remedy"], &rows)?;
     match findings.iter().filter(|one| one.verdict == "failure").count() {
         0 => Ok(()),
-        failures => Err(Error::Local(format!("{failures} of {} checks would keep a node from running", findings.len()))),
+        failures => {
+            Err(Error::Local(format!("{failures} of {} checks would keep a node from running", findings.len())))
+        }
     }
 }
 
 fn port(check: &'static str, address: SocketAddr) -> Finding {
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok(check, format!("{address} is free")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Finding::fail(check, format!("{address} is taken"), "stop what listens there (a node that runs already?), or choose another port")
-        }
-        Err(error) => Finding::fail(check, format!("{address}: {error}"), "choose an address of this machine, and a port above 1023"),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::fail(
+            check,
+            format!("{address} is taken"),
+            "stop what listens there (a node that runs already?), or choose another port",
+        ),
+        Err(error) => Finding::fail(
+            check,
+            format!("{address}: {error}"),
+            "choose an address of this machine, and a port above 1023",
+        ),
     }
 }
 
@@ -86,7 +95,11 @@ fn clock(runtime: &Runtime) -> Finding {
     let now = runtime.clock.now().0;
     let text = chrono::DateTime::from_timestamp_millis(now).map_or_else(|| now.to_string(), |time| time.to_rfc3339());
     if now < CLOCK_MIN_MS {
-        return Finding::fail("clock", text, "set the clock: records would be stamped with a wrong time, and retention would go wrong");
+        return Finding::fail(
+            "clock",
+            text,
+            "set the clock: records would be stamped with a wrong time, and retention would go wrong",
+        );
     }
     Finding::ok("clock", text)
 }
@@ -97,7 +110,9 @@ fn open_files() -> Finding {
         Some(files) if files < FILES_MIN => Finding::warn(
             "open files",
             format!("at most {files}"),
-            format!("raise it to {FILES_MIN} or more (`ulimit -n`, LimitNOFILE=): each partition takes three, each connection one"),
+            format!(
+                "raise it to {FILES_MIN} or more (`ulimit -n`, LimitNOFILE=): each partition takes three, each connection one"
+            ),
         ),
         Some(files) => Finding::ok("open files", format!("at most {files}")),
         None => Finding::ok("open files", "no limit"),
@@ -108,18 +123,29 @@ async fn folder(runtime: &Runtime, settings: &Settings) -> Vec<Finding> {
     let path = settings.data_dir.as_path();
     let mut findings = vec![contents(path)];
     let existing = path.ancestors().find(|folder| folder.is_dir() || folder.as_os_str().is_empty());
-    let existing = existing.filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let existing =
+        existing.filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     findings.push(match RealDisk::new().space(&existing).await {
         Ok((free, _)) if free < FREE_BYTES_MIN => {
             Finding::warn("free disk", megabytes(free), "make room, name another --data-dir, or lower retention.bytes")
         }
         Ok((free, total)) => Finding::ok("free disk", format!("{} of {}", megabytes(free), megabytes(total))),
-        Err(error) => Finding::fail("free disk", format!("{}: {error}", existing.display()), "name a folder of a disk that works"),
+        Err(error) => {
+            Finding::fail("free disk", format!("{}: {error}", existing.display()), "name a folder of a disk that works")
+        }
     });
     findings.push(match sync_time(runtime, &existing).await {
-        Ok(time) if time > SYNC_MAX => Finding::warn("disk sync", format!("{time:?}"), "use a faster disk: every change of metadata waits for a sync"),
+        Ok(time) if time > SYNC_MAX => Finding::warn(
+            "disk sync",
+            format!("{time:?}"),
+            "use a faster disk: every change of metadata waits for a sync",
+        ),
         Ok(time) => Finding::ok("disk sync", format!("{time:?}")),
-        Err(error) => Finding::fail("disk sync", format!("{}: {error}", existing.display()), "name a folder that this user may write"),
+        Err(error) => Finding::fail(
+            "disk sync",
+            format!("{}: {error}", existing.display()),
+            "name a folder that this user may write",
+        ),
     });
     findings
 }
@@ -128,10 +154,17 @@ async fn folder(runtime: &Runtime, settings: &Settings) -> Vec<Finding> {
 fn contents(path: &Path) -> Finding {
     let check = "data folder";
     match std::fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding::ok(check, format!("{} will be made", path.display())),
-        Err(error) => Finding::fail(check, format!("{}: {error}", path.display()), "name a folder that this user may read and write"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::ok(check, format!("{} will be made", path.display()))
+        }
+        Err(error) => Finding::fail(
+            check,
+            format!("{}: {error}", path.display()),
+            "name a folder that this user may read and write",
+        ),
         Ok(entries) => {
-            let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            let names: Vec<String> =
+                entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
             let has = |name: &str| names.iter().any(|known| known == name);
             match (names.is_empty(), has("meta.properties"), has(".kafka_cleanshutdown")) {
                 (true, _, _) => Finding::ok(check, format!("{} is empty", path.display())),
@@ -141,7 +174,11 @@ fn contents(path: &Path) -> Finding {
                     format!("{}: a node runs, or was ended without stopping", path.display()),
                     "nothing, if a node runs; else the next start checks the logs by itself",
                 ),
-                (false, false, _) => Finding::warn(check, format!("{} holds files that are not a node's", path.display()), "name an empty folder"),
+                (false, false, _) => Finding::warn(
+                    check,
+                    format!("{} holds files that are not a node's", path.display()),
+                    "name an empty folder",
+                ),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! `millstream function`: Wasm functions, from an empty folder to a running deployment.
 
+mod project;
+
 use crate::args::Node;
 use crate::commands::deployments;
 use crate::error::Error;
@@ -112,12 +114,17 @@ pub async fn run(command: Function) -> Result<(), Error> {
 
 async fn deploy(node: &Node, deploy: Deploy) -> Result<(), Error> {
     let client = Client::new(&node.http);
-    let settings: Value =
-        serde_json::from_str(&deploy.settings).map_err(|error| Error::Usage(format!("--settings is not JSON: {error}")))?;
+    let settings: Value = serde_json::from_str(&deploy.settings)
+        .map_err(|error| Error::Usage(format!("--settings is not JSON: {error}")))?;
     let component = read(&deploy.component)?;
-    let request = client.request(Method::PUT, "/v1/components").header("content-type", "application/wasm").body(component);
-    let uploaded: Value =
-        client.send(request).await?.json().await.map_err(|error| Error::Node(format!("the answer is not JSON: {error}")))?;
+    let request =
+        client.request(Method::PUT, "/v1/components").header("content-type", "application/wasm").body(component);
+    let uploaded: Value = client
+        .send(request)
+        .await?
+        .json()
+        .await
+        .map_err(|error| Error::Node(format!("the answer is not JSON: {error}")))?;
     let on_error = match deploy.on_error {
         OnError::Fail => "fail",
         OnError::Skip => "skip",

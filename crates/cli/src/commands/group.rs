@@ -48,14 +48,22 @@ enum Verb {
 pub async fn run(command: Group) -> Result<(), Error> {
     let (node, client) = (&command.node, Client::new(&command.node.http));
     match command.verb {
-        Verb::List => print(node.output, &["group", "state", "protocol_type", "members", "lag"], &rows(client.get("/v1/groups").await?)),
+        Verb::List => print(
+            node.output,
+            &["group", "state", "protocol_type", "members", "lag"],
+            &rows(client.get("/v1/groups").await?),
+        ),
         Verb::Describe { name } => {
             let group = client.get(&format!("/v1/groups/{}", segment(&name))).await?;
             if node.output == Format::Json {
                 return print(node.output, &[], &[group]);
             }
             if node.output == Format::Table {
-                println!("{name}  {}  {} members", text(&group["state"]), group["members"].as_array().map_or(0, Vec::len));
+                println!(
+                    "{name}  {}  {} members",
+                    text(&group["state"]),
+                    group["members"].as_array().map_or(0, Vec::len)
+                );
             }
             let offsets = group["offsets"].as_array().map_or(&[][..], Vec::as_slice);
             print(node.output, &["topic", "partition", "offset", "high_watermark", "lag"], offsets)

@@ -74,8 +74,8 @@ pub async fn run(command: Rule) -> Result<(), Error> {
         }
         Verb::Test { event, rule } => {
             let text = std::fs::read_to_string(&event).map_err(|error| Error::file("read", &event, &error))?;
-            let event: Value =
-                serde_json::from_str(&text).map_err(|error| Error::Usage(format!("{} is not JSON: {error}", event.display())))?;
+            let event: Value = serde_json::from_str(&text)
+                .map_err(|error| Error::Usage(format!("{} is not JSON: {error}", event.display())))?;
             let matched = client.call(Method::POST, "/v1/rules/test", &json!({"event": event, "rule": rule})).await?;
             print(node.output, &["rule", "matches", "target"], &rows(matched))
         }
@@ -92,7 +92,8 @@ fn spec(create: &Create) -> Result<Map<String, Value>, Error> {
         spec.insert("input".into(), json!({"topic": topic}));
     }
     if let Some(pattern) = &create.pattern {
-        let pattern: Value = serde_json::from_str(pattern).map_err(|error| Error::Usage(format!("--pattern is not JSON: {error}")))?;
+        let pattern: Value =
+            serde_json::from_str(pattern).map_err(|error| Error::Usage(format!("--pattern is not JSON: {error}")))?;
         spec.insert("pattern".into(), pattern);
     }
     if let Some(topic) = &create.to_topic {

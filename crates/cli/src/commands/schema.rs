@@ -89,12 +89,18 @@ pub async fn run(command: Schema) -> Result<(), Error> {
             if compatible {
                 return say(node.output, &format!("{}: compatible with the latest version", text.subject), &answer);
             }
-            let reasons: Vec<&str> = answer["messages"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            Err(Error::Node(format!("{}: not compatible with the latest version: {}", text.subject, reasons.join("; "))))
+            let reasons: Vec<&str> =
+                answer["messages"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            Err(Error::Node(format!(
+                "{}: not compatible with the latest version: {}",
+                text.subject,
+                reasons.join("; ")
+            )))
         }
         Verb::Delete { subject, version, permanent } => {
             let version = version.map_or(String::new(), |version| format!("/versions/{}", segment(&version)));
-            let answer = client.delete(&format!("/subjects/{}{version}?permanent={permanent}", segment(&subject))).await?;
+            let answer =
+                client.delete(&format!("/subjects/{}{version}?permanent={permanent}", segment(&subject))).await?;
             say(node.output, &format!("{subject}: deleted"), &answer)
         }
     }

@@ -78,7 +78,8 @@ pub async fn run(command: Serve) -> Result<(), Error> {
         LogFormat::Text => millstream_telemetry::logs::Format::Text,
         LogFormat::Json => millstream_telemetry::logs::Format::Json,
     };
-    millstream_telemetry::logs::init(format, command.log.as_deref()).map_err(|error| Error::Usage(error.to_string()))?;
+    millstream_telemetry::logs::init(format, command.log.as_deref())
+        .map_err(|error| Error::Usage(error.to_string()))?;
     let settings = command.options.settings()?;
     let data_dir = settings.data_dir.clone();
     let node = Node::start(settings, environment()).await.map_err(|error| Error::Local(error.to_string()))?;
@@ -95,7 +96,7 @@ pub async fn run(command: Serve) -> Result<(), Error> {
 }
 
 /// Returns at Ctrl-C or SIGTERM.
-async fn interrupted() -> Result<(), Error> {
+pub async fn interrupted() -> Result<(), Error> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         biased;

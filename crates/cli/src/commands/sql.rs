@@ -51,7 +51,11 @@ async fn execute(client: &Client, format: Format, sql: &str) -> Result<(), Error
     let mut out = std::io::stdout();
     while let Some(piece) = pieces.next().await {
         // A query that fails midway ends its stream without an end: what came is printed, then the error.
-        let piece = piece.map_err(|error| Error::Node(format!("the query failed while its rows were being read ({error}); the node's log names the cause")))?;
+        let piece = piece.map_err(|error| {
+            Error::Node(format!(
+                "the query failed while its rows were being read ({error}); the node's log names the cause"
+            ))
+        })?;
         out.write_all(&piece)?;
     }
     out.flush()?;

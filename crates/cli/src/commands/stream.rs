@@ -35,7 +35,11 @@ pub async fn run(command: Stream) -> Result<(), Error> {
     match command.verb {
         Verb::Create { sql } => {
             let answer = Client::new(&node.http).call(Method::POST, "/v1/streams", &json!({"sql": sql})).await?;
-            say(node.output, &format!("{}: created, generation {}", answer["name"].as_str().unwrap_or(""), answer["generation"]), &answer)
+            say(
+                node.output,
+                &format!("{}: created, generation {}", answer["name"].as_str().unwrap_or(""), answer["generation"]),
+                &answer,
+            )
         }
         Verb::Shared(verb) => deployments::run(node, "streams", verb).await,
     }

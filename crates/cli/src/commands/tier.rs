@@ -46,12 +46,27 @@ pub async fn run(command: Tier) -> Result<(), Error> {
         Verb::Status { topic } => {
             let mut partitions = rows(client.get("/v1/tier").await?);
             partitions.retain(|row| topic.as_deref().is_none_or(|topic| row["topic"] == topic));
-            let columns = ["topic", "partition", "log_start", "local_start", "high_watermark", "bytes_hot", "bytes_cold", "segments_cold", "error"];
+            let columns = [
+                "topic",
+                "partition",
+                "log_start",
+                "local_start",
+                "high_watermark",
+                "bytes_hot",
+                "bytes_cold",
+                "segments_cold",
+                "error",
+            ];
             print(node.output, &columns, &partitions)
         }
         Verb::Offload { topic, drop_local } => {
-            let answer = client.call(Method::POST, "/v1/tier/offload", &json!({"topic": topic, "drop_local": drop_local})).await?;
-            let sentence = format!("{topic}: {} segments copied, {} bytes; {} bytes dropped locally", answer["segments"], answer["bytes"], answer["dropped_bytes"]);
+            let answer = client
+                .call(Method::POST, "/v1/tier/offload", &json!({"topic": topic, "drop_local": drop_local}))
+                .await?;
+            let sentence = format!(
+                "{topic}: {} segments copied, {} bytes; {} bytes dropped locally",
+                answer["segments"], answer["bytes"], answer["dropped_bytes"]
+            );
             say(node.output, &sentence, &answer)
         }
         Verb::Recover { topic } => {

@@ -145,14 +145,21 @@ fn pairs(configs: &[String]) -> Result<Map<String, Value>, Error> {
         .iter()
         .map(|text| match text.split_once('=') {
             Some((name, value)) => Ok((name.trim().to_owned(), json!(value))),
-            None => Err(Error::Usage(format!("{text:?} is not an option: expected NAME=VALUE, for example retention.ms=3600000"))),
+            None => Err(Error::Usage(format!(
+                "{text:?} is not an option: expected NAME=VALUE, for example retention.ms=3600000"
+            ))),
         })
         .collect()
 }
 
 fn describe(node: &Node, topic: &Value) -> Result<(), Error> {
     if node.output == Format::Table {
-        println!("{}  id {}  {} partitions", topic["name"].as_str().unwrap_or(""), topic["id"].as_str().unwrap_or(""), topic["partitions"]);
+        println!(
+            "{}  id {}  {} partitions",
+            topic["name"].as_str().unwrap_or(""),
+            topic["id"].as_str().unwrap_or(""),
+            topic["partitions"]
+        );
         for (name, value) in topic["configs"].as_object().into_iter().flatten() {
             println!("  {name} = {}", value.as_str().unwrap_or(""));
         }
@@ -171,7 +178,9 @@ async fn produce_lines(node: &Node, client: &Client, produce: &Produce) -> Resul
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::Local(format!("standard input: {error}")))?;
         let (key, value) = match &produce.key_separator {
-            Some(separator) => line.split_once(separator.as_str()).map_or((None, line.as_str()), |(key, value)| (Some(key), value)),
+            Some(separator) => {
+                line.split_once(separator.as_str()).map_or((None, line.as_str()), |(key, value)| (Some(key), value))
+            }
             None => (None, line.as_str()),
         };
         batch.push(json!({"key": key, "value": value, "partition": produce.partition}));
@@ -213,7 +222,8 @@ async fn consume_lines(node: &Node, client: &Client, consume: &Consume) -> Resul
 fn write_records(format: Format, lines: &[u8]) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let record: Value = serde_json::from_slice(line).map_err(|error| Error::Node(format!("a record's line is not JSON: {error}")))?;
+        let record: Value = serde_json::from_slice(line)
+            .map_err(|error| Error::Node(format!("a record's line is not JSON: {error}")))?;
         if let Some(message) = record.pointer("/error/message").and_then(Value::as_str) {
             return Err(Error::Node(message.to_owned()));
         }

@@ -100,5 +100,6 @@ async function admin(bootstrap, topic) {
   await zstd.init();
   const [verb, ...rest] = process.argv.slice(2);
   await { produce, consume, group, admin }[verb](...rest);
-  process.exit(0);
+  // What was written to a pipe may still be on its way.
+  process.stdout.write("", () => process.exit(0));
 })().catch((error) => { console.error(error); process.exit(1); });

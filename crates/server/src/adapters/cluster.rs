@@ -60,7 +60,11 @@ impl QuorumCluster {
                 bytes: handle.map(|handle| handle.size()),
             }
         };
-        TopicDetail { row: self.row(topic), configs: topic.overrides.clone(), partition_details: topic.partitions().map(partition).collect() }
+        TopicDetail {
+            row: self.row(topic),
+            configs: topic.overrides.clone(),
+            partition_details: topic.partitions().map(partition).collect(),
+        }
     }
 }
 
@@ -81,7 +85,10 @@ impl Cluster for QuorumCluster {
     async fn topic(&self, name: &str) -> Result<TopicDetail, Error> {
         let image = self.log.quorum.image();
         let topic = image.topic_named(name).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("there is no topic {name:?}; `millstream topic list` shows what there is"))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("there is no topic {name:?}; `millstream topic list` shows what there is"),
+            )
         })?;
         Ok(self.detail(topic))
     }
@@ -100,7 +107,13 @@ impl Cluster for QuorumCluster {
             decided.map_err(|error| refused(&error))?;
         }
         if let Some(count) = change.partitions {
-            let grow = Grow { topic: named, count, assignments: None, draw: self.log.runtime.random.next_u64(), validate_only: false };
+            let grow = Grow {
+                topic: named,
+                count,
+                assignments: None,
+                draw: self.log.runtime.random.next_u64(),
+                validate_only: false,
+            };
             self.log.quorum.decide(|image| create_partitions(image, &grow)).await.map_err(|error| refused(&error))?;
         }
         self.topic(name).await
@@ -114,7 +127,9 @@ impl Cluster for QuorumCluster {
 
     fn brokers(&self) -> Vec<BrokerRow> {
         let (image, controller) = (self.log.quorum.image(), self.log.quorum.controller());
-        let led = |broker| image.topics().flat_map(|topic| topic.partitions.iter()).filter(|one| one.leader == broker).count();
+        let led = |broker| {
+            image.topics().flat_map(|topic| topic.partitions.iter()).filter(|one| one.leader == broker).count()
+        };
         let row = |broker: &std::sync::Arc<millstream_metadata::Broker>| BrokerRow {
             node: broker.id.0,
             address: broker.listeners.first().map_or_else(String::new, |one| format!("{}:{}", one.host, one.port)),
@@ -129,6 +144,9 @@ impl Cluster for QuorumCluster {
 }
 
 fn alterations(configs: BTreeMap<String, Option<String>>) -> Vec<Alter> {
-    let one = |(name, value): (String, Option<String>)| Alter { name, operation: value.map_or(Operation::Delete, Operation::Set) };
+    let one = |(name, value): (String, Option<String>)| Alter {
+        name,
+        operation: value.map_or(Operation::Delete, Operation::Set),
+    };
     configs.into_iter().map(one).collect()
 }

@@ -45,11 +45,16 @@ impl Controller for QuorumController {
         if let Some(partitions) = self.internal_topic(name) {
             return Ok(partitions);
         }
-        let set = [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
+        let set =
+            [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
         let create = Create {
             name: name.to_owned(),
             id: new_topic_id(&self.runtime),
-            layout: Layout::Counts { partitions: self.offsets_partitions, replication_factor: 1, draw: self.runtime.random.next_u64() },
+            layout: Layout::Counts {
+                partitions: self.offsets_partitions,
+                replication_factor: 1,
+                draw: self.runtime.random.next_u64(),
+            },
             configs: set.into_iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect(),
             validate_only: false,
         };
@@ -57,7 +62,11 @@ impl Controller for QuorumController {
         match created {
             Ok(created) => Ok(created.partitions),
             Err(QuorumError::Refused(MetadataError::TopicExists { .. })) => {
-                let gone = ControllerError { what: "make an internal topic", why: format!("{name} was deleted meanwhile"), kind: ErrorKind::Unavailable };
+                let gone = ControllerError {
+                    what: "make an internal topic",
+                    why: format!("{name} was deleted meanwhile"),
+                    kind: ErrorKind::Unavailable,
+                };
                 self.internal_topic(name).ok_or(gone)
             }
             Err(error) => Err(refused("make an internal topic", &error)),
@@ -79,7 +88,8 @@ pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordin
     loop {
         let image = images.borrow_and_update().clone();
         changes.borrow_and_update();
-        let now = partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC && handle.bounds().is_leader);
+        let now =
+            partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC && handle.bounds().is_leader);
         let mut still = BTreeSet::new();
         for handle in now {
             let index = handle.id().partition;

@@ -60,7 +60,8 @@ impl DeploymentStore for QuorumDeployments {
     }
 
     async fn put(&self, deployment: Deployment) -> Result<(), Error> {
-        let value = serde_json::to_value(&deployment).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        let value =
+            serde_json::to_value(&deployment).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         let record = DeploymentRecord {
             kind: deployment.key.kind.word().to_owned(),
             name: deployment.key.name.clone(),

@@ -24,7 +24,8 @@ impl CoordinatorGroups {
         for topic in fetched {
             let id = image.topic_named(&topic.topic).map(|known| known.id);
             for one in topic.partitions.iter().filter(|one| one.offset >= Offset::ZERO) {
-                let handle = id.and_then(|id| log.partitions.get(TopicPartition::new(id, PartitionIndex(one.partition))).ok());
+                let handle =
+                    id.and_then(|id| log.partitions.get(TopicPartition::new(id, PartitionIndex(one.partition))).ok());
                 let end = handle.map(|handle| handle.bounds().high_watermark.0);
                 rows.push(GroupOffset {
                     topic: topic.topic.clone(),
@@ -80,7 +81,10 @@ impl Groups for CoordinatorGroups {
     async fn describe(&self, group: &str) -> Result<GroupDetail, Error> {
         let known = self.list().await?.iter().any(|row| row.group == group);
         if !known {
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no group {group:?}; `millstream group list` shows what there is")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no group {group:?}; `millstream group list` shows what there is"),
+            ));
         }
         self.detail(group).await
     }
@@ -98,7 +102,12 @@ impl Groups for CoordinatorGroups {
         let mut offsets = Vec::new();
         for partition in view.topic_partitions() {
             let offset = to.offset(&self.0, partition).await?;
-            offsets.push(CommittedOffset { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata: String::new() });
+            offsets.push(CommittedOffset {
+                partition,
+                offset,
+                leader_epoch: LeaderEpoch::NONE,
+                metadata: String::new(),
+            });
         }
         self.0.commit(group, &offsets).await
     }

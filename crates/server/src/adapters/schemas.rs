@@ -56,7 +56,10 @@ impl SchemaLookup for QuorumSchemas {
 }
 
 impl QuorumSchemas {
-    async fn decide<T>(&self, decide: impl FnOnce(&Image) -> Result<Decision<T>, MetadataError> + Send) -> Result<T, SchemasError> {
+    async fn decide<T>(
+        &self,
+        decide: impl FnOnce(&Image) -> Result<Decision<T>, MetadataError> + Send,
+    ) -> Result<T, SchemasError> {
         self.0.decide(decide).await.map_err(|error| match error {
             QuorumError::Refused(error) => SchemasError::Metadata(error),
             other => SchemasError::Other(Error::new(other.kind(), other.to_string())),

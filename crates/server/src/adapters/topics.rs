@@ -7,7 +7,9 @@ use millstream_coordinator::Handle as Coordinator;
 use millstream_coordinator::group::{ByTopic, OffsetCommit};
 use millstream_metadata::topics::{Create, Layout};
 use millstream_metadata::{Image, Topic};
-use millstream_partition::{AppendOptions, Error as PartitionError, Origin, PartitionHandle, Partitions, ReadRequest, TimeQuery};
+use millstream_partition::{
+    AppendOptions, Error as PartitionError, Origin, PartitionHandle, Partitions, ReadRequest, TimeQuery,
+};
 use millstream_quorum::Handle as Quorum;
 use millstream_record::{Codec, Columns, encode};
 use millstream_runtime::Runtime;
@@ -53,14 +55,19 @@ impl LogTopics {
             return Ok(handle);
         }
         if self.quorum.image().partition(partition).is_none() {
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no partition {partition}: its topic was deleted")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no partition {partition}: its topic was deleted"),
+            ));
         }
         self.partitions.ready(partition, OPEN_LIMIT).await.map_err(|error| failed(&error))
     }
 
     fn name(image: &Image, id: TopicId) -> Result<String, Error> {
         let topic = image.topic(id).map(|topic| topic.name.to_string());
-        topic.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no topic with the id {id}: it was deleted")))
+        topic.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("there is no topic with the id {id}: it was deleted"))
+        })
     }
 }
 
@@ -76,7 +83,12 @@ impl Topics for LogTopics {
         topics
     }
 
-    async fn create(&self, name: &str, partitions: i32, configs: &BTreeMap<String, String>) -> Result<TopicView, Error> {
+    async fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<TopicView, Error> {
         let create = Create {
             name: name.to_owned(),
             id: new_topic_id(&self.runtime),
@@ -88,21 +100,33 @@ impl Topics for LogTopics {
         let created = created.map_err(|error| Error::new(error.kind(), error.to_string()))?;
         let first = TopicPartition::new(created.id, PartitionIndex(0));
         self.partition(first).await?;
-        self.topic(name).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("topic {name:?} was deleted as soon as it was made")))
+        self.topic(name).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("topic {name:?} was deleted as soon as it was made"))
+        })
     }
 
     async fn bounds(&self, partition: TopicPartition) -> Result<Bounds, Error> {
         let bounds = self.partition(partition).await?.bounds();
-        Ok(Bounds { log_start: bounds.log_start, high_watermark: bounds.last_stable, leader_epoch: bounds.leader_epoch })
+        Ok(Bounds {
+            log_start: bounds.log_start,
+            high_watermark: bounds.last_stable,
+            leader_epoch: bounds.leader_epoch,
+        })
     }
 
     async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize) -> Result<Fetched, Error> {
         let handle = self.partition(partition).await?;
-        let (bytes, bounds): (Bytes, _) = handle.read_bytes(ReadRequest::new(from, max_bytes)).await.map_err(|error| failed(&error))?;
-        let batches = millstream_record::split(bytes).map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: {error}", handle.folder().display())))?;
+        let (bytes, bounds): (Bytes, _) =
+            handle.read_bytes(ReadRequest::new(from, max_bytes)).await.map_err(|error| failed(&error))?;
+        let batches = millstream_record::split(bytes)
+            .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: {error}", handle.folder().display())))?;
         Ok(Fetched {
             batches: batches.into_iter().map(millstream_record::Batch::into_bytes).collect(),
-            bounds: Bounds { log_start: bounds.log_start, high_watermark: bounds.last_stable, leader_epoch: bounds.leader_epoch },
+            bounds: Bounds {
+                log_start: bounds.log_start,
+                high_watermark: bounds.last_stable,
+                leader_epoch: bounds.leader_epoch,
+            },
         })
     }
 
@@ -135,12 +159,19 @@ impl Topics for LogTopics {
             });
         }
         let topics = topics.into_iter().map(|(topic, partitions)| ByTopic { topic, partitions }).collect();
-        self.coordinator.commit_as_admin(group, topics).await.map_err(|error| Error::new(error.kind(), error.to_string()))
+        self.coordinator
+            .commit_as_admin(group, topics)
+            .await
+            .map_err(|error| Error::new(error.kind(), error.to_string()))
     }
 
     async fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, Error> {
         let image = self.quorum.image();
-        let fetched = self.coordinator.fetch_as_admin(group, None).await.map_err(|error| Error::new(error.kind(), error.to_string()))?;
+        let fetched = self
+            .coordinator
+            .fetch_as_admin(group, None)
+            .await
+            .map_err(|error| Error::new(error.kind(), error.to_string()))?;
         let find = |partition: &TopicPartition| {
             let name = image.topic(partition.topic).map(|topic| topic.name.clone())?;
             let of_topic = fetched.iter().find(|topic| topic.topic == *name)?;
@@ -153,7 +184,9 @@ impl Topics for LogTopics {
     async fn delete_group(&self, group: &str) -> Result<(), Error> {
         for (_, outcome) in self.coordinator.delete(&[group.to_owned()]).await {
             match outcome {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::new(error.kind(), error.to_string())),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::new(error.kind(), error.to_string()));
+                }
                 Ok(()) | Err(_) => {}
             }
         }

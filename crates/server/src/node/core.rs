@@ -34,17 +34,19 @@ impl Core {
         settings: &Settings,
         addresses: &[(String, SocketAddr)],
     ) -> Result<Self, Error> {
-        let mut config = QuorumConfig::new(settings.data_dir.clone(), settings.node_id, advertised(settings, addresses));
+        let mut config =
+            QuorumConfig::new(settings.data_dir.clone(), settings.node_id, advertised(settings, addresses));
         config.rack.clone_from(&settings.rack);
         config.unfence = Unfence::WhenTold;
         let quorum = QuorumService::start(runtime, config).await?;
-        let cold = Cold::open(runtime, settings)?;
+        let cold = Cold::open(runtime, metrics, settings)?;
+        cold.load(&quorum.image()).await;
         let data_dir = DataDir::open(runtime, &settings.data_dir, boot_id().as_deref()).await?;
         let deps = PartitionDeps {
             runtime: runtime.clone(),
             metrics: metrics.clone(),
             image: quorum.watch(),
-            cold: cold.reader(),
+            cold: Some(cold.reader()),
         };
         let partitions = Partitions::start(PartitionConfig::new(settings.node_id), data_dir, deps).await?;
         cold.follow(&quorum, &partitions);
@@ -53,7 +55,8 @@ impl Core {
             runtime: runtime.clone(),
             offsets_partitions: settings.broker_number("offsets.topic.num.partitions")?,
         };
-        let coordinator = CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, Arc::new(controller), metrics);
+        let coordinator =
+            CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, Arc::new(controller), metrics);
         let following = follow(quorum.clone(), partitions.clone(), coordinator.clone());
         runtime.tasks.spawn_until_stopped("coordinator follows the partitions", following);
         Ok(Self { quorum, partitions, coordinator, cold })
@@ -98,7 +101,8 @@ impl Core {
 
 /// What clients are told to connect to.
 fn advertised(settings: &Settings, addresses: &[(String, SocketAddr)]) -> Vec<Advertised> {
-    let told = |name: &str| settings.listeners.iter().find(|one| one.name == name).and_then(|one| one.advertised.clone());
+    let told =
+        |name: &str| settings.listeners.iter().find(|one| one.name == name).and_then(|one| one.advertised.clone());
     let one = |(name, bound): &(String, SocketAddr)| {
         // A listener on every address is reached by the machine's own name for itself.
         let host = if bound.ip().is_unspecified() { "localhost".to_owned() } else { bound.ip().to_string() };

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 /// Serves the API until the node stops; what is being answered then is finished.
 pub fn serve(runtime: &Runtime, listener: TcpListener, api: Arc<Api>) {
     let shutdown = runtime.tasks.shutdown();
-    let server = axum::serve(listener, millstream_admin::router(api)).with_graceful_shutdown(async move { shutdown.requested().await });
+    let server = axum::serve(listener, millstream_admin::router(api))
+        .with_graceful_shutdown(async move { shutdown.requested().await });
     let stopped = runtime.tasks.shutdown();
     let clock = runtime.clock.clone();
     runtime.tasks.spawn("http", async move {

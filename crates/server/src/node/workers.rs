@@ -7,15 +7,20 @@ use crate::adapters::groups::CoordinatorGroups;
 use crate::adapters::schemas::QuorumSchemas;
 use crate::kinds;
 use crate::{Error, Settings};
-use millstream_connect::Environment;
 use millstream_admin::Node as Api;
+use millstream_connect::Environment;
 use millstream_runtime::Runtime;
 use millstream_task::{Config as TaskConfig, DeploymentStore, Host, Ports, Topics};
 use millstream_telemetry::Metrics;
 use std::sync::Arc;
 
 /// Starts the tasks that are deployed, and makes the API.
-pub async fn start(runtime: &Runtime, metrics: &Metrics, settings: &Settings, (core, environment): (&Core, Environment)) -> Result<(Host, Arc<Api>), Error> {
+pub async fn start(
+    runtime: &Runtime,
+    metrics: &Metrics,
+    settings: &Settings,
+    (core, environment): (&Core, Environment),
+) -> Result<(Host, Arc<Api>), Error> {
     let log = core.topics(runtime);
     let topics: Arc<dyn Topics> = Arc::new(log.clone());
     let store: Arc<dyn DeploymentStore> = Arc::new(QuorumDeployments::follow(core.quorum.clone(), &runtime.tasks));
@@ -23,19 +28,31 @@ pub async fn start(runtime: &Runtime, metrics: &Metrics, settings: &Settings, (c
     let config = TaskConfig { commit_interval: settings.task_commit_interval, ..TaskConfig::default() };
     let ports = Ports { runtime: runtime.clone(), topics: topics.clone(), store, metrics: metrics.clone() };
     let host = Host::new(ports, config);
-    let connectors = Arc::new(kinds::connectors::registry(runtime.clone(), topics.clone(), environment));
+    let connectors =
+        Arc::new(kinds::connectors::registry(runtime.clone(), topics.clone(), schemas.clone(), environment));
     host.register(connectors.clone());
-    let buses = kinds::buses::Temp;
-    let cluster = Arc::new(QuorumCluster { log: log.clone(), default_partitions: settings.broker_number("num.partitions")? });
+    let buses = kinds::buses::start(runtime, topics.clone(), &host);
+    let cluster =
+        Arc::new(QuorumCluster { log: log.clone(), default_partitions: settings.broker_number("num.partitions")? });
     let groups = Arc::new(CoordinatorGroups(log.clone()));
-    #[cfg(feature = "functions-temp")]
-    let components = Some(kinds::functions::start(runtime, settings, topics.clone(), &host).await?);
-    #[cfg(not(feature = "functions-temp"))]
+    #[cfg(feature = "functions")]
+    let components =
+        Some(kinds::functions::start(runtime, settings, (topics.clone(), schemas.clone(), metrics.clone()), &host)?);
+    #[cfg(not(feature = "functions"))]
     let components = None;
     #[cfg(feature = "sql")]
     let sql = {
-        let system = kinds::sql::System { cluster: cluster.clone(), groups: groups.clone(), host: host.clone(), log: log.clone() };
-        Some(kinds::sql::start(runtime, settings, kinds::sql::Parts { topics: topics.clone(), schemas: schemas.clone(), system, host: host.clone() })?)
+        let system = kinds::sql::System {
+            cluster: cluster.clone(),
+            groups: groups.clone(),
+            host: host.clone(),
+            log: log.clone(),
+        };
+        Some(kinds::sql::start(
+            runtime,
+            settings,
+            kinds::sql::Parts { topics: topics.clone(), schemas: schemas.clone(), system, host: host.clone() },
+        )?)
     };
     #[cfg(not(feature = "sql"))]
     let sql = None;
@@ -50,7 +67,7 @@ pub async fn start(runtime: &Runtime, metrics: &Metrics, settings: &Settings, (c
         schemas,
         host: host.clone(),
         connector_types: Arc::new(kinds::connectors::Types(connectors)),
-        buses: Arc::new(buses),
+        buses,
         tier: core.cold.clone().into_port(log),
         components,
         sql,

@@ -5,26 +5,91 @@ use millstream_types::{BROKER_CONFIGS, ConfigDef};
 
 /// The options of a node beside the broker's own, sorted by name.
 pub const NODE_CONFIGS: &[ConfigDef] = &[
-    ConfigDef::new("advertised.listeners", Text, "", "What clients are told to connect to, NAME://HOST:PORT by the name of the listener; the listener's own address where none is given."),
-    ConfigDef::new("allow.unauthenticated.remote", Boolean, "false", "Whether a listener without authentication may be reachable from other machines."),
-    ConfigDef::new("broker.rack", Text, "", "The rack of this node, for placement and for reading from a close replica."),
+    ConfigDef::new(
+        "advertised.listeners",
+        Text,
+        "",
+        "What clients are told to connect to, NAME://HOST:PORT by the name of the listener; the listener's own address where none is given.",
+    ),
+    ConfigDef::new(
+        "allow.unauthenticated.remote",
+        Boolean,
+        "false",
+        "Whether a listener without authentication may be reachable from other machines.",
+    ),
+    ConfigDef::new(
+        "broker.rack",
+        Text,
+        "",
+        "The rack of this node, for placement and for reading from a close replica.",
+    ),
     ConfigDef::new("data.dir", Text, "./millstream-data", "The folder of everything the node keeps."),
-    ConfigDef::new("function.component.bytes", Long, "67108864", "Bytes of the largest Wasm component accepted.").min(1),
-    ConfigDef::new("http.listener", Text, "127.0.0.1:9080", "Where HTTP listens: the API, the schema registry, metrics and health."),
-    ConfigDef::new("listeners", Text, "PLAINTEXT://127.0.0.1:9092", "Where Kafka's protocol listens: NAME://HOST:PORT, separated by commas."),
+    ConfigDef::new("function.component.bytes", Long, "67108864", "Bytes of the largest Wasm component accepted.")
+        .min(1),
+    ConfigDef::new(
+        "http.listener",
+        Text,
+        "127.0.0.1:9080",
+        "Where HTTP listens: the API, the schema registry, metrics and health.",
+    ),
+    ConfigDef::new(
+        "listeners",
+        Text,
+        "PLAINTEXT://127.0.0.1:9092",
+        "Where Kafka's protocol listens: NAME://HOST:PORT, separated by commas.",
+    ),
     ConfigDef::new("node.id", Int, "1", "The node's number in its cluster.").min(0),
     ConfigDef::new("sql.concurrency", Int, "8", "Queries that may run at once; one more is told to slow down.").min(1),
-    ConfigDef::new("sql.memory.bytes", Long, "1073741824", "Bytes of memory one query may take before it is ended. Higher lets larger joins and sorts through.").min(1_048_576),
+    ConfigDef::new(
+        "sql.memory.bytes",
+        Long,
+        "1073741824",
+        "Bytes of memory one query may take before it is ended. Higher lets larger joins and sorts through.",
+    )
+    .min(1_048_576),
     ConfigDef::new("sql.time.ms", Long, "300000", "Milliseconds one query may take before it is ended.").min(1),
-    ConfigDef::new("task.commit.interval.ms", Long, "200", "Milliseconds between two commits of a task's progress. Higher costs less and repeats more after a crash.").min(1),
-    ConfigDef::new("tier.cache.bytes", Long, "1073741824", "Bytes of local disk that keep what was read from the object store.").min(0),
-    ConfigDef::new("tier.interval.ms", Long, "5000", "Milliseconds between two looks for closed segments to copy and local copies to drop.").min(10),
+    ConfigDef::new(
+        "task.commit.interval.ms",
+        Long,
+        "200",
+        "Milliseconds between two commits of a task's progress. Higher costs less and repeats more after a crash.",
+    )
+    .min(1),
+    ConfigDef::new(
+        "tier.cache.bytes",
+        Long,
+        "1073741824",
+        "Bytes of local disk that keep what was read from the object store.",
+    )
+    .min(0),
+    ConfigDef::new(
+        "tier.interval.ms",
+        Long,
+        "5000",
+        "Milliseconds between two looks for closed segments to copy and local copies to drop.",
+    )
+    .min(10),
     ConfigDef::new("tier.store.access.key.id", Text, "", "The object store's key id; AWS_ACCESS_KEY_ID by default."),
     ConfigDef::new("tier.store.allow.http", Boolean, "false", "Whether the object store may be reached without TLS."),
-    ConfigDef::new("tier.store.endpoint", Text, "", "The object store's address where it is not Amazon's, for example http://127.0.0.1:9000."),
+    ConfigDef::new(
+        "tier.store.endpoint",
+        Text,
+        "",
+        "The object store's address where it is not Amazon's, for example http://127.0.0.1:9000.",
+    ),
     ConfigDef::new("tier.store.region", Text, "us-east-1", "The object store's region."),
-    ConfigDef::new("tier.store.secret.access.key", Text, "", "The object store's secret; AWS_SECRET_ACCESS_KEY by default. Never logged."),
-    ConfigDef::new("tier.url", Text, "", "Where cold segments go: a folder, or s3://BUCKET/PREFIX. Without one, the folder `cold` in the data folder."),
+    ConfigDef::new(
+        "tier.store.secret.access.key",
+        Text,
+        "",
+        "The object store's secret; AWS_SECRET_ACCESS_KEY by default. Never logged.",
+    ),
+    ConfigDef::new(
+        "tier.url",
+        Text,
+        "",
+        "Where cold segments go: a folder, or s3://BUCKET/PREFIX. Without one, the folder `cold` in the data folder.",
+    ),
 ];
 
 /// Every option a node knows: its own and the broker's, sorted by name.

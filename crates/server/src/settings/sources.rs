@@ -36,7 +36,10 @@ impl Sources {
         for text in &self.set {
             let Some((name, value)) = text.split_once('=') else {
                 let error = ConfigError::Unknown { name: text.clone() };
-                return Err(SettingsError::Config { source_name: format!("--set {text} (expected NAME=VALUE)"), error });
+                return Err(SettingsError::Config {
+                    source_name: format!("--set {text} (expected NAME=VALUE)"),
+                    error,
+                });
             };
             put(&mut values, &definitions, &format!("--set {name}"), name, value.to_owned())?;
         }
@@ -66,7 +69,8 @@ fn flatten(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>)
             toml::Value::Table(inner) => flatten(&name, inner, found),
             toml::Value::String(text) => found.push((name, text.clone())),
             toml::Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+                let items: Vec<String> =
+                    items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
                 found.push((name, items.join(",")));
             }
             other => found.push((name, other.to_string())),
@@ -100,11 +104,17 @@ mod tests {
         std::fs::write(&path, "[num]\npartitions = 2\n[node]\nid = 4\n[data]\ndir = \"a\"\n").unwrap();
         let sources = Sources {
             set: vec!["num.partitions=8".into()],
-            variables: vec![("MILLSTREAM_NUM_PARTITIONS".into(), "4".into()), ("MILLSTREAM_NODE_ID".into(), "7".into())],
+            variables: vec![
+                ("MILLSTREAM_NUM_PARTITIONS".into(), "4".into()),
+                ("MILLSTREAM_NODE_ID".into(), "7".into()),
+            ],
             file: Some(path),
         };
         let values = sources.resolve().unwrap();
-        assert_eq!((values["num.partitions"].as_str(), values["node.id"].as_str(), values["data.dir"].as_str()), ("8", "7", "a"));
+        assert_eq!(
+            (values["num.partitions"].as_str(), values["node.id"].as_str(), values["data.dir"].as_str()),
+            ("8", "7", "a")
+        );
     }
 
     #[test]

@@ -1,0 +1,259 @@
+//! The steps of the demo, each through the same HTTP API that the command line uses.
+
+use super::data::{FILES, FLIGHTS, FUNCTION, SCHEMAS};
+use super::questions::QUESTIONS;
+use super::show::Show;
+use crate::error::Error;
+use crate::http::{Client, rows};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Partitions of the flights' topics.
+const PARTITIONS: i32 = 4;
+/// How long the data may take to come through.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Each source's file, topic and key, and its columns that are numbers however many digits they are written with.
+const SOURCES: [(&str, &str, &str, &[&str]); 4] = [
+    ("airlines", "airlines", "carrier", &[]),
+    ("airports", "airports", "faa", &["lat", "lon"]),
+    (
+        "weather",
+        "weather",
+        "origin",
+        &["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"],
+    ),
+    ("flights", "departures", "tailnum", &[]),
+];
+
+/// The demo against one node.
+pub struct Mission {
+    /// The node.
+    pub client: Client,
+    /// Where files go.
+    pub folder: PathBuf,
+}
+
+impl Mission {
+    /// All steps, told as they are done.
+    pub async fn run(&self, show: &mut Show) -> Result<(), Error> {
+        self.topics(show).await?;
+        self.work(show).await?;
+        self.flow(show).await?;
+        self.offload(show).await?;
+        self.ask(show).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value, Error> {
+        self.client.call(Method::POST, path, &body).await
+    }
+
+    /// Topics and schemas: a topic with a schema is a table.
+    async fn topics(&self, show: &mut Show) -> Result<(), Error> {
+        // The data is of 2013, older than any retention by default.
+        let kept = json!({"retention.ms": "-1"});
+        let cold = json!({"retention.ms": "-1", "remote.storage.enable": "true", "segment.bytes": "4194304"});
+        for (name, configs) in
+            [("departures", &kept), ("flights", &cold), ("cancelled", &kept), ("alerts", &kept), ("long_delays", &kept)]
+        {
+            self.post("/v1/topics", json!({"name": name, "partitions": PARTITIONS, "configs": configs})).await?;
+        }
+        for name in ["airlines", "airports", "weather"] {
+            self.post("/v1/topics", json!({"name": name, "partitions": 1, "configs": kept})).await?;
+        }
+        for (topic, schema) in SCHEMAS {
+            self.post(&format!("/subjects/{topic}-value/versions"), json!({"schemaType": "JSON", "schema": schema}))
+                .await?;
+        }
+        show.step("Topics and schemas", "8 topics; flights keeps its closed segments in an object store; 5 schemas registered, so 5 topics are tables");
+        Ok(())
+    }
+
+    /// Everything that works on the data, before the data comes.
+    async fn work(&self, show: &mut Show) -> Result<(), Error> {
+        let request = self
+            .client
+            .request(Method::PUT, "/v1/components")
+            .header("content-type", "application/wasm")
+            .body(FUNCTION);
+        let uploaded: Value =
+            self.client.send(request).await?.json().await.map_err(|error| Error::Node(error.to_string()))?;
+        let spec = json!({
+            "component": uploaded["hash"], "inputs": ["departures"], "outputs": ["flights", "cancelled"],
+            "on_error": "dead-letter", "dead_letter_topic": "departures-rejected",
+        });
+        self.post("/v1/functions", json!({"name": "enrich", "spec": spec})).await?;
+        show.step(
+            "A Wasm function",
+            &format!(
+                "{} bytes of Rust: checks each departure, adds route and delay class, sends cancelled ones elsewhere",
+                FUNCTION.len()
+            ),
+        );
+        let sql = "CREATE STREAM long_delays AS SELECT carrier, flight, route, dep_delay, time_hour FROM flights WHERE dep_delay > 120";
+        self.post("/v1/streams", json!({"sql": sql})).await?;
+        show.step("A continuous query", sql);
+        let rule = json!({"input": {"topic": "flights"}, "pattern": {"dep_delay": [{"numeric": [">", 600]}]}, "target": {"topic": "alerts"}});
+        self.post("/v1/rules", json!({"name": "very-late", "spec": rule})).await?;
+        show.step("A rule", "departures more than ten hours late go to the topic alerts");
+        let url = format!("file://{}", self.folder.join("lake").display());
+        let settings =
+            json!({"url": url, "format": "parquet", "path": "{topic}", "roll_records": 100_000, "roll_ms": 2_000});
+        self.post(
+            "/v1/connectors",
+            json!({"name": "lake", "type": "object-store", "topics": ["cancelled"], "settings": settings}),
+        )
+        .await?;
+        show.step("A sink", &format!("cancelled flights as Parquet in {url}"));
+        Ok(())
+    }
+
+    /// The data comes in, and all of it comes through.
+    async fn flow(&self, show: &mut Show) -> Result<(), Error> {
+        for (file, topic, key, numbers) in SOURCES {
+            let name = format!("{file}.csv.zst");
+            let path = self.folder.join(&name);
+            let content = FILES.iter().find(|known| known.name == name).map_or(&[][..], |known| known.content);
+            std::fs::write(&path, content).map_err(|error| Error::file("write", &path, &error))?;
+            let types: BTreeMap<&str, &str> = numbers.iter().map(|column| (*column, "number")).collect();
+            let settings = json!({"path": path, "null_values": ["", "NA"], "key": key, "types": types});
+            self.post("/v1/connectors", json!({"name": file, "type": "file", "topics": [topic], "settings": settings}))
+                .await?;
+        }
+        self.until("every departure is in the log", &["departures"], FLIGHTS).await?;
+        show.step(
+            "A source",
+            "336,776 departures, 26,115 hours of weather, airlines and airports, read from zstd-compressed CSV",
+        );
+        self.until("the function has seen every departure", &["flights", "cancelled", "departures-rejected"], FLIGHTS)
+            .await?;
+        let counted = |name: &str, topics: &[Value]| {
+            topics.iter().find(|topic| topic["name"] == name).and_then(|topic| topic["records"].as_i64()).unwrap_or(0)
+        };
+        let topics = rows(self.client.get("/v1/topics").await?);
+        let detail = format!(
+            "{} flights, {} cancelled, {} rejected",
+            counted("flights", &topics),
+            counted("cancelled", &topics),
+            counted("departures-rejected", &topics)
+        );
+        show.step("Through the function", &detail);
+        for kind in ["streams", "rules", "connectors"] {
+            self.idle(kind).await?;
+        }
+        let topics = rows(self.client.get("/v1/topics").await?);
+        let detail = format!(
+            "{} long delays, {} alerts, Parquet files of cancelled flights: {}",
+            counted("long_delays", &topics),
+            counted("alerts", &topics),
+            self.parquet_files()
+        );
+        show.step("Through the query, the rule and the sink", &detail);
+        Ok(())
+    }
+
+    fn parquet_files(&self) -> usize {
+        std::fs::read_dir(self.folder.join("lake/cancelled")).map_or(0, |entries| entries.flatten().count())
+    }
+
+    /// Waits until topics together hold `count` records.
+    async fn until(&self, what: &str, topics: &[&str], count: i64) -> Result<(), Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let listed = rows(self.client.get("/v1/topics").await?);
+            let of_ours =
+                listed.iter().filter(|topic| topic["name"].as_str().is_some_and(|name| topics.contains(&name)));
+            let records: i64 = of_ours.filter_map(|topic| topic["records"].as_i64()).sum();
+            if records >= count {
+                return Ok(());
+            }
+            self.check_deployments().await?;
+            if waited >= PATIENCE {
+                return Err(Error::Node(format!(
+                    "waited {PATIENCE:?} in vain until {what}: {records} of {count} records"
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
+            waited += LOOK;
+        }
+    }
+
+    /// Waits until nothing of a kind is behind.
+    async fn idle(&self, kind: &str) -> Result<(), Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let listed = rows(self.client.get(&format!("/v1/{kind}")).await?);
+            if listed.iter().all(|one| one["lag"].as_i64() == Some(0)) {
+                return Ok(());
+            }
+            self.check_deployments().await?;
+            if waited >= PATIENCE {
+                return Err(Error::Node(format!(
+                    "waited {PATIENCE:?} in vain until {kind} are not behind: {}",
+                    json!(listed)
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
+            waited += LOOK;
+        }
+    }
+
+    /// Ends the wait at once when something has failed.
+    async fn check_deployments(&self) -> Result<(), Error> {
+        for kind in ["functions", "streams", "connectors", "rules"] {
+            for one in rows(self.client.get(&format!("/v1/{kind}")).await?) {
+                if one["state"] == "failed" {
+                    return Err(Error::Node(format!("{} of {kind} failed: {}", one["name"], one["error"])));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closed segments go to the object store, and the local copies go.
+    async fn offload(&self, show: &mut Show) -> Result<(), Error> {
+        let done = self.post("/v1/tier/offload", json!({"topic": "flights", "drop_local": true})).await?;
+        let status = rows(self.client.get("/v1/tier").await?);
+        let sum = |field: &str| status.iter().filter_map(|row| row[field].as_u64()).sum::<u64>();
+        let detail = format!(
+            "{} segments copied now; flights: {:.1} MiB cold in {} segments, {:.1} MiB hot",
+            done["segments"],
+            mebibytes(sum("bytes_cold")),
+            sum("segments_cold"),
+            mebibytes(sum("bytes_hot"))
+        );
+        show.step("Cold storage", &detail);
+        Ok(())
+    }
+
+    async fn ask(&self, show: &mut Show) -> Result<(), Error> {
+        show.step("SQL over hot and cold", "the same topics, as tables; flights is read from the object store");
+        for question in QUESTIONS {
+            let request =
+                self.client.request(Method::POST, "/v1/sql").json(&json!({"query": question.sql, "format": "table"}));
+            let table =
+                self.client.send(request).await?.text().await.map_err(|error| Error::Node(error.to_string()))?;
+            show.answer(question.words, question.sql, &table);
+        }
+        let metrics =
+            self.client.send(self.client.request(Method::GET, "/metrics")).await?.text().await.unwrap_or_default();
+        let gets = metrics
+            .lines()
+            .find(|line| line.starts_with("millstream_tier_requests_total{operation=\"get\"}"))
+            .and_then(|line| line.rsplit(' ').next());
+        if let Some(gets) = gets {
+            println!("\n    The object store was asked {gets} times.");
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

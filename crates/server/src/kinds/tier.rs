@@ -1,0 +1,157 @@
+//! Cold storage over this node: closed segments of topics with remote storage are copied in rounds, and read where they are.
+
+mod port;
+mod source;
+
+use crate::{Error, Settings};
+use async_trait::async_trait;
+use bytes::Bytes;
+use millstream_metadata::Image;
+use millstream_partition::{ColdError, ColdReader, OffsetAt, PartitionHandle, Partitions};
+use millstream_quorum::Handle as Quorum;
+use millstream_runtime::Runtime;
+use millstream_telemetry::Metrics;
+use millstream_tier::{Config, Error as TierError, Tier, TierStore};
+use millstream_types::{Offset, TimestampMs, TopicId, TopicPartition};
+use source::PartitionSource;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The folder of what was read from the store, within the data folder.
+const CACHE_FOLDER: &str = "cold-cache";
+/// How long a start waits for the manifests of what is cold; a store that is away is tried again afterwards.
+const LOAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// The cold side of the node.
+#[derive(Clone)]
+pub struct Cold {
+    tier: Tier,
+    runtime: Runtime,
+    interval: Duration,
+}
+
+impl Cold {
+    /// Opens the store that the settings name. It is not asked for anything yet.
+    pub fn open(runtime: &Runtime, metrics: &Metrics, settings: &Settings) -> Result<Self, Error> {
+        let failed = |error: TierError| Error::Part { what: "cold storage", reason: error.to_string() };
+        let store = TierStore::from_url(&settings.tier_url, &settings.tier_store).map_err(failed)?;
+        let mut config = Config::new(settings.data_dir.join(CACHE_FOLDER));
+        config.cache_bytes_max = settings.tier_cache_bytes;
+        let tier = Tier::new(runtime.clone(), metrics, store, config);
+        Ok(Self { tier, runtime: runtime.clone(), interval: settings.tier_interval })
+    }
+
+    /// The partitions' way to what is cold.
+    pub fn reader(&self) -> Arc<dyn ColdReader> {
+        Arc::new(self.clone())
+    }
+
+    /// Reads what the store has of the image's topics, so that logs that begin in the store are opened with their true start.
+    pub async fn load(&self, image: &Image) {
+        let wanted = remote(image);
+        let loads = wanted.iter().map(|(id, name)| async move {
+            if let Err(error) = self.tier.load(name, *id).await {
+                tracing::warn!(topic = %name, partition = id.partition.0, %error, "cold offsets can't be read yet; it is tried again");
+            }
+        });
+        tokio::select! {
+            biased;
+            _ = futures::future::join_all(loads) => {}
+            () = self.runtime.clock.sleep(LOAD_LIMIT) => {}
+        }
+    }
+
+    /// Copies, drops and deletes in rounds until the node stops.
+    pub fn follow(&self, quorum: &Quorum, partitions: &Partitions) {
+        let (cold, quorum, partitions) = (self.clone(), quorum.clone(), partitions.clone());
+        self.runtime.tasks.spawn_until_stopped("cold storage", async move {
+            let mut known: BTreeMap<TopicId, String> = BTreeMap::new();
+            loop {
+                cold.round(&quorum, &partitions).await;
+                cold.forget(&quorum.image(), &mut known).await;
+                cold.runtime.clock.sleep(cold.interval).await;
+            }
+        });
+    }
+
+    async fn round(&self, quorum: &Quorum, partitions: &Partitions) {
+        for handle in partitions
+            .all()
+            .into_iter()
+            .filter(|handle| handle.config().remote_storage_enable && handle.bounds().is_leader)
+        {
+            // The tier notes what failed, waits, and shows it in its status.
+            if let Err(error) = self.tier.tend(&self.source(quorum, &handle)).await {
+                tracing::warn!(partition = %handle.folder().display(), %error, "cold storage is behind; it is tried again");
+            }
+        }
+    }
+
+    /// Deletes from the store what belongs to topics that were deleted while this node ran.
+    async fn forget(&self, image: &Image, known: &mut BTreeMap<TopicId, String>) {
+        let gone: Vec<(TopicId, String)> =
+            known.iter().filter(|(id, _)| image.topic(**id).is_none()).map(|(id, name)| (*id, name.clone())).collect();
+        for (id, name) in gone {
+            match self.tier.delete_topic(&name, id).await {
+                Ok(_) => drop(known.remove(&id)),
+                Err(error) => {
+                    tracing::warn!(topic = %name, %error, "objects of a deleted topic are still in the store; it is tried again")
+                }
+            }
+        }
+        known.extend(
+            image
+                .topics()
+                .filter(|topic| topic.config.remote_storage_enable)
+                .map(|topic| (topic.id, topic.name.to_string())),
+        );
+    }
+
+    fn source(&self, quorum: &Quorum, handle: &PartitionHandle) -> PartitionSource {
+        PartitionSource { handle: handle.clone(), quorum: quorum.clone() }
+    }
+}
+
+/// The partitions of topics with remote storage, with their topics' names.
+fn remote(image: &Image) -> Vec<(TopicPartition, Arc<str>)> {
+    let topics = image.topics().filter(|topic| topic.config.remote_storage_enable);
+    topics
+        .flat_map(|topic| {
+            topic.partitions().map(|(index, _)| (TopicPartition::new(topic.id, index), topic.name.clone()))
+        })
+        .collect()
+}
+
+fn cold_error(error: &TierError) -> ColdError {
+    ColdError { kind: error.kind(), message: error.to_string() }
+}
+
+#[async_trait]
+impl ColdReader for Cold {
+    async fn read(
+        &self,
+        partition: TopicPartition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, ColdError> {
+        self.tier.read(partition, from, max_bytes).await.map_err(|error| cold_error(&error))
+    }
+
+    fn log_start(&self, partition: TopicPartition) -> Option<Offset> {
+        self.tier.log_start(partition)
+    }
+
+    async fn offset_for_time(
+        &self,
+        partition: TopicPartition,
+        time: TimestampMs,
+    ) -> Result<Option<OffsetAt>, ColdError> {
+        let found = self.tier.offset_for_time(partition, time).await.map_err(|error| cold_error(&error))?;
+        Ok(found.map(|found| OffsetAt {
+            offset: found.offset,
+            timestamp: found.timestamp,
+            leader_epoch: found.leader_epoch,
+        }))
+    }
+}
