@@ -16,7 +16,9 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
     step(&cache, "python", &read(&sources.join("python/requirements.txt"))?, || {
         let python = cache.join("python");
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&python))?;
-        run(Command::new(python.join("bin/pip")).args(["install", "-q", "-r"]).arg(sources.join("python/requirements.txt")))
+        run(Command::new(python.join("bin/pip"))
+            .args(["install", "-q", "-r"])
+            .arg(sources.join("python/requirements.txt")))
     })?;
     step(&cache, "node", &read(&sources.join("node/package.json"))?, || {
         let node = cache.join("node");

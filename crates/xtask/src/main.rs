@@ -1,9 +1,10 @@
 //! The project's own build steps.
 //!
 //! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
-//! `cargo xtask shapes` makes the table by which the protocol bounds frames.
+//! `cargo xtask shapes` makes the table by which the protocol bounds frames, `cargo xtask guests` builds the Wasm functions.
 
 mod clients;
+mod guests;
 mod jar;
 mod shapes;
 mod test;
@@ -33,6 +34,11 @@ enum Step {
         /// The jar.
         jar: PathBuf,
     },
+    /// Builds the functions of this repository anew, each beside its source; all of them when none is named.
+    Guests {
+        /// Folders of `functions/`.
+        names: Vec<String>,
+    },
     /// Checks what the compiler does not: arrows between crates, sizes, names.
     Tidy,
 }
@@ -41,7 +47,10 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().step {
         Step::Test { only } => test::run(&root(), &only),
         Step::Shapes { jar } => shapes::run(&jar, &root().join("crates/protocol/src/shape/kafka.shapes")),
-        Step::Tidy => tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) }),
+        Step::Guests { names } => guests::build(&root(), &names.iter().map(String::as_str).collect::<Vec<_>>()),
+        Step::Tidy => {
+            tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) })
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

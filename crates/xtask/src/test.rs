@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project in order, each named, the first failure ending the run.
 
-use crate::clients;
+use crate::{clients, guests};
 use std::path::Path;
 use std::process::Command;
 
@@ -19,9 +19,10 @@ const CHECKS: &[Check] = &[
     Check { name: "clippy", command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"] },
 ];
 
-/// Installs the clients, then runs the checks whose name contains `only`.
+/// Installs the clients and what builds guests, then runs the checks whose name contains `only`.
 pub fn run(root: &Path, only: &str) -> Result<(), String> {
     let clients = clients::install(root)?;
+    guests::install(root)?;
     for check in CHECKS.iter().filter(|check| check.name.contains(only)) {
         eprintln!("== {}: {}", check.name, check.command.join(" "));
         let status = Command::new(check.command[0])
@@ -33,6 +34,10 @@ pub fn run(root: &Path, only: &str) -> Result<(), String> {
         if !status.success() {
             return Err(format!("the check `{}` failed ({status}): {}", check.name, check.command.join(" ")));
         }
+    }
+    if "guests".contains(only) {
+        eprintln!("== guests: the tests of the guest SDK and of the functions' own sources");
+        guests::test(root)?;
     }
     Ok(())
 }

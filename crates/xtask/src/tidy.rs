@@ -58,7 +58,10 @@ fn check_functions(name: &str, text: &str, breaches: &mut String) {
             Some((start, at, signature)) if indent == *at && line.trim() == "}" => {
                 let lines = number - start + 1;
                 if lines > FUNCTION_LINES_MAX {
-                    breach(breaches, format_args!("{name}:{}: {lines} lines; {FUNCTION_LINES_MAX} at most: {signature}", start + 1));
+                    breach(
+                        breaches,
+                        format_args!("{name}:{}: {lines} lines; {FUNCTION_LINES_MAX} at most: {signature}", start + 1),
+                    );
                 }
                 open = None;
             }
@@ -72,12 +75,15 @@ fn check_functions(name: &str, text: &str, breaches: &mut String) {
 fn starts_function(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().take(6).collect();
     let Some(at) = words.iter().position(|word| *word == "fn") else { return false };
-    words[..at].iter().all(|word| matches!(*word, "pub" | "async" | "const" | "unsafe" | "extern") || word.starts_with("pub("))
+    words[..at]
+        .iter()
+        .all(|word| matches!(*word, "pub" | "async" | "const" | "unsafe" | "extern") || word.starts_with("pub("))
 }
 
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ["crates", "connectors", "functions", "examples"].iter().map(|name| root.join(name)).collect();
+    let mut folders: Vec<PathBuf> =
+        ["crates", "connectors", "functions", "examples"].iter().map(|name| root.join(name)).collect();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries {
@@ -126,12 +132,19 @@ fn check_arrows(root: &Path, breaches: &mut String) -> Result<(), String> {
         .current_dir(root)
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
     for package in &metadata.packages {
-        let Some(folder) = package.manifest_path.parent().and_then(Path::file_name).and_then(|name| name.to_str()) else { continue };
+        let Some(folder) = package.manifest_path.parent().and_then(Path::file_name).and_then(|name| name.to_str())
+        else {
+            continue;
+        };
         let connector = package.name.starts_with("millstream-connector-");
         if !connector && package.name != format!("millstream-{folder}") {
-            breach(breaches, format_args!("crates/{folder}: its package should be named millstream-{folder}, not {}", package.name));
+            breach(
+                breaches,
+                format_args!("crates/{folder}: its package should be named millstream-{folder}, not {}", package.name),
+            );
         }
         let used = package.dependencies.iter().filter(|dependency| dependency.kind.is_none());
         for target in used.filter_map(|dependency| dependency.name.strip_prefix("millstream-")) {
@@ -158,10 +171,18 @@ fn arrow(rows: &BTreeMap<String, Row>, from: &str, connector: bool, target: &str
     };
     if connector {
         let row = rows.get("connect").ok_or("ARCHITECTURE.md has no row for connect")?;
-        return if target == "connect" || allowed(row) { Ok(()) } else { Err("a connector uses connect and what connect may use".into()) };
+        return if target == "connect" || allowed(row) {
+            Ok(())
+        } else {
+            Err("a connector uses connect and what connect may use".into())
+        };
     }
     let row = rows.get(from).ok_or("ARCHITECTURE.md has no row for the crate that uses it")?;
-    if allowed(row) { Ok(()) } else { Err("not in the crate's row of ARCHITECTURE.md: arrows point down the layers only".into()) }
+    if allowed(row) {
+        Ok(())
+    } else {
+        Err("not in the crate's row of ARCHITECTURE.md: arrows point down the layers only".into())
+    }
 }
 
 fn table(text: &str) -> BTreeMap<String, Row> {
@@ -197,7 +218,8 @@ mod tests {
 
     #[test]
     fn an_arrow_that_points_up_is_found() {
-        let rows = table("| 0 | `types` | words | - |\n| 2 | `net` | sockets | 0 |\n| 4 | `broker` | handlers | 0, 2 |\n");
+        let rows =
+            table("| 0 | `types` | words | - |\n| 2 | `net` | sockets | 0 |\n| 4 | `broker` | handlers | 0, 2 |\n");
         assert!(arrow(&rows, "broker", false, "net").is_ok());
         assert!(arrow(&rows, "net", false, "broker").is_err());
         assert!(arrow(&rows, "types", false, "sim").is_err());
