@@ -13,8 +13,8 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check { name: "format", command: &["cargo", "fmt", "--all", "--check"] },
     Check { name: "tidy", command: &["cargo", "xtask", "tidy"] },
-    // The binary is built first: the end-to-end tests start it.
-    Check { name: "build", command: &["cargo", "build", "--workspace"] },
+    // The binary is built first: the end-to-end tests start it. With all targets, so that the tests use what is built here.
+    Check { name: "build", command: &["cargo", "build", "--workspace", "--all-targets"] },
     Check { name: "test", command: &["cargo", "test", "--workspace"] },
     Check { name: "clippy", command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"] },
 ];
