@@ -28,7 +28,7 @@ pub fn receive(headers: &[(String, String)], body: &[u8]) -> Result<Vec<CloudEve
     let content_type = header(headers, "content-type").unwrap_or("");
     let media_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let events = match media_type.as_str() {
-        STRUCTURED => vec![structured(json(body)?)?],
+        STRUCTURED => vec![structured(&json::<Box<RawValue>>(body)?)?],
         BATCH => batch(body)?,
         other
             if !other.starts_with("application/cloudevents")
@@ -56,7 +56,7 @@ fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| Error::Json { problem: error.to_string() })
 }
 
-fn structured(value: Box<RawValue>) -> Result<CloudEvent, Error> {
+fn structured(value: &RawValue) -> Result<CloudEvent, Error> {
     let fields: Fields =
         serde_json::from_str(value.get()).map_err(|_| refused("event", "a JSON object", cut(value.get())))?;
     CloudEvent::from_fields(fields)
@@ -68,7 +68,7 @@ fn batch(body: &[u8]) -> Result<Vec<CloudEvent>, Error> {
         let what = "the batch".to_owned();
         return Err(Error::TooLarge { what, found: values.len(), limit: EVENTS_PER_REQUEST_MAX, unit: "events" });
     }
-    let one = |(place, value)| structured(value).map_err(|error| within(error, place));
+    let one = |(place, value): (usize, Box<RawValue>)| structured(&value).map_err(|error| within(error, place));
     values.into_iter().enumerate().map(one).collect()
 }
 

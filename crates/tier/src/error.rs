@@ -18,7 +18,7 @@ pub enum Error {
         /// Which store.
         store: String,
         /// Its answer.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// An object that a manifest names is not there.
     #[error("object {object} is missing in {store} though a manifest names it; restore it from a copy of the bucket")]

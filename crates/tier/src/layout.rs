@@ -81,7 +81,7 @@ pub fn within(partition: &Path, name: &str) -> Path {
 
 /// The topic id in a folder below a topic's name.
 pub fn topic_id_of(folder: &Path) -> Option<TopicId> {
-    folder.parts().last()?.as_ref().parse().ok()
+    folder.parts().next_back()?.as_ref().parse().ok()
 }
 
 #[cfg(test)]

@@ -103,6 +103,9 @@ impl Tier {
     /// The store's.
     pub async fn topics(&self) -> Result<Vec<String>, Error> {
         let folders = self.0.store.folders(self.0.store.store.prefix()).await?;
-        Ok(folders.iter().filter_map(|folder| folder.parts().last().map(|name| name.as_ref().to_owned())).collect())
+        Ok(folders
+            .iter()
+            .filter_map(|folder| folder.parts().next_back().map(|name| name.as_ref().to_owned()))
+            .collect())
     }
 }

@@ -135,30 +135,37 @@ impl Counted {
     fn failed(&self, action: &'static str, object: &Path, source: object_store::Error) -> Error {
         self.counters.failed();
         let (object, store) = (object.to_string(), self.store.name.to_string());
+        Error::Store { action, object, store, source: Box::new(source) }
+    }
+
+    /// As [`Self::failed`], for the reading of an object that should be there. (Elsewhere "not found" is said of a bucket.)
+    fn unread(&self, object: &Path, source: object_store::Error) -> Error {
         match source {
-            object_store::Error::NotFound { .. } => Error::Missing { object, store },
-            source => Error::Store { action, object, store, source },
+            object_store::Error::NotFound { .. } => {
+                self.counters.failed();
+                Error::Missing { object: object.to_string(), store: self.store.name.to_string() }
+            }
+            source => self.failed("read", object, source),
         }
     }
 
     /// The whole of a small object.
     pub async fn get(&self, object: &Path) -> Result<Bytes, Error> {
-        let found = self.store.store.get(object).await.map_err(|error| self.failed("read", object, error))?;
+        let found = self.store.store.get(object).await.map_err(|error| self.unread(object, error))?;
         if found.meta.size > MANIFEST_BYTES_MAX {
             return Err(Error::corrupt(
                 object,
                 format!("{} bytes; expected {MANIFEST_BYTES_MAX} at most", found.meta.size),
             ));
         }
-        let bytes = found.bytes().await.map_err(|error| self.failed("read", object, error))?;
+        let bytes = found.bytes().await.map_err(|error| self.unread(object, error))?;
         self.counters.got(bytes.len());
         Ok(bytes)
     }
 
     /// Part of an object.
     pub async fn get_range(&self, object: &Path, range: Range<u64>) -> Result<Bytes, Error> {
-        let bytes =
-            self.store.store.get_range(object, range).await.map_err(|error| self.failed("read", object, error))?;
+        let bytes = self.store.store.get_range(object, range).await.map_err(|error| self.unread(object, error))?;
         self.counters.got(bytes.len());
         Ok(bytes)
     }

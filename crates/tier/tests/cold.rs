@@ -1,5 +1,5 @@
 //! Cold storage over a real log: what goes up comes back the same, whatever fails on the way.
-#![allow(missing_docs)]
+#![cfg(test)]
 
 #[path = "cold/deleting.rs"]
 mod deleting;
