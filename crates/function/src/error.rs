@@ -28,7 +28,9 @@ pub enum Error {
         expected: String,
     },
     /// An output is an input.
-    #[error("function {function}: topic \"{topic}\" is both its input and its {role}: it would read what it writes, for ever. Write to another topic")]
+    #[error(
+        "function {function}: topic \"{topic}\" is both its input and its {role}: it would read what it writes, for ever. Write to another topic"
+    )]
     Loop {
         /// Which function.
         function: String,
@@ -38,7 +40,9 @@ pub enum Error {
         role: &'static str,
     },
     /// The input is to be checked and has no schema.
-    #[error("function {function}: check_input_schema is set, and topic \"{topic}\" has no schema under \"{subject}\"; register one, or leave it out")]
+    #[error(
+        "function {function}: check_input_schema is set, and topic \"{topic}\" has no schema under \"{subject}\"; register one, or leave it out"
+    )]
     NoSchema {
         /// Which function.
         function: String,
@@ -110,7 +114,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Spec { .. } | Self::Field { .. } | Self::Loop { .. } | Self::BadSchema { .. } | Self::File { .. } | Self::Build { .. } => ErrorKind::Invalid,
+            Self::Spec { .. }
+            | Self::Field { .. }
+            | Self::Loop { .. }
+            | Self::BadSchema { .. }
+            | Self::File { .. }
+            | Self::Build { .. } => ErrorKind::Invalid,
             Self::NoSchema { .. } | Self::NoComponent { .. } | Self::Tool { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Wasm(error) => error.kind(),

@@ -67,7 +67,13 @@ impl Functions {
 }
 
 fn config(spec: &FunctionSpec, function: &str, log: Arc<dyn millstream_wasm::LogSink>) -> InstanceConfig {
-    InstanceConfig { function: function.to_owned(), settings: spec.settings.to_string(), outputs: spec.outputs.len(), limits: spec.limits(), log }
+    InstanceConfig {
+        function: function.to_owned(),
+        settings: spec.settings.to_string(),
+        outputs: spec.outputs.len(),
+        limits: spec.limits(),
+        log,
+    }
 }
 
 /// The check of one input topic's values; none where it is not asked for.
@@ -86,7 +92,13 @@ fn validator(ports: &Ports, spec: &FunctionSpec, function: &str, topic: &str) ->
 }
 
 /// Makes the worker of one partition.
-fn operator(ports: &Ports, spec: &FunctionSpec, function: &str, compiled: &Compiled, partition: TopicPartition) -> Result<FunctionOperator, Error> {
+fn operator(
+    ports: &Ports,
+    spec: &FunctionSpec,
+    function: &str,
+    compiled: &Compiled,
+    partition: TopicPartition,
+) -> Result<FunctionOperator, Error> {
     let named = ports.topics.topics().into_iter().find(|topic| topic.id == partition.topic).map(|topic| topic.name);
     // A topic that was deleted meanwhile: its task says so when it reads.
     let topic = named.unwrap_or_else(|| partition.topic.to_string());

@@ -85,7 +85,13 @@ struct Sink {
 
 impl LogSink for Sink {
     fn line(&self, level: LogLevel, message: &str) {
-        let line = LogLine { at: self.logs.clock.now(), level, topic: self.topic.clone(), partition: self.partition, message: message.to_owned() };
+        let line = LogLine {
+            at: self.logs.clock.now(),
+            level,
+            topic: self.topic.clone(),
+            partition: self.partition,
+            message: message.to_owned(),
+        };
         self.logs.push(&self.function, line);
     }
 }
@@ -103,7 +109,10 @@ mod tests {
             sink.line(LogLevel::Info, &format!("line {index}"));
         }
         let lines = logs.lines("f");
-        assert_eq!((lines.len(), lines[0].message.as_str(), lines[0].partition), (LINES_MAX, "line 10", PartitionIndex(3)));
+        assert_eq!(
+            (lines.len(), lines[0].message.as_str(), lines[0].partition),
+            (LINES_MAX, "line 10", PartitionIndex(3))
+        );
         sink.line(LogLevel::Info, &"x".repeat(BYTES_MAX - 5));
         assert_eq!(logs.lines("f").len(), 1);
         logs.retain(|function| function != "f");

@@ -59,8 +59,13 @@ impl FunctionOperator {
         let processed = self.instance.process(input).await;
         self.gauges.show(&self.instance);
         let outcome = processed.map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
-        let outputs = outcome.outputs.into_iter().map(|output| Output { topic: output.topic, records: output.records, inputs: output.inputs });
-        let failures = outcome.failures.into_iter().map(|failure| Failure { input: failure.input, message: failure.message });
+        let outputs = outcome.outputs.into_iter().map(|output| Output {
+            topic: output.topic,
+            records: output.records,
+            inputs: output.inputs,
+        });
+        let failures =
+            outcome.failures.into_iter().map(|failure| Failure { input: failure.input, message: failure.message });
         Ok(Outcome { outputs: outputs.collect(), failures: failures.collect() })
     }
 }

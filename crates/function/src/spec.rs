@@ -111,17 +111,28 @@ impl FunctionSpec {
     }
 
     fn check(&self, function: &str, engine: EngineLimits) -> Result<(), Error> {
-        let field = |field, found: String, expected: &str| Error::Field { function: function.to_owned(), field, found, expected: expected.to_owned() };
+        let field = |field, found: String, expected: &str| Error::Field {
+            function: function.to_owned(),
+            field,
+            found,
+            expected: expected.to_owned(),
+        };
         self.hash(function)?;
         for (name, topics, least) in [("inputs", &self.inputs, 1), ("outputs", &self.outputs, 0)] {
             if topics.len() < least || topics.len() > TOPICS_MAX {
                 return Err(field(name, format!("{} topics", topics.len()), &format!("{least} to {TOPICS_MAX}")));
             }
             if let Some(topic) = topics.iter().find(|topic| !legal(topic)) {
-                return Err(field(name, format!("\"{topic}\""), "a topic's name: 1 to 249 of letters, digits, '.', '_' and '-'"));
+                return Err(field(
+                    name,
+                    format!("\"{topic}\""),
+                    "a topic's name: 1 to 249 of letters, digits, '.', '_' and '-'",
+                ));
             }
         }
-        if let Some(topic) = self.inputs.iter().enumerate().find_map(|(at, topic)| self.inputs[..at].contains(topic).then_some(topic)) {
+        if let Some(topic) =
+            self.inputs.iter().enumerate().find_map(|(at, topic)| self.inputs[..at].contains(topic).then_some(topic))
+        {
             return Err(field("inputs", format!("\"{topic}\" twice"), "each topic once"));
         }
         if !self.settings.is_object() {
@@ -148,12 +159,22 @@ impl FunctionSpec {
             expected: expected.to_owned(),
         };
         match (&self.dead_letter_topic, self.on_error) {
-            (None, OnError::DeadLetter) => return Err(field("missing".into(), "a topic, since on_error is dead-letter")),
-            (Some(topic), OnError::DeadLetter) if !legal(topic) => return Err(field(format!("\"{topic}\""), "a topic's name")),
-            (Some(topic), OnError::Fail | OnError::Skip) => return Err(field(format!("\"{topic}\""), "nothing, unless on_error is dead-letter")),
+            (None, OnError::DeadLetter) => {
+                return Err(field("missing".into(), "a topic, since on_error is dead-letter"));
+            }
+            (Some(topic), OnError::DeadLetter) if !legal(topic) => {
+                return Err(field(format!("\"{topic}\""), "a topic's name"));
+            }
+            (Some(topic), OnError::Fail | OnError::Skip) => {
+                return Err(field(format!("\"{topic}\""), "nothing, unless on_error is dead-letter"));
+            }
             _ => {}
         }
-        let written = self.outputs.iter().map(|topic| (topic, "output")).chain(self.dead_letter_topic.iter().map(|topic| (topic, "dead-letter topic")));
+        let written = self
+            .outputs
+            .iter()
+            .map(|topic| (topic, "output"))
+            .chain(self.dead_letter_topic.iter().map(|topic| (topic, "dead-letter topic")));
         match written.into_iter().find(|(topic, _)| self.inputs.contains(topic)) {
             Some((topic, role)) => Err(Error::Loop { function: function.to_owned(), topic: topic.clone(), role }),
             None => Ok(()),

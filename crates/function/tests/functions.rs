@@ -1,5 +1,7 @@
 //! Functions as a node runs them: the task host over a log in memory, real guests, real engine.
 
+#![cfg(test)]
+
 use bytes::Bytes;
 use millstream_function::{ComponentStore, Functions, Logs, Ports, TopicComponents};
 use millstream_record::Columns;
@@ -45,7 +47,12 @@ impl Node {
             metrics: metrics.clone(),
         };
         let functions = Arc::new(Functions::new(ports));
-        let tasks = millstream_task::Ports { runtime, topics: topics.clone(), store: Arc::new(MemoryDeployments::new()), metrics: metrics.clone() };
+        let tasks = millstream_task::Ports {
+            runtime,
+            topics: topics.clone(),
+            store: Arc::new(MemoryDeployments::new()),
+            metrics: metrics.clone(),
+        };
         let host = Host::new(tasks, Config::default());
         host.register(functions.clone());
         host.start();
@@ -66,7 +73,9 @@ impl Node {
     fn values(&self, topic: &str) -> Vec<String> {
         let partitions = self.topics.topic(topic).map_or(0, |topic| topic.partitions);
         let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        (0..partitions).flat_map(|partition| self.topics.records(topic, partition).values.iter().map(text).collect::<Vec<_>>()).collect()
+        (0..partitions)
+            .flat_map(|partition| self.topics.records(topic, partition).values.iter().map(text).collect::<Vec<_>>())
+            .collect()
     }
 
     async fn upload(&self, path: &str) -> String {
@@ -100,7 +109,8 @@ fn event(id: u32, amount: &str) -> String {
 async fn a_function_transforms_every_partition_of_its_input() {
     let node = Node::start();
     node.topic("events", 3).await;
-    let spec = json!({"component": node.upload("filter/filter.wasm").await, "inputs": ["events"], "outputs": ["large"]});
+    let spec =
+        json!({"component": node.upload("filter/filter.wasm").await, "inputs": ["events"], "outputs": ["large"]});
     node.host.deploy(key("filter"), spec).await.unwrap();
     for partition in 0..3 {
         node.produce("events", partition, &[&event(1, "499.99"), &event(2, "500.00"), &event(3, "700.5")]).await;
@@ -120,7 +130,10 @@ async fn a_new_generation_goes_on_where_the_last_one_stopped() {
     node.host.deploy(key("f"), spec(&hostile)).await.unwrap();
     node.produce("events", 0, &["first"]).await;
     until("the first generation keeps it", || node.values("out") == ["first"]).await;
-    until("its progress is committed", || node.topics.committed_offset("millstream-function-f", "events", 0).is_some_and(|offset| offset.0 == 1)).await;
+    until("its progress is committed", || {
+        node.topics.committed_offset("millstream-function-f", "events", 0).is_some_and(|offset| offset.0 == 1)
+    })
+    .await;
     node.host.deploy(key("f"), spec(&filter)).await.unwrap();
     node.produce("events", 0, &[&event(2, "600")]).await;
     until("the second one answers", || node.values("out").len() == 2).await;
@@ -143,7 +156,12 @@ async fn failed_records_go_to_the_dead_letter_topic_with_their_reason() {
     until("both good ones are out", || node.values("large").len() == 2).await;
     until("the bad one is a dead letter", || node.values("events-dead") == ["no json"]).await;
     let letters = node.topics.records("events-dead", 0);
-    assert!(letters.headers.get(0).any(|(_, value)| String::from_utf8_lossy(value.unwrap_or_default()).contains("not JSON")));
+    assert!(
+        letters
+            .headers
+            .get(0)
+            .any(|(_, value)| String::from_utf8_lossy(value.unwrap_or_default()).contains("not JSON"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,18 +214,58 @@ async fn a_wrong_deploy_is_refused_in_words_and_not_stored() {
     let flights = node.upload("flights-enrich/flights-enrich.wasm").await;
     let absent = ComponentHash::of(b"nothing").to_string();
     for (spec, kind, words) in [
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["a"]}), ErrorKind::Invalid, "both its input and its output"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "on_error": "dead-letter", "dead_letter_topic": "a"}), ErrorKind::Invalid, "dead-letter topic"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "on_error": "dead-letter"}), ErrorKind::Invalid, "dead_letter_topic is missing"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "colour": "red"}), ErrorKind::Invalid, "unknown field `colour`"),
-        (json!({"component": filter, "inputs": [], "outputs": ["b"]}), ErrorKind::Invalid, "inputs is 0 topics; expected 1 to 64"),
-        (json!({"component": filter, "inputs": ["no such/name"], "outputs": ["b"]}), ErrorKind::Invalid, "\"no such/name\""),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["a"]}),
+            ErrorKind::Invalid,
+            "both its input and its output",
+        ),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "on_error": "dead-letter", "dead_letter_topic": "a"}),
+            ErrorKind::Invalid,
+            "dead-letter topic",
+        ),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "on_error": "dead-letter"}),
+            ErrorKind::Invalid,
+            "dead_letter_topic is missing",
+        ),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "colour": "red"}),
+            ErrorKind::Invalid,
+            "unknown field `colour`",
+        ),
+        (
+            json!({"component": filter, "inputs": [], "outputs": ["b"]}),
+            ErrorKind::Invalid,
+            "inputs is 0 topics; expected 1 to 64",
+        ),
+        (
+            json!({"component": filter, "inputs": ["no such/name"], "outputs": ["b"]}),
+            ErrorKind::Invalid,
+            "\"no such/name\"",
+        ),
         (json!({"component": "abc", "inputs": ["a"], "outputs": ["b"]}), ErrorKind::Invalid, "64 hexadecimal digits"),
         (json!({"component": absent, "inputs": ["a"], "outputs": ["b"]}), ErrorKind::NotFound, "upload it first"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "limits": {"memory_bytes": 1u64 << 40}}), ErrorKind::Invalid, "limits.memory_bytes"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "settings": [1]}), ErrorKind::Invalid, "expected a JSON object"),
-        (json!({"component": flights, "inputs": ["a"], "outputs": ["b"], "settings": {"colour": 1}}), ErrorKind::Invalid, "unknown field `colour`"),
-        (json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "check_input_schema": true}), ErrorKind::NotFound, "a-value"),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "limits": {"memory_bytes": 1u64 << 40}}),
+            ErrorKind::Invalid,
+            "limits.memory_bytes",
+        ),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "settings": [1]}),
+            ErrorKind::Invalid,
+            "expected a JSON object",
+        ),
+        (
+            json!({"component": flights, "inputs": ["a"], "outputs": ["b"], "settings": {"colour": 1}}),
+            ErrorKind::Invalid,
+            "unknown field `colour`",
+        ),
+        (
+            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "check_input_schema": true}),
+            ErrorKind::NotFound,
+            "a-value",
+        ),
     ] {
         let (found, message) = node.refusal(spec.clone()).await;
         assert!(found == kind && message.contains(words), "{spec}: {found:?} {message}");
@@ -230,10 +288,16 @@ async fn a_hostile_function_stops_alone() {
     let filter = node.upload("filter/filter.wasm").await;
     let spin = json!({"component": hostile, "inputs": ["events"], "outputs": ["spun"], "settings": {"deed": "loop"}, "limits": {"cpu_ms": 100}});
     node.host.deploy(key("spin"), spin).await.unwrap();
-    node.host.deploy(key("filter"), json!({"component": filter, "inputs": ["events"], "outputs": ["large"]})).await.unwrap();
+    node.host
+        .deploy(key("filter"), json!({"component": filter, "inputs": ["events"], "outputs": ["large"]}))
+        .await
+        .unwrap();
     node.produce("events", 0, &[&event(1, "900")]).await;
     until("the healthy one answers", || node.values("large").len() == 1).await;
-    until("the hostile one stops", || node.host.status_one(&key("spin")).is_some_and(|status| status.state == State::Failed)).await;
+    until("the hostile one stops", || {
+        node.host.status_one(&key("spin")).is_some_and(|status| status.state == State::Failed)
+    })
+    .await;
     let error = node.host.status_one(&key("spin")).unwrap().error.unwrap();
     assert!(error.message.contains("spin") && error.message.contains("CPU time"), "{}", error.message);
     node.produce("events", 0, &[&event(2, "901")]).await;

@@ -1,5 +1,7 @@
 //! A function from an empty folder to an answer, by this machine's own toolchains.
 
+#![cfg(test)]
+
 use bytes::Bytes;
 use millstream_function::project::{Language, Trial, TrialRow, build, scaffold, test};
 use millstream_runtime::Runtime;
@@ -10,7 +12,11 @@ fn cache() -> PathBuf {
 }
 
 fn sample(folder: &Path) -> Vec<Bytes> {
-    std::fs::read_to_string(folder.join("sample.jsonl")).unwrap().lines().map(|line| Bytes::from(line.to_owned())).collect()
+    std::fs::read_to_string(folder.join("sample.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| Bytes::from(line.to_owned()))
+        .collect()
 }
 
 async fn from_folder_to_answer(language: Language) {
@@ -20,12 +26,23 @@ async fn from_folder_to_answer(language: Language) {
     let built = build(&project, &cache()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(built.path, project.join("my-function.wasm"));
     let component = Bytes::from(std::fs::read(&built.path).unwrap());
-    let trial = |settings: &str| Trial { component: component.clone(), settings: settings.into(), values: sample(&project), cache: Some(folder.path().join("code")) };
+    let trial = |settings: &str| Trial {
+        component: component.clone(),
+        settings: settings.into(),
+        values: sample(&project),
+        cache: Some(folder.path().join("code")),
+    };
     let runtime = Runtime::real();
     let report = test(&runtime, trial("{}")).await.unwrap();
     assert_eq!(report.rows[0], TrialRow::Dropped { input: 0 });
-    assert!(matches!(&report.rows[1], TrialRow::Written { input: 1, topic: 0, value: Some(value), .. } if value.contains("\"large\":true")), "{report:?}");
-    assert!(matches!(&report.rows[2], TrialRow::Failed { input: 2, message } if message.contains("not JSON")), "{report:?}");
+    assert!(
+        matches!(&report.rows[1], TrialRow::Written { input: 1, topic: 0, value: Some(value), .. } if value.contains("\"large\":true")),
+        "{report:?}"
+    );
+    assert!(
+        matches!(&report.rows[2], TrialRow::Failed { input: 2, message } if message.contains("not JSON")),
+        "{report:?}"
+    );
     let report = test(&runtime, trial(r#"{"min": 100}"#)).await.unwrap();
     assert!(matches!(&report.rows[0], TrialRow::Written { input: 0, .. }), "{report:?}");
     let refused = test(&runtime, trial(r#"{"min": "much"}"#)).await.unwrap_err();
@@ -40,6 +57,26 @@ async fn a_new_rust_function_builds_and_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_javascript_function_builds_and_answers() {
     from_folder_to_answer(Language::JavaScript).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_is_built_when_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("typed");
+    scaffold(&project, Language::JavaScript, "typed").unwrap();
+    std::fs::remove_file(project.join("src/index.js")).unwrap();
+    let source = "import type { Output, Record } from \"millstream\";\nexport function process(record: Record, out: Output): void {\n  out.keep(record.index as number);\n}\n";
+    std::fs::write(project.join("src/index.ts"), source).unwrap();
+    let built = build(&project, &cache()).unwrap_or_else(|error| panic!("{error}"));
+    let component = Bytes::from(std::fs::read(&built.path).unwrap());
+    let trial = Trial { component, settings: "{}".into(), values: sample(&project), cache: None };
+    let report = test(&Runtime::real(), trial).await.unwrap();
+    let topics: Vec<_> = report
+        .rows
+        .iter()
+        .map(|row| if let TrialRow::Written { topic, .. } = row { Some(*topic) } else { None })
+        .collect();
+    assert_eq!(topics, [Some(0), Some(1), Some(2)]);
 }
 
 #[test]

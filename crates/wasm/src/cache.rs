@@ -31,7 +31,13 @@ impl Cache {
     pub fn new(runtime: &Runtime, folder: PathBuf, engine: &wasmtime::Engine, files_max: usize) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Self { disk: runtime.disk.clone(), folder, engine_hash: format!("{:016x}", hasher.finish()), files_max, used: parking_lot::Mutex::default() }
+        Self {
+            disk: runtime.disk.clone(),
+            folder,
+            engine_hash: format!("{:016x}", hasher.finish()),
+            files_max,
+            used: parking_lot::Mutex::default(),
+        }
     }
 
     fn name(&self, hash: &ComponentHash) -> String {
@@ -75,7 +81,8 @@ impl Cache {
     /// Deletes other engines' code, and then what this process has not used, until a new file fits.
     async fn make_room(&self) -> std::io::Result<()> {
         let entries = self.disk.read_dir(&self.folder).await?;
-        let mut names: Vec<String> = entries.into_iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
+        let mut names: Vec<String> =
+            entries.into_iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
         let of_this_engine = format!("-{}.code", self.engine_hash);
         names.sort_by_key(|name| (name.ends_with(&of_this_engine), self.used.lock().contains(name)));
         let surplus = (names.len() + 1).saturating_sub(self.files_max);

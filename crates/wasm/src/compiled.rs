@@ -39,7 +39,8 @@ impl FromStr for ComponentHash {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut hash = [0; 32];
-        hex::decode_to_slice(text, &mut hash).map_err(|_| format!("\"{text}\" is not a component's hash; expected 64 hexadecimal digits"))?;
+        hex::decode_to_slice(text, &mut hash)
+            .map_err(|_| format!("\"{text}\" is not a component's hash; expected 64 hexadecimal digits"))?;
         Ok(Self(hash))
     }
 }
@@ -55,11 +56,17 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    pub(crate) fn new(engine: Arc<Shared>, hash: ComponentHash, component: &Component, from_cache: bool) -> Result<Self, Error> {
+    pub(crate) fn new(
+        engine: Arc<Shared>,
+        hash: ComponentHash,
+        component: &Component,
+        from_cache: bool,
+    ) -> Result<Self, Error> {
         let wasi = imports::check(component, &engine.wasmtime)?;
-        let pre = linker(&engine.wasmtime, wasi)?
-            .instantiate_pre(component)
-            .map_err(|error| Error::Import { import: format!("{error:#}"), allowed: "the interfaces of wit/transform-1.0.0 with exactly their types" })?;
+        let pre = linker(&engine.wasmtime, wasi)?.instantiate_pre(component).map_err(|error| Error::Import {
+            import: format!("{error:#}"),
+            allowed: "the interfaces of wit/transform-1.0.0 with exactly their types",
+        })?;
         Ok(Self { hash, from_cache, wasi, pre, engine })
     }
 

@@ -1,10 +1,10 @@
 //! The engine: one per node, shared by all functions.
 
+use crate::Error;
 use crate::cache::Cache;
 use crate::compiled::{Compiled, ComponentHash};
 use crate::limits::{CALL_STACK_BYTES, EngineLimits, GUEST_STACK_BYTES, TABLE_ELEMENTS};
 use crate::ticker::Ticker;
-use crate::Error;
 use bytes::Bytes;
 use millstream_runtime::Runtime;
 use std::path::PathBuf;
@@ -38,7 +38,14 @@ impl Engine {
         })?;
         let cache = cache_folder.map(|folder| Cache::new(runtime, folder, &wasmtime, limits.cached_components_max));
         let ticker = Ticker::start(runtime, wasmtime.clone());
-        Ok(Self(Arc::new(Shared { wasmtime, runtime: runtime.clone(), limits, ticker, cache, compiling: tokio::sync::Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            wasmtime,
+            runtime: runtime.clone(),
+            limits,
+            ticker,
+            cache,
+            compiling: tokio::sync::Mutex::default(),
+        })))
     }
 
     /// The engine's limits.
@@ -59,11 +66,12 @@ impl Engine {
         }
         let hash = ComponentHash::of(&component);
         let _alone = self.0.compiling.lock().await;
-        if let Some(compiled) = self.from_cache(hash).await {
+        if let Some(compiled) = self.cached(hash).await {
             return Ok(compiled);
         }
         let shared = self.0.clone();
-        let (compiled, code) = self.0.runtime.compute.run(async move { compile(shared, hash, &component) }).await.map_err(lost)??;
+        let (compiled, code) =
+            self.0.runtime.compute.run(async move { compile(shared, hash, &component) }).await.map_err(lost)??;
         if let Some(cache) = &self.0.cache {
             cache.store(&hash, &code).await;
         }
@@ -71,11 +79,14 @@ impl Engine {
     }
 
     /// Code from the cache on disk; none when there is none or this engine does not take it.
-    async fn from_cache(&self, hash: ComponentHash) -> Option<Compiled> {
+    async fn cached(&self, hash: ComponentHash) -> Option<Compiled> {
         let code = self.0.cache.as_ref()?.load(&hash).await?;
         let shared = self.0.clone();
         let load = async move {
-            #[expect(unsafe_code, reason = "the code is this engine's own output: its checksum was just verified, and whoever can write our data folder can run code as us anyway")]
+            #[expect(
+                unsafe_code,
+                reason = "the code is this engine's own output: its checksum was just verified, and whoever can write our data folder can run code as us anyway"
+            )]
             // SAFETY: see the reason above; `Cache` names files by wasmtime's own compatibility hash.
             let component = unsafe { Component::deserialize(&shared.wasmtime, &code) };
             component.ok().and_then(|component| Compiled::new(shared, hash, &component, true).ok())
@@ -100,6 +111,9 @@ fn lost(error: impl std::fmt::Display) -> Error {
     Error::Lost { function: "(compiling)".into(), internal: reason.contains("panicked"), reason }
 }
 
+/// Memories that one component may have.
+const MEMORIES_EACH: u32 = 4;
+
 /// Wasmtime's settings: with a pool of memories, or without.
 fn config(pool: Option<&EngineLimits>) -> Config {
     let mut config = Config::new();
@@ -113,12 +127,13 @@ fn config(pool: Option<&EngineLimits>) -> Config {
         let count = limits.instances_max;
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(count)
-            .total_core_instances(count.saturating_mul(4))
-            .total_memories(count)
-            .total_tables(count.saturating_mul(4))
+            // A component may be several modules: QuickJS brings three memories, wasip2's adapter one more than its program's.
+            .total_core_instances(count.saturating_mul(8))
+            .total_memories(count.saturating_mul(MEMORIES_EACH))
+            .total_tables(count.saturating_mul(8))
             .total_stacks(count)
             .max_core_instances_per_component(24)
-            .max_memories_per_component(4)
+            .max_memories_per_component(MEMORIES_EACH)
             .max_tables_per_component(16)
             .max_memory_size(limits.memory_bytes_max)
             .table_elements(TABLE_ELEMENTS)

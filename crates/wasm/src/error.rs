@@ -8,13 +8,17 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes are not a component.
-    #[error("this is not a WebAssembly component: {reason}. A function is built by `millstream function build`, or linked with wasm-component-ld")]
+    #[error(
+        "this is not a WebAssembly component: {reason}. A function is built by `millstream function build`, or linked with wasm-component-ld"
+    )]
     NotComponent {
         /// What the parser says.
         reason: String,
     },
     /// The component is too large.
-    #[error("the component has {bytes} bytes; the limit is {max}. Build it for size and strip it, or raise function.component.bytes")]
+    #[error(
+        "the component has {bytes} bytes; the limit is {max}. Build it for size and strip it, or raise function.component.bytes"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -160,7 +164,12 @@ impl Error {
             | Self::Export { .. }
             | Self::MemoryAsked { .. }
             | Self::Settings { .. } => ErrorKind::Invalid,
-            Self::Batch { .. } | Self::Trap { .. } | Self::Cpu { .. } | Self::Wall { .. } | Self::Memory { .. } | Self::Answer { .. } => ErrorKind::Guest,
+            Self::Batch { .. }
+            | Self::Trap { .. }
+            | Self::Cpu { .. }
+            | Self::Wall { .. }
+            | Self::Memory { .. }
+            | Self::Answer { .. } => ErrorKind::Guest,
             Self::Crowded { .. } => ErrorKind::Exhausted,
             Self::Batch32 { .. } | Self::Engine { .. } => ErrorKind::Internal,
             Self::Lost { internal, .. } => {

@@ -56,7 +56,16 @@ impl Host {
         // An output batch repeats nothing of the input, but has a table, bitmaps and ends beside its records.
         let output_bytes = limits.output_bytes.saturating_add(limits.output_records.saturating_mul(32));
         let memory = Memory { limit: limits.memory_bytes, used: 0, denied: None };
-        Self { emitted: Vec::new(), emitted_bytes: 0, output_bytes, memory, meter, lines, wasi, resources: ResourceTable::new() }
+        Self {
+            emitted: Vec::new(),
+            emitted_bytes: 0,
+            output_bytes,
+            memory,
+            meter,
+            lines,
+            wasi,
+            resources: ResourceTable::new(),
+        }
     }
 
     /// Forgets the last call.
@@ -138,17 +147,23 @@ impl From<Level> for LogLevel {
 pub fn linker(engine: &wasmtime::Engine, wasi: bool) -> Result<Linker<Host>, Error> {
     let linked = || -> wasmtime::Result<Linker<Host>> {
         let mut linker = Linker::new(engine);
-        linker.instance(SINK)?.func_wrap("emit", |mut store: StoreContextMut<'_, Host>, (batch,): (WasmList<u8>,)| {
-            store.data_mut().room(batch.len())?;
-            let batch = batch.as_le_slice(&store).to_vec();
-            store.data_mut().emitted.push(batch);
-            Ok(())
-        })?;
-        linker.instance(LOGGER)?.func_wrap("log", |store: StoreContextMut<'_, Host>, (level, message): (Level, WasmStr)| {
-            let text = message.to_str(&store)?;
-            store.data().lines.write(level.into(), &text);
-            Ok(())
-        })?;
+        linker.instance(SINK)?.func_wrap(
+            "emit",
+            |mut store: StoreContextMut<'_, Host>, (batch,): (WasmList<u8>,)| {
+                store.data_mut().room(batch.len())?;
+                let batch = batch.as_le_slice(&store).to_vec();
+                store.data_mut().emitted.push(batch);
+                Ok(())
+            },
+        )?;
+        linker.instance(LOGGER)?.func_wrap(
+            "log",
+            |store: StoreContextMut<'_, Host>, (level, message): (Level, WasmStr)| {
+                let text = message.to_str(&store)?;
+                store.data().lines.write(level.into(), &text);
+                Ok(())
+            },
+        )?;
         if wasi {
             wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         }
@@ -156,4 +171,3 @@ pub fn linker(engine: &wasmtime::Engine, wasi: bool) -> Result<Linker<Host>, Err
     };
     linked().map_err(|error| Error::Engine { reason: error.to_string() })
 }
-

@@ -34,17 +34,24 @@ pub fn check(component: &Component, engine: &Engine) -> Result<bool, Error> {
             continue;
         }
         let ComponentItem::ComponentInstance(instance) = export.ty else {
-            return Err(Error::Export { expected: TRANSFORM, reason: "what it exports by that name is not an interface".into() });
+            return Err(Error::Export {
+                expected: TRANSFORM,
+                reason: "what it exports by that name is not an interface".into(),
+            });
         };
         for function in ["configure", "process"] {
             if instance.get_export(engine, function).is_none() {
-                return Err(Error::Export { expected: TRANSFORM, reason: format!("its interface lacks the function {function}") });
+                return Err(Error::Export {
+                    expected: TRANSFORM,
+                    reason: format!("its interface lacks the function {function}"),
+                });
             }
         }
         return Ok(wasi);
     }
     let names: Vec<String> = component_type.exports(engine).map(|(name, _)| name.to_owned()).collect();
-    let reason = if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) };
+    let reason =
+        if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) };
     Err(Error::Export { expected: TRANSFORM, reason })
 }
 

@@ -1,6 +1,6 @@
 //! A running function: one instance at a time, made when it is needed, thrown away when it misbehaved.
 
-use crate::cpu::{Metered, Meter};
+use crate::cpu::{Meter, Metered};
 use crate::host::{Ended, Host};
 use crate::imports::TRANSFORM;
 use crate::limits::{HOSTCALL_BYTES, Limits};
@@ -60,7 +60,14 @@ impl Compiled {
         }
         debug_assert!(config.outputs <= OUTPUTS_MAX, "the deployment checks how many outputs there are");
         let lines = Arc::new(Lines::new(config.log.clone(), self.engine.runtime.clock.clone()));
-        Ok(Instance { compiled: self.clone(), config: Arc::new(config), lines, live: None, started: 0, cpu: Duration::ZERO })
+        Ok(Instance {
+            compiled: self.clone(),
+            config: Arc::new(config),
+            lines,
+            live: None,
+            started: 0,
+            cpu: Duration::ZERO,
+        })
     }
 }
 
@@ -71,9 +78,17 @@ impl Instance {
     /// What `configure` answers, or why it could not.
     pub async fn prepare(&mut self) -> Result<(), Error> {
         if self.live.is_none() {
-            let start = Start { compiled: self.compiled.clone(), config: self.config.clone(), lines: self.lines.clone() };
+            let start =
+                Start { compiled: self.compiled.clone(), config: self.config.clone(), lines: self.lines.clone() };
             self.started += 1;
-            let live = self.compiled.engine.runtime.compute.run(start.run()).await.map_err(|error| self.lost(&error.to_string()))??;
+            let live = self
+                .compiled
+                .engine
+                .runtime
+                .compute
+                .run(start.run())
+                .await
+                .map_err(|error| self.lost(&error.to_string()))??;
             self.live = Some(live);
         }
         Ok(())
@@ -94,13 +109,26 @@ impl Instance {
         let Some(live) = self.live.take() else {
             return Err(self.lost("its instance is gone"));
         };
-        let call = Call { live, packed, records: records.len(), config: self.config.clone(), compiled: self.compiled.clone() };
-        let done = self.compiled.engine.runtime.compute.run(call.run()).await.map_err(|error| self.lost(&error.to_string()))?;
+        let call =
+            Call { live, packed, records: records.len(), config: self.config.clone(), compiled: self.compiled.clone() };
+        let done = self
+            .compiled
+            .engine
+            .runtime
+            .compute
+            .run(call.run())
+            .await
+            .map_err(|error| self.lost(&error.to_string()))?;
         self.live = done.live;
         self.cpu += done.cpu;
         let emitted = done.emitted?;
         let Limits { output_bytes, output_records, .. } = self.config.limits;
-        let assembler = Assembler { input: records, outputs: self.config.outputs, bytes_max: output_bytes, records_max: output_records };
+        let assembler = Assembler {
+            input: records,
+            outputs: self.config.outputs,
+            bytes_max: output_bytes,
+            records_max: output_records,
+        };
         assembler.assemble(&emitted).map_err(|reason| {
             self.live = None;
             Error::Answer { function: self.config.function.clone(), reason }
@@ -126,7 +154,11 @@ impl Instance {
     }
 
     fn lost(&self, reason: &str) -> Error {
-        Error::Lost { function: self.config.function.clone(), reason: reason.to_owned(), internal: reason.contains("panicked") }
+        Error::Lost {
+            function: self.config.function.clone(),
+            reason: reason.to_owned(),
+            internal: reason.contains("panicked"),
+        }
     }
 }
 
@@ -145,7 +177,9 @@ impl Start {
         let mut store = Store::new(&compiled.engine.wasmtime, Host::new(&config.limits, lines, meter.clone()));
         store.limiter(|host| &mut host.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
-        store.epoch_deadline_callback(|store| if store.data().meter.tick() { Ok(UpdateDeadline::Yield(1)) } else { Err(Ended::Cpu.into()) });
+        store.epoch_deadline_callback(|store| {
+            if store.data().meter.tick() { Ok(UpdateDeadline::Yield(1)) } else { Err(Ended::Cpu.into()) }
+        });
         store.set_epoch_deadline(1);
         meter.start(config.limits.cpu);
         let clock = compiled.engine.runtime.clock.clone();
@@ -155,7 +189,9 @@ impl Start {
             Ok(Ok((Err(message), _))) => Err(Error::Settings { function: config.function.clone(), message }),
             Ok(Err(Failed::Export(reason))) => Err(Error::Export { expected: TRANSFORM, reason }),
             Ok(Err(Failed::Guest(error))) => Err(blame(&config, &mut store, "configure", &error)),
-            Err(Waited) => Err(Error::Wall { function: config.function.clone(), call: "configure", limit: config.limits.wall }),
+            Err(Waited) => {
+                Err(Error::Wall { function: config.function.clone(), call: "configure", limit: config.limits.wall })
+            }
         }
     }
 }
@@ -165,16 +201,24 @@ enum Failed {
     Guest(wasmtime::Error),
 }
 
-async fn start(store: &mut Store<Host>, compiled: &Compiled, config: &InstanceConfig) -> Result<(Result<(), String>, Process), Failed> {
+async fn start(
+    store: &mut Store<Host>,
+    compiled: &Compiled,
+    config: &InstanceConfig,
+) -> Result<(Result<(), String>, Process), Failed> {
     let instance = compiled.pre.instantiate_async(&mut *store).await.map_err(Failed::Guest)?;
     let export = |reason: String| Failed::Export(reason);
-    let interface = instance.get_export_index(&mut *store, None, TRANSFORM).ok_or_else(|| export("it is not there".into()))?;
+    let interface =
+        instance.get_export_index(&mut *store, None, TRANSFORM).ok_or_else(|| export("it is not there".into()))?;
     let mut index = |name: &str| {
-        instance.get_export_index(&mut *store, Some(&interface), name).ok_or_else(|| export(format!("the interface lacks the function {name}")))
+        instance
+            .get_export_index(&mut *store, Some(&interface), name)
+            .ok_or_else(|| export(format!("the interface lacks the function {name}")))
     };
     let (configure, process) = (index("configure")?, index("process")?);
     let typed = |name: &str, error: wasmtime::Error| export(format!("the function {name} has other types: {error:#}"));
-    let configure: Configure = instance.get_typed_func(&mut *store, configure).map_err(|error| typed("configure", error))?;
+    let configure: Configure =
+        instance.get_typed_func(&mut *store, configure).map_err(|error| typed("configure", error))?;
     let process: Process = instance.get_typed_func(&mut *store, process).map_err(|error| typed("process", error))?;
     let (answer,) = configure.call_async(&mut *store, (config.settings.clone(),)).await.map_err(Failed::Guest)?;
     Ok((answer, process))
@@ -206,13 +250,16 @@ impl Call {
         meter.start(config.limits.cpu);
         let clock = compiled.engine.runtime.clock.clone();
         let Live { mut store, process } = live;
-        let answer = bounded(&clock, &compiled, &config, metered(&meter, process.call_async(&mut store, (packed,)))).await;
+        let answer =
+            bounded(&clock, &compiled, &config, metered(&meter, process.call_async(&mut store, (packed,)))).await;
         let function = || config.function.clone();
         let (keep, emitted) = match answer {
             Ok(Ok((Ok(()),))) => (true, Ok(std::mem::take(&mut store.data_mut().emitted))),
             Ok(Ok((Err(message),))) => (true, Err(Error::Batch { function: function(), records, message })),
             Ok(Err(error)) => (false, Err(blame(&config, &mut store, "process", &error))),
-            Err(Waited) => (false, Err(Error::Wall { function: function(), call: "process", limit: config.limits.wall })),
+            Err(Waited) => {
+                (false, Err(Error::Wall { function: function(), call: "process", limit: config.limits.wall }))
+            }
         };
         let outgrown = store.data().memory.used > config.limits.memory_mark();
         Done { live: (keep && !outgrown).then_some(Live { store, process }), cpu: meter.used(), emitted }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct EngineLimits {
     /// The largest component that is compiled. Raising it lets bigger runtimes in (Python: 18 MB) and lengthens the worst compile.
     pub component_bytes_max: usize,
-    /// Instances alive at once, over all functions. Raising it reserves 4 GiB of address space, not memory, each.
+    /// Instances alive at once, over all functions. Raising it reserves 16 GiB of address space, not memory, each.
     pub instances_max: u32,
     /// The most memory any function may be granted.
     pub memory_bytes_max: usize,

@@ -73,7 +73,10 @@ impl Lines {
             std::mem::take(&mut state.dropped)
         };
         if dropped > 0 {
-            self.sink.line(LogLevel::Warn, &format!("{dropped} lines were left out: an instance may write {LINES_PER_SECOND} a second"));
+            self.sink.line(
+                LogLevel::Warn,
+                &format!("{dropped} lines were left out: an instance may write {LINES_PER_SECOND} a second"),
+            );
         }
         self.sink.line(level, &message);
     }
@@ -81,7 +84,8 @@ impl Lines {
     fn fill(&self, state: &mut State) {
         let now = self.clock.elapsed();
         let since = now.saturating_sub(state.filled);
-        let new = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(LINES_PER_SECOND)) / 1000;
+        let new =
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(LINES_PER_SECOND)) / 1000;
         if new > 0 {
             state.left = state.left.saturating_add(u32::try_from(new).unwrap_or(u32::MAX)).min(LINES_BURST);
             state.filled = now;

@@ -1,5 +1,7 @@
 //! The functions of this repository, run by the engine as a node runs them.
 
+#![cfg(test)]
+
 #[path = "support/guests.rs"]
 mod guests;
 
@@ -34,7 +36,12 @@ fn event(i: u64) -> String {
 fn events(from: u64, count: u64) -> Columns {
     let mut columns = Columns::default();
     for i in from..from + count {
-        columns.push(1_760_000_000_000 + i as i64, Some(format!("u{}", i % 10_000).as_bytes()), Some(event(i).as_bytes()), []);
+        columns.push(
+            1_760_000_000_000 + i as i64,
+            Some(format!("u{}", i % 10_000).as_bytes()),
+            Some(event(i).as_bytes()),
+            [],
+        );
     }
     columns
 }
@@ -64,10 +71,14 @@ async fn filter_passes(path: &str, batches: u64) -> (u64, Vec<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_filter_answers_as_the_baseline_does() {
     let (passed, first) = filter_passes("filter/filter.wasm", 20).await;
-    let expected = (0..20_000).filter(|i| event(*i).split("\"amount\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse::<f64>().unwrap() >= 500.0);
+    let expected = (0..20_000).filter(|i| {
+        event(*i).split("\"amount\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse::<f64>().unwrap()
+            >= 500.0
+    });
     assert_eq!(passed, expected.count() as u64);
     for line in first {
-        let amount: f64 = line.split("\"amount\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();
+        let amount: f64 =
+            line.split("\"amount\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();
         assert!(line.ends_with(&format!("\"amount\":{amount:?},\"fee\":{:?}}}", amount * 0.029 + 0.30)), "{line}");
     }
 }
@@ -85,22 +96,39 @@ async fn what_is_not_an_event_fails_alone_and_with_its_reason() {
         let input = records(&["no json", r#"{"id":1,"user":"a\"é","kind":"k","amount":5e2}"#, r#"{"amount":"much"}"#]);
         let outcome = filter.process(&input).await.unwrap();
         assert_eq!(outcome.failures.iter().map(|failure| failure.input).collect::<Vec<_>>(), [0, 2], "{path}");
-        assert!(outcome.failures[0].message.contains("JSON") && outcome.failures[1].message.contains("amount"), "{path}: {:?}", outcome.failures);
-        assert_eq!(texts(&outcome.outputs[0].records), [r#"{"id":1,"user":"a\"é","kind":"k","amount":500.0,"fee":14.8}"#], "{path}");
+        assert!(
+            outcome.failures[0].message.contains("JSON") && outcome.failures[1].message.contains("amount"),
+            "{path}: {:?}",
+            outcome.failures
+        );
+        assert_eq!(
+            texts(&outcome.outputs[0].records),
+            [r#"{"id":1,"user":"a\"é","kind":"k","amount":500.0,"fee":14.8}"#],
+            "{path}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flights_are_enriched_routed_and_refused() {
     let flight = r#"{"year":2013,"month":1,"day":1,"dep_time":517,"sched_dep_time":515,"dep_delay":2,"arr_time":830,"sched_arr_time":819,"arr_delay":11,"carrier":"UA","flight":1545,"tailnum":"N14228","origin":"EWR","dest":"IAH","air_time":227,"distance":1400,"hour":5,"minute":15,"time_hour":"2013-01-01 05:00:00"}"#;
-    let cancelled = flight.replace("\"dep_time\":517", "\"dep_time\":null").replace("\"dep_delay\":2", "\"dep_delay\":null");
+    let cancelled =
+        flight.replace("\"dep_time\":517", "\"dep_time\":null").replace("\"dep_delay\":2", "\"dep_delay\":null");
     let broken = flight.replace("\"month\":1,", "\"month\":13,");
     let engine = engine();
     let mut enrich = instance(&engine.compile(component("flights-enrich/flights-enrich.wasm")).await.unwrap(), "{}");
     let outcome = enrich.process(&records(&[flight, &cancelled, &broken, "{}"])).await.unwrap();
-    assert_eq!(outcome.outputs.iter().map(|output| (output.topic, output.inputs.clone())).collect::<Vec<_>>(), [(0, vec![0]), (1, vec![1])]);
+    assert_eq!(
+        outcome.outputs.iter().map(|output| (output.topic, output.inputs.clone())).collect::<Vec<_>>(),
+        [(0, vec![0]), (1, vec![1])]
+    );
     let enriched = &texts(&outcome.outputs[0].records)[0];
-    for part in [r#""route":"EWR-IAH""#, r#""delay_class":"on_time""#, r#""scheduled_at":"2013-01-01T05:15:00-05:00""#, r#""carrier":"UA""#] {
+    for part in [
+        r#""route":"EWR-IAH""#,
+        r#""delay_class":"on_time""#,
+        r#""scheduled_at":"2013-01-01T05:15:00-05:00""#,
+        r#""carrier":"UA""#,
+    ] {
         assert!(enriched.contains(part), "{enriched} lacks {part}");
     }
     let failures: Vec<_> = outcome.failures.iter().map(|failure| (failure.input, failure.message.as_str())).collect();
@@ -111,7 +139,14 @@ async fn flights_are_enriched_routed_and_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compiled_code_is_kept_and_damage_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Engine::new(&Runtime::real(), EngineLimits { instances_max: 4, ..EngineLimits::default() }, Some(folder.path().join("code"))).unwrap();
+    let start = || {
+        Engine::new(
+            &Runtime::real(),
+            EngineLimits { instances_max: 4, ..EngineLimits::default() },
+            Some(folder.path().join("code")),
+        )
+        .unwrap()
+    };
     let filter = component("filter/filter.wasm");
     assert!(!start().compile(filter.clone()).await.unwrap().from_cache());
     let compiled = start().compile(filter.clone()).await.unwrap();
@@ -132,7 +167,11 @@ async fn the_cache_keeps_no_more_than_its_limit() {
     let folder = tempfile::tempdir().unwrap();
     let limits = EngineLimits { instances_max: 4, cached_components_max: 2, ..EngineLimits::default() };
     for path in ["filter/filter.wasm", "hostile/hostile.wasm", "hostile/hostile-wasi.wasm"] {
-        Engine::new(&Runtime::real(), limits, Some(folder.path().into())).unwrap().compile(component(path)).await.unwrap();
+        Engine::new(&Runtime::real(), limits, Some(folder.path().into()))
+            .unwrap()
+            .compile(component(path))
+            .await
+            .unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
@@ -146,7 +185,9 @@ async fn what_a_record_costs() {
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     };
     let engine = engine();
-    for (path, batches) in [("filter/filter.wasm", 200), ("filter-js/filter-js.wasm", 20)] {
+    for (path, batches) in
+        [("hostile/hostile.wasm", 200), ("filter/filter.wasm", 200), ("filter-js/filter-js.wasm", 20)]
+    {
         let mut filter = instance(&engine.compile(component(path)).await.unwrap(), "{}");
         for size in [100, 1000, 5000] {
             let input = events(0, size);

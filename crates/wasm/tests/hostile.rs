@@ -1,5 +1,7 @@
 //! Guests that loop, eat, trap, lie or reach out: each gets an error that names it and the reason, within its limit, and hurts no one.
 
+#![cfg(test)]
+
 #[path = "support/guests.rs"]
 mod guests;
 
@@ -8,20 +10,28 @@ use guests::{Kept, component, engine, instance, instance_with, records, texts};
 use millstream_types::ErrorKind;
 use millstream_wasm::{Compiled, Engine, Error, Limits, LogLevel};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 async fn hostile(engine: &Engine) -> Compiled {
     engine.compile(component("hostile/hostile.wasm")).await.unwrap()
 }
 
 fn tight() -> Limits {
-    Limits { memory_bytes: 16 << 20, cpu: Duration::from_millis(200), output_bytes: 4 << 20, output_records: 100_000, ..Limits::default() }
+    Limits {
+        memory_bytes: 16 << 20,
+        cpu: Duration::from_millis(200),
+        output_bytes: 4 << 20,
+        output_records: 100_000,
+        ..Limits::default()
+    }
 }
 
 /// Does the deed once and returns the error, which must be the guest's fault and name it.
 async fn deed(word: &str) -> Error {
     let engine = engine();
-    let mut instance = instance_with(&hostile(&engine).await, &format!("\"{word}\""), tight(), Arc::new(Kept::default()));
+    let mut instance =
+        instance_with(&hostile(&engine).await, &format!("\"{word}\""), tight(), Arc::new(Kept::default()));
     let error = instance.process(&records(&["a", "b"])).await.expect_err(word);
     assert_eq!(error.kind(), ErrorKind::Guest, "{word}: {error}");
     assert!(error.to_string().contains("under-test"), "{word}: {error}");
@@ -93,7 +103,12 @@ async fn an_instance_works_again_after_a_trap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_leaks_is_replaced_before_its_limit() {
     let engine = engine();
-    let mut instance = instance_with(&hostile(&engine).await, "\"leak\"", Limits { memory_bytes: 32 << 20, ..Limits::default() }, Arc::new(Kept::default()));
+    let mut instance = instance_with(
+        &hostile(&engine).await,
+        "\"leak\"",
+        Limits { memory_bytes: 32 << 20, ..Limits::default() },
+        Arc::new(Kept::default()),
+    );
     for _ in 0..20 {
         instance.process(&records(&["a"])).await.unwrap();
     }
@@ -109,7 +124,8 @@ async fn settings_that_are_refused_are_the_caller_s_to_mend() {
     assert!(refused.to_string().contains("I do not like these settings"), "{refused}");
     let trapped = instance(&compiled, "\"configure-trap\"").prepare().await.unwrap_err();
     assert!(trapped.to_string().contains("no configuration today"), "{trapped}");
-    let looped = instance_with(&compiled, "\"configure-loop\"", tight(), Arc::new(Kept::default())).prepare().await.unwrap_err();
+    let looped =
+        instance_with(&compiled, "\"configure-loop\"", tight(), Arc::new(Kept::default())).prepare().await.unwrap_err();
     assert!(matches!(&looped, Error::Cpu { call: "configure", .. }), "{looped}");
 }
 
@@ -124,7 +140,11 @@ async fn a_flood_of_log_lines_is_cut_and_counted() {
     let kept = Arc::new(Kept::default());
     instance_with(&compiled, "\"long-line\"", Limits::default(), kept.clone()).process(&records(&["a"])).await.unwrap();
     let lines = kept.lines();
-    assert!(lines[0].0 == LogLevel::Warn && lines[0].1.len() < 9000 && lines[0].1.ends_with("[cut]"), "{}", lines[0].1.len());
+    assert!(
+        lines[0].0 == LogLevel::Warn && lines[0].1.len() < 9000 && lines[0].1.ends_with("[cut]"),
+        "{}",
+        lines[0].1.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +210,10 @@ async fn a_standard_library_gets_an_empty_machine() {
     let compiled = engine.compile(component("hostile/hostile-wasi.wasm")).await.unwrap();
     let kept = Arc::new(Kept::default());
     for word in ["print", "files"] {
-        instance_with(&compiled, &format!("\"{word}\""), Limits::default(), kept.clone()).process(&records(&["a"])).await.unwrap();
+        instance_with(&compiled, &format!("\"{word}\""), Limits::default(), kept.clone())
+            .process(&records(&["a"]))
+            .await
+            .unwrap();
     }
     let lines = kept.lines();
     assert!(lines.contains(&(LogLevel::Info, "printed 1".into())), "{lines:?}");
@@ -205,7 +228,10 @@ async fn a_guest_that_waits_is_sent_away() {
     let engine = engine();
     let compiled = engine.compile(component("hostile/hostile-wasi.wasm")).await.unwrap();
     let limits = Limits { wall: Duration::from_millis(100), ..Limits::default() };
-    let error = instance_with(&compiled, "\"sleep\"", limits, Arc::new(Kept::default())).process(&records(&["a"])).await.unwrap_err();
+    let error = instance_with(&compiled, "\"sleep\"", limits, Arc::new(Kept::default()))
+        .process(&records(&["a"]))
+        .await
+        .unwrap_err();
     assert!(matches!(&error, Error::Wall { .. }), "{error}");
 }
 

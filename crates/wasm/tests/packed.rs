@@ -1,5 +1,7 @@
 //! The packed batch: the SDK reads what the host packs, the host reads what the SDK packs, and nothing else gets through.
 
+#![cfg(test)]
+
 use millstream::{Batch, Output as Guest};
 use millstream_record::Columns;
 use millstream_wasm::packed::{Assembler, pack};
@@ -19,7 +21,12 @@ fn plain() -> impl Strategy<Value = Plain> {
 fn columns(records: &[Plain]) -> Columns {
     let mut columns = Columns::default();
     for (time, key, value, headers) in records {
-        columns.push(*time, key.as_deref(), value.as_deref(), headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+        columns.push(
+            *time,
+            key.as_deref(),
+            value.as_deref(),
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())),
+        );
     }
     columns
 }
@@ -50,7 +57,13 @@ struct Row {
 fn row() -> impl Strategy<Value = Row> {
     let bytes = || option::of(option::of(vec(any::<u8>(), 0..12)));
     let headers = option::of(vec(("[a-z]{1,4}", option::of(vec(any::<u8>(), 0..5))), 0..3));
-    (0..3u16, bytes(), bytes(), option::of(any::<i64>()), headers).prop_map(|(topic, key, value, time, headers)| Row { topic, key, value, time, headers })
+    (0..3u16, bytes(), bytes(), option::of(any::<i64>()), headers).prop_map(|(topic, key, value, time, headers)| Row {
+        topic,
+        key,
+        value,
+        time,
+        headers,
+    })
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -111,7 +124,12 @@ fn expected(records: &[Plain], deeds: &[Deed]) -> (Vec<Output>, Vec<Failure>) {
     let mut failures = Vec::new();
     let mut put = |topic: usize, index: usize, (time, key, value, headers): Plain| {
         let output = &mut outputs[topic];
-        output.records.push(time, key.as_deref(), value.as_deref(), headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+        output.records.push(
+            time,
+            key.as_deref(),
+            value.as_deref(),
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())),
+        );
         output.inputs.push(index as u32);
     };
     for (index, (deed, record)) in deeds.iter().zip(records).enumerate() {
@@ -130,7 +148,12 @@ fn expected(records: &[Plain], deeds: &[Deed]) -> (Vec<Output>, Vec<Failure>) {
         }
         for row in rows {
             let (time, key, value, headers) = record.clone();
-            let made = (row.time.unwrap_or(time), row.key.clone().unwrap_or(key), row.value.clone().unwrap_or(value), row.headers.clone().unwrap_or(headers));
+            let made = (
+                row.time.unwrap_or(time),
+                row.key.clone().unwrap_or(key),
+                row.value.clone().unwrap_or(value),
+                row.headers.clone().unwrap_or(headers),
+            );
             put(usize::from(row.topic), index, made);
         }
     }
@@ -214,7 +237,10 @@ fn a_filter_answers_with_bits() {
 #[test]
 fn several_answers_are_one_in_order_of_input() {
     let records: Vec<Plain> = (0..4).map(|index| (index, None, Some(vec![b'0' + index as u8]), Vec::new())).collect();
-    let first = packed_by_guest(4, &[Deed::Keep(0), Deed::Rows(vec![Row { topic: 0, key: None, value: None, time: None, headers: None }])]);
+    let first = packed_by_guest(
+        4,
+        &[Deed::Keep(0), Deed::Rows(vec![Row { topic: 0, key: None, value: None, time: None, headers: None }])],
+    );
     let mut second = Guest::new();
     second.clear(4);
     second.begin(3);
@@ -230,10 +256,16 @@ fn the_golden_bytes_of_the_first_version_stay() {
     input.push(7, Some(b"k"), None, [("h", Some(&b"v"[..]))]);
     let mut packed = Vec::new();
     assert!(pack(&input, &mut packed));
-    let table: Vec<(u32, u32)> = packed[24..144].chunks(8).map(|entry| {
-        (u32::from_le_bytes(entry[..4].try_into().unwrap()), u32::from_le_bytes(entry[4..].try_into().unwrap()))
-    }).collect();
+    let table: Vec<(u32, u32)> = packed[24..144]
+        .chunks(8)
+        .map(|entry| {
+            (u32::from_le_bytes(entry[..4].try_into().unwrap()), u32::from_le_bytes(entry[4..].try_into().unwrap()))
+        })
+        .collect();
     assert_eq!(&packed[..24], b"MSIB\x01\0\x0f\0\x01\0\0\0\x01\0\0\0\x03\0\0\0\0\0\0\0");
     assert_eq!(table.iter().map(|(_, len)| *len).collect::<Vec<_>>(), [8, 8, 4, 0, 1, 4, 1, 0, 4, 4, 1, 4, 0, 1, 0]);
-    assert_eq!(table.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [144, 152, 160, 168, 168, 176, 184, 192, 192, 200, 208, 216, 224, 224, 232]);
+    assert_eq!(
+        table.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+        [144, 152, 160, 168, 168, 176, 184, 192, 192, 200, 208, 216, 224, 224, 232]
+    );
 }

@@ -147,7 +147,9 @@ pub struct Parsed {
 impl Parsed {
     /// Reads an event, or says what is wrong with it. Absent fields are what Java's binding makes them: 0 and null.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let Value::Object(mut fields) = serde_json::from_slice(json).map_err(|error| format!("the value is not JSON: {error}"))? else {
+        let Value::Object(mut fields) =
+            serde_json::from_slice(json).map_err(|error| format!("the value is not JSON: {error}"))?
+        else {
             return Err("the value is not a JSON object".into());
         };
         let mut text = |name: &str| match fields.remove(name) {
@@ -162,14 +164,17 @@ impl Parsed {
         };
         let amount = match fields.get("amount") {
             None | Some(Value::Null) => 0.0,
-            Some(amount) => amount.as_f64().ok_or_else(|| format!("field \"amount\" is {amount}; expected a number"))?,
+            Some(amount) => {
+                amount.as_f64().ok_or_else(|| format!("field \"amount\" is {amount}; expected a number"))?
+            }
         };
         Ok(Self { id, user, kind, amount })
     }
 
     /// The answer.
     pub fn json(&self) -> Vec<u8> {
-        let mut to = format!("{{\"id\":{},\"user\":{},\"kind\":{},\"amount\":", self.id, self.user, self.kind).into_bytes();
+        let mut to =
+            format!("{{\"id\":{},\"user\":{},\"kind\":{},\"amount\":", self.id, self.user, self.kind).into_bytes();
         number::write(self.amount, &mut to);
         to.extend_from_slice(b",\"fee\":");
         number::write(crate::fee(self.amount), &mut to);
@@ -193,7 +198,8 @@ mod tests {
 
     #[test]
     fn the_scan_and_the_parse_agree() {
-        let json = r#"{"id":7,"user":"u104331","kind":"view","region":"eu-w","amount":512.30,"ts":1760000000007,"ok":true}"#;
+        let json =
+            r#"{"id":7,"user":"u104331","kind":"view","region":"eu-w","amount":512.30,"ts":1760000000007,"ok":true}"#;
         let (scanned, parsed) = both(json);
         assert_eq!(scanned.as_deref(), Some(r#"{"id":7,"user":"u104331","kind":"view","amount":512.3,"fee":15.1567}"#));
         assert_eq!(scanned, parsed);
@@ -215,7 +221,14 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_left_by_the_scan_and_refused_by_the_parse() {
-        for json in ["", "{", "null", r#"{"id":1,"amount":600"#, r#"{"id":1,"user":"a","kind":"b","amount":600}x"#, r#"{"id":1,"user":"a","kind":"b","amount":6-0}"#] {
+        for json in [
+            "",
+            "{",
+            "null",
+            r#"{"id":1,"amount":600"#,
+            r#"{"id":1,"user":"a","kind":"b","amount":600}x"#,
+            r#"{"id":1,"user":"a","kind":"b","amount":6-0}"#,
+        ] {
             assert_eq!(both(json), (None, None), "{json}");
         }
     }

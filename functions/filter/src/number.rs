@@ -38,7 +38,8 @@ impl<'a> Decimal<'a> {
         if value != 0.0 && !(1e-3..1e7).contains(&value) {
             return None;
         }
-        let trailing = if fraction == 0 { 0 } else { text.iter().rev().take(fraction).take_while(|byte| **byte == b'0').count() };
+        let trailing =
+            if fraction == 0 { 0 } else { text.iter().rev().take(fraction).take_while(|byte| **byte == b'0').count() };
         let text = &text[..text.len() - trailing];
         // "12." keeps its point here; `write` puts the zero behind it that Java wants.
         Some(Self { value, text })
@@ -81,7 +82,14 @@ mod tests {
 
     #[test]
     fn decimals_are_written_as_java_writes_them() {
-        for (read, written) in [("500", "500.0"), ("500.00", "500.0"), ("512.30", "512.3"), ("999.99", "999.99"), ("0.0", "0.0"), ("100", "100.0")] {
+        for (read, written) in [
+            ("500", "500.0"),
+            ("500.00", "500.0"),
+            ("512.30", "512.3"),
+            ("999.99", "999.99"),
+            ("0.0", "0.0"),
+            ("100", "100.0"),
+        ] {
             assert_eq!(decimal(read).as_deref(), Some(written));
         }
     }
@@ -98,14 +106,19 @@ mod tests {
         for cents in 0..100_000u32 {
             let text = format!("{}.{:02}", cents / 100, cents % 100);
             let value: f64 = text.parse().unwrap();
-            assert_eq!(Decimal::read(text.as_bytes()).map(|decimal| decimal.value), (value == 0.0 || value >= 1e-3).then_some(value));
+            assert_eq!(
+                Decimal::read(text.as_bytes()).map(|decimal| decimal.value),
+                (value == 0.0 || value >= 1e-3).then_some(value)
+            );
             assert_eq!(decimal(&text).unwrap(), format!("{value:?}"));
         }
     }
 
     #[test]
     fn large_and_small_numbers_have_java_s_exponent() {
-        for (value, text) in [(1e7, "1.0E7"), (1.25e-4, "1.25E-4"), (14.800290000000002, "14.800290000000002"), (0.0, "0.0")] {
+        for (value, text) in
+            [(1e7, "1.0E7"), (1.25e-4, "1.25E-4"), (14.800290000000002, "14.800290000000002"), (0.0, "0.0")]
+        {
             let mut to = Vec::new();
             write(value, &mut to);
             assert_eq!(String::from_utf8(to).unwrap(), text);

@@ -44,7 +44,8 @@ pub struct Enriched<'a> {
 impl Flight {
     /// Reads and checks a flight, or says what is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let flight: Self = serde_json::from_slice(json).map_err(|error| format!("the value is not a flight: {error}"))?;
+        let flight: Self =
+            serde_json::from_slice(json).map_err(|error| format!("the value is not a flight: {error}"))?;
         for (name, found, least, most) in [
             ("year", flight.year, 1900, 9999),
             ("month", flight.month, 1, 12),
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_departure_after_midnight_is_of_the_next_day() {
-        let enriched = serde_json::to_value(Flight::parse(FLIGHT.as_bytes()).unwrap().enriched(&Settings::default())).unwrap();
+        let enriched =
+            serde_json::to_value(Flight::parse(FLIGHT.as_bytes()).unwrap().enriched(&Settings::default())).unwrap();
         assert_eq!(enriched["scheduled_at"], "2013-07-01T23:59:00-04:00");
         assert_eq!(enriched["departed_at"], "2013-07-02T00:10:00-04:00");
         assert_eq!(enriched["delay_class"], "on_time");
@@ -125,7 +127,11 @@ mod tests {
             ("\"day\":1", "\"day\":32", "field \"day\" is 32; expected 1 to 31"),
             ("\"dep_time\":10", "\"dep_time\":2561", "field \"dep_time\" is 2561; expected 0 to 2400"),
             ("\"dep_time\":10", "\"dep_time\":1061", "field \"dep_time % 100\" is 61; expected 0 to 59"),
-            ("\"origin\":\"JFK\"", "\"origin\":\"New York\"", "field \"origin\" is \"New York\"; expected an airport's three letters"),
+            (
+                "\"origin\":\"JFK\"",
+                "\"origin\":\"New York\"",
+                "field \"origin\" is \"New York\"; expected an airport's three letters",
+            ),
         ] {
             assert_eq!(Flight::parse(FLIGHT.replace(from, to).as_bytes()).unwrap_err(), reason);
         }

@@ -71,7 +71,9 @@ impl TopicComponents {
         match self.topics.create(COMPONENTS_TOPIC, 1, &configs).await {
             Ok(topic) => Ok(topic),
             // Another upload made it meanwhile.
-            Err(error) if error.kind == ErrorKind::Conflict => self.topics.topic(COMPONENTS_TOPIC).ok_or(Error::Log(error)),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                self.topics.topic(COMPONENTS_TOPIC).ok_or(Error::Log(error))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -99,7 +101,10 @@ impl TopicComponents {
         let fetched = self.topics.read(partition, from, READ_BYTES).await?;
         let (mut records, mut next) = (Columns::default(), from);
         let unreadable = |error: millstream_record::Error| {
-            Error::Log(millstream_task::Error::new(ErrorKind::Corrupt, format!("topic {COMPONENTS_TOPIC} can't be read at {from}: {error}")))
+            Error::Log(millstream_task::Error::new(
+                ErrorKind::Corrupt,
+                format!("topic {COMPONENTS_TOPIC} can't be read at {from}: {error}"),
+            ))
         };
         for bytes in fetched.batches {
             for batch in split(bytes).map_err(unreadable)? {
@@ -110,13 +115,21 @@ impl TopicComponents {
         Ok((records, next))
     }
 
-    async fn chunk(&self, partition: TopicPartition, hash: ComponentHash, offset: Offset, to: &mut BytesMut) -> Result<(), Error> {
+    async fn chunk(
+        &self,
+        partition: TopicPartition,
+        hash: ComponentHash,
+        offset: Offset,
+        to: &mut BytesMut,
+    ) -> Result<(), Error> {
         let damaged = |reason: String| Error::Damaged { hash, topic: COMPONENTS_TOPIC, reason };
         let (records, _) = self.read(partition, offset).await?;
         if records.offsets.first() != Some(&offset.0) {
             return Err(damaged(format!("its chunk at offset {offset} is gone")));
         }
-        to.extend_from_slice(records.values.get(0).ok_or_else(|| damaged(format!("its chunk at offset {offset} is empty")))?);
+        to.extend_from_slice(
+            records.values.get(0).ok_or_else(|| damaged(format!("its chunk at offset {offset} is empty")))?,
+        );
         Ok(())
     }
 }
@@ -159,7 +172,8 @@ impl ComponentStore for TopicComponents {
     }
 
     async fn get(&self, hash: ComponentHash) -> Result<Bytes, Error> {
-        let Some(partition) = self.topics.topic(COMPONENTS_TOPIC).and_then(|topic| topic.topic_partitions().next()) else {
+        let Some(partition) = self.topics.topic(COMPONENTS_TOPIC).and_then(|topic| topic.topic_partitions().next())
+        else {
             return Err(Error::NoComponent { hash });
         };
         let places = {
@@ -174,7 +188,11 @@ impl ComponentStore for TopicComponents {
         let component = component.freeze();
         let found = ComponentHash::of(&component);
         if found != hash {
-            return Err(Error::Damaged { hash, topic: COMPONENTS_TOPIC, reason: format!("what is stored has the hash {found}") });
+            return Err(Error::Damaged {
+                hash,
+                topic: COMPONENTS_TOPIC,
+                reason: format!("what is stored has the hash {found}"),
+            });
         }
         Ok(component)
     }

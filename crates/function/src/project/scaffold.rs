@@ -38,14 +38,21 @@ const SAMPLE: &str = "{\"id\":1,\"amount\":120.5}\n{\"id\":2,\"amount\":900}\nno
 /// # Errors
 /// When the folder has something in it already, the name is not one, or a file can't be written.
 pub fn scaffold(folder: &Path, language: Language, name: &str) -> Result<(), Error> {
-    let named = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let named = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !named || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        let reason = format!("\"{name}\" is not a function's name; expected a lower-case letter, then letters, digits and '-', 64 at most");
+        let reason = format!(
+            "\"{name}\" is not a function's name; expected a lower-case letter, then letters, digits and '-', 64 at most"
+        );
         return Err(Error::File { path: folder.to_owned(), reason });
     }
     let taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if taken || folder.is_file() {
-        return Err(Error::File { path: folder.to_owned(), reason: "there is something already; name a folder that is not there or is empty".into() });
+        return Err(Error::File {
+            path: folder.to_owned(),
+            reason: "there is something already; name a folder that is not there or is empty".into(),
+        });
     }
     write(folder, "sample.jsonl", SAMPLE.as_bytes())?;
     write(folder, ".gitignore", b"target/\nnode_modules/\n")?;
@@ -57,6 +64,12 @@ pub fn scaffold(folder: &Path, language: Language, name: &str) -> Result<(), Err
 
 fn rust(folder: &Path, name: &str) -> Result<(), Error> {
     for (path, content) in RUST_SDK {
+        // Within the project the SDK is a member like any other, not a workspace of its own.
+        let content = if path.ends_with(".toml") {
+            content.split("\n# A function is built").next().unwrap_or(content)
+        } else {
+            content
+        };
         write(folder, &path.replacen("rust/", "sdk/", 1), content.as_bytes())?;
     }
     write(folder, "sdk/src/transform-1.0.0.world", RUST_WORLD)?;

@@ -29,15 +29,24 @@ pub struct Toolchain {
 /// # Errors
 /// [`Error::Tool`] with what installs one.
 pub fn find(cache: &Path) -> Result<Toolchain, Error> {
-    let has = |target: &str| printed("rustc", &["--print", "target-libdir", "--target", target]).is_some_and(|folder| Path::new(&folder).is_dir());
-    if has("wasm32-unknown-unknown") {
-        if let Some(linker) = component_linker() {
-            let environment = vec![("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.display().to_string())];
-            return Ok(Toolchain { name: "rustup, wasm32-unknown-unknown", cargo: "cargo".into(), target: "wasm32-unknown-unknown", environment });
-        }
+    let has = |target: &str| {
+        printed("rustc", &["--print", "target-libdir", "--target", target])
+            .is_some_and(|folder| Path::new(&folder).is_dir())
+    };
+    if has("wasm32-unknown-unknown")
+        && let Some(linker) = component_linker()
+    {
+        let environment = vec![("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.display().to_string())];
+        let name = "rustup, wasm32-unknown-unknown";
+        return Ok(Toolchain { name, cargo: "cargo".into(), target: "wasm32-unknown-unknown", environment });
     }
     if has("wasm32-wasip2") {
-        return Ok(Toolchain { name: "rustup, wasm32-wasip2", cargo: "cargo".into(), target: "wasm32-wasip2", environment: Vec::new() });
+        return Ok(Toolchain {
+            name: "rustup, wasm32-wasip2",
+            cargo: "cargo".into(),
+            target: "wasm32-wasip2",
+            environment: Vec::new(),
+        });
     }
     debian(cache)
 }
@@ -57,14 +66,24 @@ fn debian(cache: &Path) -> Result<Toolchain, Error> {
         ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--sysroot={}", sysroot.display())),
         ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.display().to_string()),
     ];
-    Ok(Toolchain { name: "Debian's rustc-web", cargo: "/usr/bin/cargo".into(), target: "wasm32-unknown-unknown", environment })
+    Ok(Toolchain {
+        name: "Debian's rustc-web",
+        cargo: "/usr/bin/cargo".into(),
+        target: "wasm32-unknown-unknown",
+        environment,
+    })
 }
 
 /// The linker that makes a component of a core module: it comes with rustup's toolchains.
 fn component_linker() -> Option<PathBuf> {
     let sysroot = printed("rustc", &["--print", "sysroot"]).map(PathBuf::from);
     let hosts = sysroot.map(|sysroot| sysroot.join("lib/rustlib")).and_then(|folder| std::fs::read_dir(folder).ok());
-    let with_rustc = hosts.into_iter().flatten().flatten().map(|host| host.path().join("bin/wasm-component-ld")).find(|tool| tool.exists());
+    let with_rustc = hosts
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|host| host.path().join("bin/wasm-component-ld"))
+        .find(|tool| tool.exists());
     with_rustc.or_else(|| printed("wasm-component-ld", &["--version"]).map(|_| "wasm-component-ld".into()))
 }
 
@@ -89,7 +108,13 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
-    let shown = command.get_args().take(4).map(|argument| argument.to_string_lossy().lines().next().unwrap_or_default().to_owned());
+    let shown = command
+        .get_args()
+        .take(4)
+        .map(|argument| argument.to_string_lossy().lines().next().unwrap_or_default().to_owned());
     let text = [&output.stdout[..], &output.stderr[..]].map(|part| String::from_utf8_lossy(part).trim().to_owned());
-    Err(Error::Build { command: format!("{name} {}", shown.collect::<Vec<_>>().join(" ")), output: text.join("\n").trim().to_owned() })
+    Err(Error::Build {
+        command: format!("{name} {}", shown.collect::<Vec<_>>().join(" ")),
+        output: text.join("\n").trim().to_owned(),
+    })
 }

@@ -83,7 +83,13 @@ pub async fn test(runtime: &Runtime, trial: Trial) -> Result<TrialReport, Error>
     let engine = Engine::new(runtime, limits, trial.cache)?;
     let logs = Logs::new(runtime.clock.clone());
     let log = logs.sink("function", "(test)", PartitionIndex(0));
-    let config = InstanceConfig { function: "under test".into(), settings: trial.settings, outputs: OUTPUTS, limits: Limits::default(), log };
+    let config = InstanceConfig {
+        function: "under test".into(),
+        settings: trial.settings,
+        outputs: OUTPUTS,
+        limits: Limits::default(),
+        log,
+    };
     let mut input = Columns::default();
     for value in &trial.values {
         input.push(runtime.clock.now().0, None, Some(value), []);
@@ -96,7 +102,10 @@ pub async fn test(runtime: &Runtime, trial: Trial) -> Result<TrialReport, Error>
         }
     }
     for failure in outcome.failures {
-        by_input.entry(failure.input).or_default().push(TrialRow::Failed { input: failure.input, message: failure.message });
+        by_input
+            .entry(failure.input)
+            .or_default()
+            .push(TrialRow::Failed { input: failure.input, message: failure.message });
     }
     for input in 0..u32::try_from(input.len()).unwrap_or(u32::MAX) {
         by_input.entry(input).or_insert_with(|| vec![TrialRow::Dropped { input }]);

@@ -140,7 +140,9 @@ impl<T: Transform> Slot<T> {
         std::panic::set_hook(Box::new(|panic| log(3, &panic.to_string())));
         // SAFETY: what the caller promises.
         let (settings, slot) = unsafe { (take(at, len), &mut *self.0.get()) };
-        let made = String::from_utf8(settings).map_err(|_| "the settings are not UTF-8".to_owned()).and_then(|settings| T::configure(&settings));
+        let made = String::from_utf8(settings)
+            .map_err(|_| "the settings are not UTF-8".to_owned())
+            .and_then(|settings| T::configure(&settings));
         Answer::leak(made.map(|transform| *slot = Some((transform, Output::new()))))
     }
 

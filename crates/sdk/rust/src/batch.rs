@@ -55,7 +55,8 @@ impl<'a> Batch<'a> {
             let start = u32_at(packed, at) as usize;
             &packed[start..start + u32_at(packed, at + 1) as usize]
         };
-        let column = |first: usize| Column { ends: section(first), nulls: section(first + 1), data: section(first + 2) };
+        let column =
+            |first: usize| Column { ends: section(first), nulls: section(first + 1), data: section(first + 2) };
         let names = Column { ends: section(input::HEADER_NAMES), nulls: &[], data: section(input::HEADER_NAMES + 1) };
         Ok(Self {
             len: u32_at(packed, 2) as usize,

@@ -83,7 +83,10 @@ macro_rules! export {
                 unsafe { SLOT.process(at, len) }
             }
 
-            #[cfg_attr(target_arch = "wasm32", export_name = "cabi_post_millstream:transform/transform@1.0.0#configure")]
+            #[cfg_attr(
+                target_arch = "wasm32",
+                export_name = "cabi_post_millstream:transform/transform@1.0.0#configure"
+            )]
             unsafe extern "C" fn after_configure(at: *mut u8) {
                 // SAFETY: `at` is what the export returned.
                 unsafe { $crate::guest::free_answer(at) }

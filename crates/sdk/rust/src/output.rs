@@ -222,7 +222,9 @@ impl Output {
 
     fn pack_rows(&self, packed: &mut Vec<u8>) {
         words(packed, 5, true, &self.row_inputs);
-        section(packed, 6, self.any_topic, |packed| self.row_topics.iter().for_each(|topic| packed.extend_from_slice(&topic.to_le_bytes())));
+        section(packed, 6, self.any_topic, |packed| {
+            self.row_topics.iter().for_each(|topic| packed.extend_from_slice(&topic.to_le_bytes()))
+        });
         bytes(packed, 7, self.any_inherits, &self.row_inherits);
         section(packed, 8, self.any_timestamp, |packed| {
             self.row_timestamps.iter().for_each(|time| packed.extend_from_slice(&time.to_le_bytes()));

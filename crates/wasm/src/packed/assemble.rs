@@ -1,7 +1,7 @@
 //! Checked output batches to records per output topic, in order of input.
 
-use super::unpack::{Chunk, Malformed};
 use super::inherits;
+use super::unpack::{Chunk, Malformed};
 use crate::outcome::{Failure, Outcome, Output};
 use millstream_record::{BinaryColumn, Columns};
 use std::borrow::Cow;
@@ -123,7 +123,11 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
 }
 
 fn set_bits(bitmap: &[u8]) -> impl Iterator<Item = usize> {
-    bitmap.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| at * 8 + bit))
+    bitmap
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte != 0)
+        .flat_map(|(at, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| at * 8 + bit))
 }
 
 /// Writes the outputs within the limits.
@@ -199,7 +203,11 @@ impl<'a> Writer<'a> {
             bytes += header_bytes(from.headers.get(input));
         }
         let output = self.place(chunk.row_topic(row), input, bytes)?;
-        output.timestamps.push(if bits & inherits::TIMESTAMP == 0 { chunk.row_timestamp(row) } else { from.timestamps[input] });
+        output.timestamps.push(if bits & inherits::TIMESTAMP == 0 {
+            chunk.row_timestamp(row)
+        } else {
+            from.timestamps[input]
+        });
         output.keys.push(key);
         output.values.push(value);
         if own_headers {

@@ -9,7 +9,9 @@ pub enum Malformed {
     #[error("it does not begin with \"MSOB\" and a table of {OUTPUT_SECTIONS} sections")]
     Header,
     /// Of a version that this host does not read.
-    #[error("it is of version {found} with {sections} sections; this host reads version {VERSION} with {OUTPUT_SECTIONS}")]
+    #[error(
+        "it is of version {found} with {sections} sections; this host reads version {VERSION} with {OUTPUT_SECTIONS}"
+    )]
     Version {
         /// The version it says.
         found: u16,
@@ -143,7 +145,8 @@ impl<'a> Chunk<'a> {
         if count(8) as usize != inputs {
             return Err(Malformed::Inputs { found: count(8), expected: inputs });
         }
-        let counts = Counts { inputs, rows: count(12) as usize, headers: count(16) as usize, failed: count(20) as usize };
+        let counts =
+            Counts { inputs, rows: count(12) as usize, headers: count(16) as usize, failed: count(20) as usize };
         Sections { bytes, at: 0 }.chunk(&counts)
     }
 
@@ -194,7 +197,8 @@ impl<'a> Chunk<'a> {
             (if row == 0 { 0 } else { word(self.header_ends, row - 1) as usize }, word(self.header_ends, row) as usize)
         };
         let (names, values) = (self.header_names, self.header_values);
-        (start..end).map(move |at| (std::str::from_utf8(names.get(at).unwrap_or_default()).unwrap_or_default(), values.get(at)))
+        (start..end)
+            .map(move |at| (std::str::from_utf8(names.get(at).unwrap_or_default()).unwrap_or_default(), values.get(at)))
     }
 }
 

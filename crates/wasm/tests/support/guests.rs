@@ -11,7 +11,10 @@ use std::sync::{Arc, Mutex};
 /// A built component of `functions/`.
 pub fn component(path: &str) -> Bytes {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../functions").join(path);
-    Bytes::from(std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; build it with functions/build.sh", file.display())))
+    Bytes::from(
+        std::fs::read(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}; build it with functions/build.sh", file.display())),
+    )
 }
 
 #[derive(Default)]
@@ -29,8 +32,11 @@ impl Kept {
     }
 }
 
+/// An engine whose compiled code stays with the build: a QuickJS component takes seconds to compile.
 pub fn engine() -> Engine {
-    Engine::new(&Runtime::real(), EngineLimits { instances_max: 16, ..EngineLimits::default() }, None).unwrap()
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests");
+    let limits = EngineLimits { instances_max: 16, ..EngineLimits::default() };
+    Engine::new(&Runtime::real(), limits, Some(cache)).unwrap()
 }
 
 pub fn instance_with(compiled: &Compiled, settings: &str, limits: Limits, log: Arc<dyn LogSink>) -> Instance {
@@ -45,7 +51,12 @@ pub fn instance(compiled: &Compiled, settings: &str) -> Instance {
 pub fn records(values: &[&str]) -> Columns {
     let mut columns = Columns::default();
     for (index, value) in values.iter().enumerate() {
-        columns.push(1_760_000_000_000 + index as i64, Some(format!("k{index}").as_bytes()), Some(value.as_bytes()), []);
+        columns.push(
+            1_760_000_000_000 + index as i64,
+            Some(format!("k{index}").as_bytes()),
+            Some(value.as_bytes()),
+            [],
+        );
     }
     columns
 }
