@@ -1,1 +1,0 @@
-//! One node in a simulated world: seeds, crashes, lost writes, traces that must repeat.
