@@ -14,5 +14,7 @@ mod node;
 mod options;
 #[path = "handlers/producing.rs"]
 mod producing;
+#[path = "handlers/simulation.rs"]
+mod simulation;
 #[path = "handlers/versions.rs"]
 mod versions;

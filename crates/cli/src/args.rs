@@ -12,7 +12,6 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
     about = "A Kafka-compatible streaming data platform in one binary.",
     long_about = "A Kafka-compatible streaming data platform in one binary: the log, functions, connectors, SQL, events and cold storage.\n\n\
                   Start a node with `millstream serve`, or see all of it work on real data with `millstream demo`.",
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true
 )]

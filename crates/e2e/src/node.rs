@@ -141,7 +141,6 @@ impl Node {
     ///
     /// # Panics
     /// When it fails.
-    #[must_use]
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -62,7 +62,10 @@ impl Compute {
     /// Where a library that spawns by itself (DataFusion) may do so.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.0.as_ref().and_then(|owned| owned.0.as_ref()).map_or_else(Handle::current, |runtime| runtime.handle().clone())
+        self.0
+            .as_ref()
+            .and_then(|owned| owned.0.as_ref())
+            .map_or_else(Handle::current, |runtime| runtime.handle().clone())
     }
 
     /// Runs `future` on a compute thread and waits for it. Dropping the wait aborts it.

@@ -118,7 +118,8 @@ impl RealFile {
         let mut pending: Vec<Bytes> = buffers.iter().filter(|buffer| !buffer.is_empty()).cloned().collect();
         pending.reverse();
         while !pending.is_empty() {
-            let slices: Vec<IoSlice<'_>> = pending.iter().rev().take(IOVECS_MAX).map(|buffer| IoSlice::new(buffer)).collect();
+            let slices: Vec<IoSlice<'_>> =
+                pending.iter().rev().take(IOVECS_MAX).map(|buffer| IoSlice::new(buffer)).collect();
             let mut written = match rustix::io::pwritev(&*self.file, &slices, position) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => written,

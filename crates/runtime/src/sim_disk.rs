@@ -151,7 +151,11 @@ impl Disk for SimDisk {
         if !state.folders.contains_key(from) {
             return Err(not_found(from));
         }
-        let moved = |path: &Path| path.strip_prefix(from).ok().map(|rest| if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) });
+        let moved = |path: &Path| {
+            path.strip_prefix(from)
+                .ok()
+                .map(|rest| if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
+        };
         let files = std::mem::take(&mut state.files);
         state.files = files.into_iter().map(|(path, file)| (moved(&path).unwrap_or(path), file)).collect();
         let folders = std::mem::take(&mut state.folders);
@@ -256,7 +260,8 @@ impl DiskFile for SimFile {
 
     async fn sync(&self) -> io::Result<()> {
         // A full disk syncs what it has taken; one that fails to write does not.
-        self.writable().or_else(|error| if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) })?;
+        self.writable()
+            .or_else(|error| if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) })?;
         let mut content = self.content.lock();
         content.synced = content.bytes.clone();
         Ok(())

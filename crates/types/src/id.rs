@@ -132,8 +132,10 @@ fn kafka_base64(id: Uuid) -> String {
 }
 
 fn parse_kafka_base64(text: &str) -> Option<Uuid> {
-    let digits: Vec<u128> =
-        text.bytes().map(|byte| ALPHABET.iter().position(|&letter| letter == byte).map(|at| at as u128)).collect::<Option<_>>()?;
+    let digits: Vec<u128> = text
+        .bytes()
+        .map(|byte| ALPHABET.iter().position(|&letter| letter == byte).map(|at| at as u128))
+        .collect::<Option<_>>()?;
     let (last, front) = digits.split_last()?;
     if digits.len() != TEXT_LEN || last & 0xf != 0 {
         return None;

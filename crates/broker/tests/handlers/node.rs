@@ -42,7 +42,12 @@ impl Node {
     }
 
     pub async fn with(options: &[(&str, &str)]) -> Self {
-        let runtime = Runtime::simulated(3, Arc::new(SimDisk::new()));
+        Self::on(3, Arc::new(SimDisk::new()), options).await
+    }
+
+    /// A node of `seed` over a disk that may have been another's.
+    pub async fn on(seed: u64, disk: Arc<SimDisk>, options: &[(&str, &str)]) -> Self {
+        let runtime = Runtime::simulated(seed, disk);
         let metrics = Metrics::new();
         let listener = Listener { name: "PLAINTEXT".into(), host: "broker.example".into(), port: 9092 };
         let quorum =

@@ -48,7 +48,7 @@ func codec(name string) kgo.CompressionCodec {
 
 func produce(bootstrap, topic, compression string) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ProducerBatchCompression(codec(compression)),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(4_000_000), kgo.ProducerLinger(20*time.Millisecond))
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1_040_000), kgo.ProducerLinger(20*time.Millisecond))
 	check(err)
 	var batch []*kgo.Record
 	lines := bufio.NewReader(os.Stdin)

@@ -80,20 +80,18 @@ fn change(name: &str, value: Option<u16>) -> Alter {
     Alter { name: name.into(), operation }
 }
 
+fn creation(name: impl std::fmt::Display, id: TopicId, layout: Layout) -> Create {
+    Create { name: format!("topic.{name}"), id, layout, configs: Default::default(), validate_only: false }
+}
+
 fn decide(image: &Image, request: &Request) -> Result<Vec<Record>, Error> {
     let epoch =
         |broker: i32| image.broker(BrokerId(broker)).map_or(millstream_types::BrokerEpoch(0), |broker| broker.epoch);
     match request.clone() {
-        Request::Create { name, id, partitions, factor } => records(topics::create(
-            image,
-            &Create {
-                name: format!("topic.{name}"),
-                id: TopicId(Uuid::from_u128(id.into())),
-                layout: Layout::Counts { partitions, replication_factor: factor, draw: id.into() },
-                configs: Default::default(),
-                validate_only: false,
-            },
-        )),
+        Request::Create { name, id, partitions, factor } => {
+            let layout = Layout::Counts { partitions, replication_factor: factor, draw: id.into() };
+            records(topics::create(image, &creation(name, TopicId(Uuid::from_u128(id.into())), layout)))
+        }
         Request::Delete { name } => records(topics::delete(image, &by_name(name))),
         Request::Grow { name, count } => records(create_partitions(
             image,

@@ -79,7 +79,9 @@ impl ConfigDef {
     /// [`ConfigError::Value`] that says what was expected.
     pub fn check(&self, value: &str) -> Result<(), ConfigError> {
         match self.kind {
-            ConfigType::Boolean if !matches!(value, "true" | "false") => Err(self.unexpected(value, "true or false".into())),
+            ConfigType::Boolean if !matches!(value, "true" | "false") => {
+                Err(self.unexpected(value, "true or false".into()))
+            }
             ConfigType::Int => self.check_integer(value, i64::from(i32::MIN), i64::from(i32::MAX)),
             ConfigType::Long => self.check_integer(value, i64::MIN, i64::MAX),
             ConfigType::Double => self.check_double(value),

@@ -8,44 +8,186 @@ const COMPRESSION: &[&str] = &["producer", "uncompressed", "gzip", "snappy", "lz
 
 /// Every option of a topic, sorted by name.
 pub const TOPIC_CONFIGS: &[ConfigDef] = &[
-    ConfigDef::new("cleanup.policy", List, "delete", "What happens to old segments: deleted by time and size, compacted by key, or both.")
-        .one_of(&["delete", "compact"])
-        .synonym("log.cleanup.policy"),
-    ConfigDef::new("compression.type", Text, "producer", "The codec batches are stored in; `producer` keeps each as it was sent. Another one costs a recompression.")
-        .one_of(COMPRESSION)
-        .synonym("compression.type"),
-    ConfigDef::new("delete.retention.ms", Long, "86400000", "Milliseconds a tombstone outlives compaction. Higher gives slow readers longer to see a delete.")
+    ConfigDef::new(
+        "cleanup.policy",
+        List,
+        "delete",
+        "What happens to old segments: deleted by time and size, compacted by key, or both.",
+    )
+    .one_of(&["delete", "compact"])
+    .synonym("log.cleanup.policy"),
+    ConfigDef::new(
+        "compression.type",
+        Text,
+        "producer",
+        "The codec batches are stored in; `producer` keeps each as it was sent. Another one costs a recompression.",
+    )
+    .one_of(COMPRESSION)
+    .synonym("compression.type"),
+    ConfigDef::new(
+        "delete.retention.ms",
+        Long,
+        "86400000",
+        "Milliseconds a tombstone outlives compaction. Higher gives slow readers longer to see a delete.",
+    )
+    .min(0)
+    .synonym("log.cleaner.delete.retention.ms"),
+    ConfigDef::new(
+        "file.delete.delay.ms",
+        Long,
+        "60000",
+        "Milliseconds between taking a file out of the log and deleting it.",
+    )
+    .min(0)
+    .synonym("log.segment.delete.delay.ms"),
+    ConfigDef::new(
+        "flush.messages",
+        Long,
+        "9223372036854775807",
+        "Records after which the log is fsynced. 1 makes every acknowledgement survive a power cut.",
+    )
+    .min(1)
+    .synonym("log.flush.interval.messages"),
+    ConfigDef::new("flush.ms", Long, "9223372036854775807", "Milliseconds after which unsynced records are fsynced.")
         .min(0)
-        .synonym("log.cleaner.delete.retention.ms"),
-    ConfigDef::new("file.delete.delay.ms", Long, "60000", "Milliseconds between taking a file out of the log and deleting it.").min(0).synonym("log.segment.delete.delay.ms"),
-    ConfigDef::new("flush.messages", Long, "9223372036854775807", "Records after which the log is fsynced. 1 makes every acknowledgement survive a power cut.")
-        .min(1)
-        .synonym("log.flush.interval.messages"),
-    ConfigDef::new("flush.ms", Long, "9223372036854775807", "Milliseconds after which unsynced records are fsynced.").min(0).synonym("log.flush.interval.ms"),
-    ConfigDef::new("index.interval.bytes", Int, "4096", "Bytes of log between two index entries. Higher makes indexes smaller and reads start further from their goal.")
+        .synonym("log.flush.interval.ms"),
+    ConfigDef::new(
+        "index.interval.bytes",
+        Int,
+        "4096",
+        "Bytes of log between two index entries. Higher makes indexes smaller and reads start further from their goal.",
+    )
+    .min(0)
+    .synonym("log.index.interval.bytes"),
+    ConfigDef::new(
+        "local.retention.bytes",
+        Long,
+        "-2",
+        "Bytes kept on local disk of a topic with remote storage; -2 means retention.bytes.",
+    )
+    .min(-2)
+    .synonym("log.local.retention.bytes"),
+    ConfigDef::new(
+        "local.retention.ms",
+        Long,
+        "-2",
+        "Milliseconds kept on local disk of a topic with remote storage; -2 means retention.ms.",
+    )
+    .min(-2)
+    .synonym("log.local.retention.ms"),
+    ConfigDef::new(
+        "max.compaction.lag.ms",
+        Long,
+        "9223372036854775807",
+        "Milliseconds after which a record must be compacted.",
+    )
+    .min(1)
+    .synonym("log.cleaner.max.compaction.lag.ms"),
+    ConfigDef::new(
+        "max.message.bytes",
+        Int,
+        "1048588",
+        "Bytes of the largest batch accepted, after compression. Higher lets one batch take more memory and time.",
+    )
+    .min(0)
+    .synonym("message.max.bytes"),
+    ConfigDef::new(
+        "message.timestamp.after.max.ms",
+        Long,
+        "3600000",
+        "Milliseconds a record's timestamp may be ahead of the broker's clock.",
+    )
+    .min(0)
+    .synonym("log.message.timestamp.after.max.ms"),
+    ConfigDef::new(
+        "message.timestamp.before.max.ms",
+        Long,
+        "9223372036854775807",
+        "Milliseconds a record's timestamp may be behind the broker's clock.",
+    )
+    .min(0)
+    .synonym("log.message.timestamp.before.max.ms"),
+    ConfigDef::new(
+        "message.timestamp.type",
+        Text,
+        "CreateTime",
+        "Whose clock stamps records: the producer's or the broker's at append.",
+    )
+    .one_of(&["CreateTime", "LogAppendTime"])
+    .synonym("log.message.timestamp.type"),
+    ConfigDef::new(
+        "min.cleanable.dirty.ratio",
+        Double,
+        "0.5",
+        "Share of the log that must be dirty before it is compacted. Lower compacts more often.",
+    )
+    .min(0)
+    .max(1)
+    .synonym("log.cleaner.min.cleanable.ratio"),
+    ConfigDef::new("min.compaction.lag.ms", Long, "0", "Milliseconds a record stays uncompacted at least.")
         .min(0)
-        .synonym("log.index.interval.bytes"),
-    ConfigDef::new("local.retention.bytes", Long, "-2", "Bytes kept on local disk of a topic with remote storage; -2 means retention.bytes.").min(-2).synonym("log.local.retention.bytes"),
-    ConfigDef::new("local.retention.ms", Long, "-2", "Milliseconds kept on local disk of a topic with remote storage; -2 means retention.ms.").min(-2).synonym("log.local.retention.ms"),
-    ConfigDef::new("max.compaction.lag.ms", Long, "9223372036854775807", "Milliseconds after which a record must be compacted.").min(1).synonym("log.cleaner.max.compaction.lag.ms"),
-    ConfigDef::new("max.message.bytes", Int, "1048588", "Bytes of the largest batch accepted, after compression. Higher lets one batch take more memory and time.").min(0).synonym("message.max.bytes"),
-    ConfigDef::new("message.timestamp.after.max.ms", Long, "3600000", "Milliseconds a record's timestamp may be ahead of the broker's clock.").min(0).synonym("log.message.timestamp.after.max.ms"),
-    ConfigDef::new("message.timestamp.before.max.ms", Long, "9223372036854775807", "Milliseconds a record's timestamp may be behind the broker's clock.").min(0).synonym("log.message.timestamp.before.max.ms"),
-    ConfigDef::new("message.timestamp.type", Text, "CreateTime", "Whose clock stamps records: the producer's or the broker's at append.")
-        .one_of(&["CreateTime", "LogAppendTime"])
-        .synonym("log.message.timestamp.type"),
-    ConfigDef::new("min.cleanable.dirty.ratio", Double, "0.5", "Share of the log that must be dirty before it is compacted. Lower compacts more often.").min(0).max(1).synonym("log.cleaner.min.cleanable.ratio"),
-    ConfigDef::new("min.compaction.lag.ms", Long, "0", "Milliseconds a record stays uncompacted at least.").min(0).synonym("log.cleaner.min.compaction.lag.ms"),
-    ConfigDef::new("min.insync.replicas", Int, "1", "In-sync replicas that acks=all needs. Higher loses less and refuses sooner.").min(1).synonym("min.insync.replicas"),
-    ConfigDef::new("preallocate", Boolean, "false", "Whether a segment's file is given its full size when it is made.").synonym("log.preallocate"),
-    ConfigDef::new("remote.storage.enable", Boolean, "false", "Whether closed segments are copied to the object store."),
-    ConfigDef::new("retention.bytes", Long, "-1", "Bytes of a partition that are kept; -1 is no limit.").min(-1).synonym("log.retention.bytes"),
-    ConfigDef::new("retention.ms", Long, "604800000", "Milliseconds a record is kept; -1 is for ever.").min(-1).synonym("log.retention.ms"),
-    ConfigDef::new("segment.bytes", Int, "1073741824", "Bytes at which a segment is closed. Lower makes more files, and retention and offload finer.").min(14).synonym("log.segment.bytes"),
-    ConfigDef::new("segment.index.bytes", Int, "10485760", "Bytes at which a segment's index is full, which closes the segment.").min(4).synonym("log.index.size.max.bytes"),
-    ConfigDef::new("segment.jitter.ms", Long, "0", "Milliseconds by which segment.ms is shortened at random, so that segments do not close together.").min(0).synonym("log.roll.jitter.ms"),
-    ConfigDef::new("segment.ms", Long, "604800000", "Milliseconds after which a segment is closed even if it is not full.").min(1).synonym("log.roll.ms"),
-    ConfigDef::new("unclean.leader.election.enable", Boolean, "false", "Whether a replica that may lack records can be elected. True may lose acknowledged records.").synonym("unclean.leader.election.enable"),
+        .synonym("log.cleaner.min.compaction.lag.ms"),
+    ConfigDef::new(
+        "min.insync.replicas",
+        Int,
+        "1",
+        "In-sync replicas that acks=all needs. Higher loses less and refuses sooner.",
+    )
+    .min(1)
+    .synonym("min.insync.replicas"),
+    ConfigDef::new("preallocate", Boolean, "false", "Whether a segment's file is given its full size when it is made.")
+        .synonym("log.preallocate"),
+    ConfigDef::new(
+        "remote.storage.enable",
+        Boolean,
+        "false",
+        "Whether closed segments are copied to the object store.",
+    ),
+    ConfigDef::new("retention.bytes", Long, "-1", "Bytes of a partition that are kept; -1 is no limit.")
+        .min(-1)
+        .synonym("log.retention.bytes"),
+    ConfigDef::new("retention.ms", Long, "604800000", "Milliseconds a record is kept; -1 is for ever.")
+        .min(-1)
+        .synonym("log.retention.ms"),
+    ConfigDef::new(
+        "segment.bytes",
+        Int,
+        "1073741824",
+        "Bytes at which a segment is closed. Lower makes more files, and retention and offload finer.",
+    )
+    .min(14)
+    .synonym("log.segment.bytes"),
+    ConfigDef::new(
+        "segment.index.bytes",
+        Int,
+        "10485760",
+        "Bytes at which a segment's index is full, which closes the segment.",
+    )
+    .min(4)
+    .synonym("log.index.size.max.bytes"),
+    ConfigDef::new(
+        "segment.jitter.ms",
+        Long,
+        "0",
+        "Milliseconds by which segment.ms is shortened at random, so that segments do not close together.",
+    )
+    .min(0)
+    .synonym("log.roll.jitter.ms"),
+    ConfigDef::new(
+        "segment.ms",
+        Long,
+        "604800000",
+        "Milliseconds after which a segment is closed even if it is not full.",
+    )
+    .min(1)
+    .synonym("log.roll.ms"),
+    ConfigDef::new(
+        "unclean.leader.election.enable",
+        Boolean,
+        "false",
+        "Whether a replica that may lack records can be elected. True may lose acknowledged records.",
+    )
+    .synonym("unclean.leader.election.enable"),
 ];
 
 /// The options of one topic, parsed: a topic's overrides over the defaults. Times are milliseconds, sizes bytes.
@@ -149,7 +291,11 @@ impl Values<'_> {
     fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, ConfigError> {
         let value = self.text(name)?;
         let def = TopicConfig::definition(name)?;
-        value.parse().map_err(|_| ConfigError::Value { name: def.name, value: value.to_owned(), expected: format!("{:?}", def.kind) })
+        value.parse().map_err(|_| ConfigError::Value {
+            name: def.name,
+            value: value.to_owned(),
+            expected: format!("{:?}", def.kind),
+        })
     }
 }
 
@@ -180,7 +326,10 @@ mod tests {
     fn a_value_out_of_range_says_what_was_expected() {
         let overrides = BTreeMap::from([("segment.bytes".to_owned(), "3".to_owned())]);
         let error = TopicConfig::parse(&overrides).unwrap_err();
-        assert_eq!(error.to_string(), "invalid value \"3\" for segment.bytes: expected an integer from 14 to 2147483647");
+        assert_eq!(
+            error.to_string(),
+            "invalid value \"3\" for segment.bytes: expected an integer from 14 to 2147483647"
+        );
     }
 
     #[test]

@@ -5,9 +5,10 @@ use crate::adapters::topics::{LogTopics, failed};
 use async_trait::async_trait;
 use millstream_admin::{TierRow, Tiering};
 use millstream_metadata::topics::{Create, Layout};
+use millstream_metadata::{Decision, Error as MetadataError, Record};
 use millstream_partition::PartitionHandle;
 use millstream_task::{Error, Topics};
-use millstream_tier::{Error as TierError, RecoveredPartition};
+use millstream_tier::{Error as TierError, RecoveredPartition, RecoveredTopic};
 use millstream_types::{ErrorKind, Offset, TopicPartition};
 use std::sync::Arc;
 
@@ -60,6 +61,18 @@ impl Port {
     }
 }
 
+/// Lets each partition be led in an epoch newer than all that wrote its records and manifests, or its next offload would be fenced.
+fn led_anew<T>(mut created: Decision<T>, recovered: &RecoveredTopic) -> Result<Decision<T>, MetadataError> {
+    for record in &mut created.records {
+        if let Record::Partition(partition) = record {
+            let known = recovered.partitions.iter().find(|known| known.partition == partition.partition);
+            partition.leader_epoch =
+                known.map_or(partition.leader_epoch, |known| known.leader_epoch.max(partition.leader_epoch));
+        }
+    }
+    Ok(created)
+}
+
 #[async_trait]
 impl Tiering for Port {
     async fn status(&self) -> Vec<TierRow> {
@@ -103,7 +116,11 @@ impl Tiering for Port {
             configs: recovered.configs.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect(),
             validate_only: false,
         };
-        let created = self.log.quorum.decide(|image| millstream_metadata::topics::create(image, &create)).await;
+        let created = self
+            .log
+            .quorum
+            .decide(|image| led_anew(millstream_metadata::topics::create(image, &create)?, &recovered))
+            .await;
         created.map_err(|error| Error::new(error.kind(), error.to_string()))?;
         for partition in &recovered.partitions {
             self.restore(TopicPartition::new(recovered.id, partition.partition), partition).await?;
