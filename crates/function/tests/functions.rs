@@ -252,11 +252,6 @@ async fn a_wrong_deploy_is_refused_in_words_and_not_stored() {
             "limits.memory_bytes",
         ),
         (
-            json!({"component": filter, "inputs": ["a"], "outputs": ["b"], "settings": [1]}),
-            ErrorKind::Invalid,
-            "expected a JSON object",
-        ),
-        (
             json!({"component": flights, "inputs": ["a"], "outputs": ["b"], "settings": {"colour": 1}}),
             ErrorKind::Invalid,
             "unknown field `colour`",

@@ -59,24 +59,56 @@ async fn a_new_javascript_function_builds_and_answers() {
     from_folder_to_answer(Language::JavaScript).await;
 }
 
+/// Every way to say what becomes of a record, text beyond ASCII and Latin-1 included.
+const TYPED: &str = r#"import type { Output, Record } from "millstream";
+export function process(record: Record, out: Output): void {
+  if (record.index === 0) {
+    out.keep(1);
+    out.row({ topic: 2, key: "k\u00eb", value: "snow \u2603 \ud83d\ude00", headers: [["h", "1"], ["h", null]], timestamp: 5 });
+  } else if (record.index === 1) {
+    out.value("caf\u00e9");
+    out.row({ key: null, value: new Uint8Array([104, 105]) });
+    out.value(null);
+  } else {
+    out.keep(1);
+    out.value("taken back");
+    throw new Error("not th\u00efs one");
+  }
+}
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn typescript_is_built_when_it_is_there() {
+async fn typescript_is_built_and_says_everything_an_output_can_be() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("typed");
     scaffold(&project, Language::JavaScript, "typed").unwrap();
     std::fs::remove_file(project.join("src/index.js")).unwrap();
-    let source = "import type { Output, Record } from \"millstream\";\nexport function process(record: Record, out: Output): void {\n  out.keep(record.index as number);\n}\n";
-    std::fs::write(project.join("src/index.ts"), source).unwrap();
+    std::fs::write(project.join("src/index.ts"), TYPED).unwrap();
     let built = build(&project, &cache()).unwrap_or_else(|error| panic!("{error}"));
     let component = Bytes::from(std::fs::read(&built.path).unwrap());
-    let trial = Trial { component, settings: "{}".into(), values: sample(&project), cache: None };
+    let values =
+        vec![Bytes::from_static("zero \u{e9}".as_bytes()), Bytes::from_static(b"one"), Bytes::from_static(b"two")];
+    let trial = Trial { component, settings: "{}".into(), values, cache: None };
     let report = test(&Runtime::real(), trial).await.unwrap();
-    let topics: Vec<_> = report
-        .rows
-        .iter()
-        .map(|row| if let TrialRow::Written { topic, .. } = row { Some(*topic) } else { None })
-        .collect();
-    assert_eq!(topics, [Some(0), Some(1), Some(2)]);
+    let written = |input, topic, value: Option<&str>| TrialRow::Written {
+        input,
+        topic,
+        key: None,
+        value: value.map(str::to_owned),
+        headers: Vec::new(),
+    };
+    let routed = TrialRow::Written {
+        input: 0,
+        topic: 2,
+        key: Some("k\u{eb}".into()),
+        value: Some("snow \u{2603} \u{1f600}".into()),
+        headers: vec![("h".into(), Some("1".into())), ("h".into(), None)],
+    };
+    let failed = TrialRow::Failed { input: 2, message: "not th\u{ef}s one".into() };
+    let [kept, first, second, third] =
+        [(0, 1, Some("zero \u{e9}")), (1, 0, Some("caf\u{e9}")), (1, 0, Some("hi")), (1, 0, None)]
+            .map(|(a, b, c)| written(a, b, c));
+    assert_eq!(report.rows, [kept, routed, first, second, third, failed]);
 }
 
 #[test]

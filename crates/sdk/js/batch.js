@@ -14,7 +14,9 @@ class Column {
   constructor(bytes, view, first, hasNulls, ascii) {
     this.bytes = bytes;
     this.view = view;
-    this.ends = section(view, first);
+    const ends = section(view, first);
+    // Sections begin at multiples of 8, and a list that the host passes is a buffer of its own.
+    this.ends = new Uint32Array(bytes.buffer, bytes.byteOffset + ends.at, ends.length / 4);
     this.nulls = hasNulls ? section(view, first + 1) : { at: 0, length: 0 };
     const data = section(view, first + (hasNulls ? 2 : 1));
     this.data = data.at;
@@ -30,11 +32,11 @@ class Column {
 
   /** Where a value begins and ends within the column's data. */
   start(index) {
-    return index === 0 ? 0 : this.view.getUint32(this.ends.at + (index - 1) * 4, true);
+    return index === 0 ? 0 : this.ends[index - 1];
   }
 
   end(index) {
-    return this.view.getUint32(this.ends.at + index * 4, true);
+    return this.ends[index];
   }
 
   get(index) {
@@ -42,15 +44,14 @@ class Column {
   }
 
   text(index) {
-    if (!this.ascii) {
-      const bytes = this.get(index);
-      return bytes === null ? null : decode(bytes);
-    }
-    if (this.isNull(index)) {
+    if (this.nulls.length > 0 && this.isNull(index)) {
       return null;
     }
+    if (!this.ascii) {
+      return decode(this.get(index));
+    }
     this.all ??= decodeAscii(this.bytes.subarray(this.data, this.data + this.length));
-    return this.all.slice(this.start(index), this.end(index));
+    return this.all.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index]);
   }
 }
 

@@ -38,7 +38,7 @@ export function component(module) {
       out.clear(batch.length);
       for (let index = 0; index < batch.length; index++) {
         record.index = index;
-        out.begin(index);
+        out.input = index;
         try {
           module.process(record, out);
         } catch (error) {

@@ -1,115 +1,88 @@
 /**
  * The output: what becomes of each record of a batch.
+ *
+ * A call on each record is the hot path, and an operation costs QuickJS some 100 ns: a row that only has a new value is one number and
+ * one text, everything else about rows is kept only for those that have it.
  */
-import { bytesOf, utf8 } from "./text.js";
+import { latin1, utf8 } from "./text.js";
 
 const SECTIONS = 21;
-const HEADER = 24;
+const HEADER = 32;
 const KEY = 1;
 const VALUE = 2;
 const HEADERS = 4;
 const TIMESTAMP = 8;
 const VALUE_ONLY = KEY | HEADERS | TIMESTAMP;
+const KEYS_LATIN1 = 1;
+const VALUES_LATIN1 = 2;
 
-/** A column of text and byte strings as it grows. Texts are made bytes all at once, when the column is packed. */
-class Column {
-  constructor() {
-    this.parts = [];
-  }
-
-  get length() {
-    return this.parts.length;
-  }
-
-  clear() {
-    this.parts.length = 0;
-  }
-
-  push(value) {
-    if (typeof value !== "string" && value !== null && !(value instanceof Uint8Array)) {
-      throw new TypeError(`expected text, bytes (a Uint8Array) or null, got ${value === undefined ? "undefined" : typeof value}`);
-    }
-    this.parts.push(value);
-  }
-
-  /** A row without a value of its own in this column. */
-  skip() {
-    this.parts.push("");
-  }
-
-  truncate(length) {
-    this.parts.length = length;
-  }
-
-  /** Ends, the indexes of nulls, and data, which is a list of byte strings. */
-  packed() {
-    const ends = new Uint32Array(this.parts.length);
-    if (this.parts.every((part) => typeof part === "string")) {
-      const text = this.parts.join("");
-      const data = utf8(text);
-      if (data.length === text.length) {
-        // All of it is ASCII: a text has as many bytes as characters.
-        let end = 0;
-        this.parts.forEach((part, at) => (ends[at] = end += part.length));
-        return { ends, nulls: [], data: [bytesOf(data)], length: end };
-      }
-    }
-    const [nulls, data] = [[], []];
-    let end = 0;
-    this.parts.forEach((part, at) => {
-      if (part === null) {
-        nulls.push(at);
-      } else {
-        const bytes = typeof part === "string" ? bytesOf(utf8(part)) : part;
-        data.push(bytes);
-        end += bytes.length;
-      }
-      ends[at] = end;
-    });
-    return { ends, nulls, data, length: end };
-  }
+function isContent(value) {
+  return typeof value === "string" || value === null || value instanceof Uint8Array;
 }
+
+function checked(value) {
+  if (!isContent(value)) {
+    throw new TypeError(`expected text, bytes (a Uint8Array) or null, got ${value === undefined ? "undefined" : typeof value}`);
+  }
+  return value;
+}
+
+/** Texts and byte strings as a column: ends, the indexes of nulls, and data as a list of byte strings. */
+function column(parts, texts) {
+  const ends = new Uint32Array(parts.length);
+  if (texts) {
+    const data = latin1(parts.join(""));
+    if (data !== undefined) {
+      let end = 0;
+      for (let at = 0; at < parts.length; at++) {
+        ends[at] = end += parts[at].length;
+      }
+      return { ends, nulls: [], data: [data], length: end, latin1: true };
+    }
+  }
+  const [nulls, data] = [[], []];
+  let end = 0;
+  parts.forEach((part, at) => {
+    if (part === null) {
+      nulls.push(at);
+    } else {
+      const bytes = typeof part === "string" ? utf8(part) : part;
+      data.push(bytes);
+      end += bytes.length;
+    }
+    ends[at] = end;
+  });
+  return { ends, nulls, data, length: end, latin1: false };
+}
+
+const ABSENT = { ends: [], nulls: [], data: [], length: 0, latin1: false };
 
 /** What becomes of a batch's records, said record by record. */
 export class Output {
   constructor() {
-    this.keys = new Column();
-    this.values = new Column();
-    this.headerNames = new Column();
-    this.headerValues = new Column();
-    this.messages = new Column();
-    this.failed = [];
-    this.kept = [];
-    this.keptTopics = [];
-    this.inputs = [];
-    this.topics = [];
-    this.inherits = [];
-    this.timestamps = [];
-    this.headerEnds = [];
+    this.clear(0);
   }
 
   clear(records) {
     this.records = records;
-    this.anyTopic = this.anyInherits = this.anyTimestamp = this.anyKey = false;
-    for (const column of [this.keys, this.values, this.headerNames, this.headerValues, this.messages]) {
-      column.clear();
-    }
-    for (const list of [this.failed, this.kept, this.keptTopics, this.inputs, this.topics, this.inherits, this.timestamps, this.headerEnds]) {
-      list.length = 0;
-    }
-    this.begin(0);
-  }
-
-  begin(input) {
-    this.input = input;
-    this.firstRow = this.inputs.length;
-    this.firstKept = this.kept.length;
+    this.input = 0;
+    this.failed = [];
+    this.messages = [];
+    this.kept = [];
+    this.keptTopics = [];
+    this.routed = false;
+    this.inputs = [];
+    this.values = [];
+    // Rows that have more than a new value, by their index.
+    this.special = new Map();
+    this.texts = true;
   }
 
   /** Passes the record on as it is, to the output topic of that index. */
   keep(topic = 0) {
-    if (this.kept.length > this.firstKept) {
-      this.keptTopics[this.firstKept] = topic;
+    this.routed ||= topic !== 0;
+    if (this.kept[this.kept.length - 1] === this.input) {
+      this.keptTopics[this.kept.length - 1] = topic;
     } else {
       this.kept.push(this.input);
       this.keptTopics.push(topic);
@@ -118,9 +91,12 @@ export class Output {
 
   /** Passes the record on with another value (text, bytes, or null) to the first output topic. */
   value(value) {
+    if (typeof value !== "string") {
+      checked(value);
+      this.texts = false;
+    }
     this.values.push(value);
-    this.keys.skip();
-    this.finish(0, VALUE_ONLY, 0);
+    this.inputs.push(this.input);
   }
 
   /** Passes the record on with the JSON of `value` as its value. */
@@ -130,67 +106,27 @@ export class Output {
 
   /** Writes a record; what is left out of key, value, headers and timestamp is the input's. */
   row({ topic = 0, key, value, headers, timestamp }) {
-    let inherits = 0;
-    if (key === undefined) {
-      inherits |= KEY;
-      this.keys.skip();
-    } else {
-      this.anyKey = true;
-      this.keys.push(key);
-    }
-    try {
-      if (value === undefined) {
-        inherits |= VALUE;
-        this.values.skip();
-      } else {
-        this.values.push(value);
-      }
-      inherits |= this.rowHeaders(headers);
-    } catch (error) {
-      this.takeBack(this.inputs.length);
-      throw error;
-    }
-    inherits |= timestamp === undefined ? TIMESTAMP : 0;
-    this.finish(topic, inherits, timestamp ?? 0);
-  }
-
-  rowHeaders(headers) {
-    if (headers === undefined) {
-      return HEADERS;
-    }
-    for (const [name, value] of headers) {
-      this.headerNames.push(name);
-      this.headerValues.push(value);
-    }
-    return 0;
-  }
-
-  finish(topic, inherits, timestamp) {
-    this.anyTopic ||= topic !== 0;
-    this.anyInherits ||= inherits !== VALUE_ONLY;
-    this.anyTimestamp ||= timestamp !== 0;
-    this.inputs.push(this.input);
-    this.topics.push(topic);
-    this.inherits.push(inherits);
-    this.timestamps.push(timestamp);
-    this.headerEnds.push(this.headerNames.length);
-  }
-
-  takeBack(rows) {
-    for (const list of [this.inputs, this.topics, this.inherits, this.timestamps, this.headerEnds]) {
-      list.length = rows;
-    }
-    this.keys.truncate(rows);
-    this.values.truncate(rows);
-    const headers = rows === 0 ? 0 : this.headerEnds[rows - 1];
-    this.headerNames.truncate(headers);
-    this.headerValues.truncate(headers);
+    const own = headers === undefined ? undefined : [...headers].map(([name, content]) => [String(name), checked(content)]);
+    const row = { topic, key: key === undefined ? undefined : checked(key), headers: own, timestamp, inherits: 0 };
+    row.inherits |= key === undefined ? KEY : 0;
+    row.inherits |= value === undefined ? VALUE : 0;
+    row.inherits |= own === undefined ? HEADERS : 0;
+    row.inherits |= timestamp === undefined ? TIMESTAMP : 0;
+    this.value(value === undefined ? "" : value);
+    this.special.set(this.inputs.length - 1, row);
   }
 
   /** The record can't be processed, and why. What was said about it before is taken back. */
   fail(message) {
-    this.takeBack(this.firstRow);
-    this.kept.length = this.keptTopics.length = this.firstKept;
+    while (this.inputs.length > 0 && this.inputs[this.inputs.length - 1] === this.input) {
+      this.inputs.pop();
+      this.values.pop();
+      this.special.delete(this.inputs.length);
+    }
+    if (this.kept[this.kept.length - 1] === this.input) {
+      this.kept.pop();
+      this.keptTopics.pop();
+    }
     if (this.failed[this.failed.length - 1] !== this.input) {
       this.failed.push(this.input);
       this.messages.push(String(message));
@@ -199,26 +135,26 @@ export class Output {
 
   /** The packed batch of everything said. */
   pack() {
-    const writer = new Writer(this);
+    const rows = this.inputs.map((_, at) => this.special.get(at));
+    const headers = this.special.size === 0 ? [] : rows.flatMap((row) => row?.headers ?? []);
+    const writer = new Writer([this.records, this.inputs.length, headers.length, this.failed.length]);
     writer.verdicts(this);
-    writer.rows(this);
+    writer.rows(this, rows);
+    writer.headers(rows, headers);
     return writer.bytes.subarray(0, writer.length);
   }
 }
 
 /** Writes the packed batch, section by section. */
 class Writer {
-  constructor(output) {
+  constructor(counts) {
     this.bytes = new Uint8Array(1 << 16);
+    this.view = new DataView(this.bytes.buffer);
     this.length = HEADER + SECTIONS * 8;
     this.at = HEADER;
-    this.word(0, 0x424f534d);
-    this.word(4, 1 | (SECTIONS << 16));
-    [output.records, output.inputs.length, output.headerNames.length, output.failed.length].forEach((count, at) => this.word(8 + at * 4, count));
-  }
-
-  word(at, number) {
-    new DataView(this.bytes.buffer).setUint32(at, number, true);
+    this.view.setUint32(0, 0x424f534d, true);
+    this.view.setUint32(4, 1 | (SECTIONS << 16), true);
+    counts.forEach((count, at) => this.view.setUint32(8 + at * 4, count, true));
   }
 
   /** Begins a section of `length` bytes and returns where its content goes. */
@@ -228,10 +164,11 @@ class Writer {
       const grown = new Uint8Array(Math.max(start + length + 4096, this.bytes.length * 2));
       grown.set(this.bytes.subarray(0, this.length));
       this.bytes = grown;
+      this.view = new DataView(grown.buffer);
     }
     this.length = start + length;
-    this.word(this.at, start);
-    this.word(this.at + 4, length);
+    this.view.setUint32(this.at, start, true);
+    this.view.setUint32(this.at + 4, length, true);
     this.at += 8;
     return start;
   }
@@ -241,14 +178,6 @@ class Writer {
     new Uint32Array(this.bytes.buffer, start, numbers.length).set(numbers);
   }
 
-  data(parts, length) {
-    let at = this.section(length);
-    for (const part of parts) {
-      this.bytes.set(part, at);
-      at += part.length;
-    }
-  }
-
   bitmap(set, elements) {
     const start = this.section(set.length === 0 ? 0 : (elements + 7) >> 3);
     for (const index of set) {
@@ -256,44 +185,60 @@ class Writer {
     }
   }
 
-  column(column, { absent = false, nulls = true } = {}) {
-    const packed = absent ? { ends: [], nulls: [], data: [], length: 0 } : column.packed();
-    this.words(packed.ends);
-    if (nulls) {
-      this.bitmap(packed.nulls, packed.ends.length);
+  column({ ends, nulls, data, length }, withNulls = true) {
+    this.words(ends);
+    if (withNulls) {
+      this.bitmap(nulls, ends.length);
     }
-    this.data(packed.data, packed.length);
+    let at = this.section(length);
+    for (const part of data) {
+      this.bytes.set(part, at);
+      at += part.length;
+    }
   }
 
   verdicts(output) {
     this.bitmap(output.kept, output.records);
-    const routed = output.keptTopics.some((topic) => topic !== 0);
-    const topics = this.section(routed ? output.records : 0);
-    if (routed) {
+    const topics = this.section(output.routed ? output.records : 0);
+    if (output.routed) {
       output.kept.forEach((input, at) => (this.bytes[topics + input] = output.keptTopics[at]));
     }
     this.bitmap(output.failed, output.records);
-    this.column(output.messages, { nulls: false });
+    // Messages and header names are UTF-8 always: as a list of byte strings, not as Latin-1.
+    this.column(column(output.messages, false), false);
   }
 
-  rows(output) {
+  rows(output, rows) {
+    const special = output.special.size > 0;
     this.words(output.inputs);
-    const topics = this.section(output.anyTopic ? output.topics.length * 2 : 0);
-    if (output.anyTopic) {
-      new Uint16Array(this.bytes.buffer, topics, output.topics.length).set(output.topics);
-    }
-    const inherits = this.section(output.anyInherits ? output.inherits.length : 0);
-    if (output.anyInherits) {
-      this.bytes.set(output.inherits, inherits);
-    }
-    const timestamps = this.section(output.anyTimestamp ? output.timestamps.length * 8 : 0);
-    if (output.anyTimestamp) {
-      new BigInt64Array(this.bytes.buffer, timestamps, output.timestamps.length).set(output.timestamps.map(BigInt));
-    }
-    this.column(output.keys, { absent: !output.anyKey });
-    this.column(output.values);
-    this.words(output.headerNames.length > 0 ? output.headerEnds : []);
-    this.column(output.headerNames, { nulls: false });
-    this.column(output.headerValues);
+    this.shorts(special ? rows.map((row) => row?.topic ?? 0) : []);
+    const inherits = special ? rows.map((row) => row?.inherits ?? VALUE_ONLY) : [];
+    this.bytes.set(inherits, this.section(inherits.length));
+    const timed = special && rows.some((row) => row?.timestamp !== undefined);
+    this.longs(timed ? rows.map((row) => BigInt(row?.timestamp ?? 0)) : []);
+    const keyed = special && rows.some((row) => row?.key !== undefined);
+    const keys = keyed ? rows.map((row) => (row?.key === undefined ? "" : row.key)) : [];
+    const packedKeys = keyed ? column(keys, keys.every((key) => typeof key === "string")) : ABSENT;
+    this.column(packedKeys);
+    const packedValues = column(output.values, output.texts);
+    this.column(packedValues);
+    this.view.setUint32(24, (packedKeys.latin1 ? KEYS_LATIN1 : 0) | (packedValues.latin1 ? VALUES_LATIN1 : 0), true);
+  }
+
+  shorts(numbers) {
+    const start = this.section(numbers.length * 2);
+    new Uint16Array(this.bytes.buffer, start, numbers.length).set(numbers);
+  }
+
+  longs(numbers) {
+    const start = this.section(numbers.length * 8);
+    new BigInt64Array(this.bytes.buffer, start, numbers.length).set(numbers);
+  }
+
+  headers(rows, headers) {
+    let end = 0;
+    this.words(headers.length === 0 ? [] : rows.map((row) => (end += row?.headers?.length ?? 0)));
+    this.column(column(headers.map(([name]) => name), false), false);
+    this.column(column(headers.map(([, value]) => value), false));
   }
 }

@@ -28,12 +28,16 @@ export function decode(bytes) {
   }
 }
 
-/** The UTF-8 of text as a string of one character a byte; half a surrogate pair becomes U+FFFD. */
-export function utf8(text) {
-  return unescape(encodeURIComponent(text.toWellFormed()));
+/** The bytes of text whose characters are all below 256, one byte each; none when there are others. */
+export function latin1(text) {
+  try {
+    return Uint8Array.fromBase64(btoa(text));
+  } catch {
+    return undefined;
+  }
 }
 
-/** The bytes of a string of one character a byte. */
-export function bytesOf(text) {
-  return Uint8Array.fromBase64(btoa(text));
+/** The UTF-8 of text; half a surrogate pair becomes U+FFFD. */
+export function utf8(text) {
+  return latin1(unescape(encodeURIComponent(text.toWellFormed())));
 }

@@ -24,7 +24,11 @@ const VALUES_ASCII: u32 = 2;
 /// Sections of an input batch; the last is reserved for keyed state.
 const INPUT_SECTIONS: usize = 15;
 /// Bytes before the output's table of sections.
-const OUTPUT_HEADER: usize = 24;
+const OUTPUT_HEADER: usize = 32;
+/// Flag: the rows' own keys are Latin-1 text, which the host makes UTF-8.
+const KEYS_LATIN1: u32 = 1;
+/// Flag: the same of values.
+const VALUES_LATIN1: u32 = 2;
 /// Sections of an output batch.
 const OUTPUT_SECTIONS: usize = 21;
 

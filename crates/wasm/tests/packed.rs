@@ -230,7 +230,7 @@ fn a_filter_answers_with_bits() {
     let records: Vec<Plain> = (0..1000).map(|index| (index, None, Some(vec![b'x'; 100]), Vec::new())).collect();
     let deeds: Vec<Deed> = (0..1000).map(|index| if index % 2 == 0 { Deed::Keep(0) } else { Deed::Drop }).collect();
     let packed = packed_by_guest(records.len(), &deeds);
-    assert!(packed.len() < 24 + 21 * 8 + 1000 / 8 + 8, "{}", packed.len());
+    assert!(packed.len() < 32 + 21 * 8 + 1000 / 8 + 8, "{}", packed.len());
     assert_eq!(assembler(&columns(&records)).assemble(&[packed]).unwrap().outputs[0].records.len(), 500);
 }
 
@@ -268,4 +268,18 @@ fn the_golden_bytes_of_the_first_version_stay() {
         table.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
         [144, 152, 160, 168, 168, 176, 184, 192, 192, 200, 208, 216, 224, 224, 232]
     );
+}
+
+#[test]
+fn latin_1_text_becomes_utf_8() {
+    let mut input = Columns::default();
+    input.push(0, Some(b"k"), Some(b"v"), []);
+    let mut out = Guest::new();
+    out.clear(1);
+    out.row().key(Some(b"\xe9")).value(Some(b"caf\xe9")).send();
+    let mut packed = out.pack().to_vec();
+    packed[24] = 2;
+    let outcome = assembler(&input).assemble(&[packed]).unwrap();
+    assert_eq!(outcome.outputs[0].records.values.get(0), Some("caf\u{e9}".as_bytes()));
+    assert_eq!(outcome.outputs[0].records.keys.get(0), Some(&b"\xe9"[..]), "only what is said to be");
 }

@@ -8,9 +8,10 @@ function double(number) {
   return Number.isInteger(number) ? `${number}.0` : `${number}`;
 }
 
-function checked(event, name, type) {
-  const found = event[name] ?? (type === "number" ? 0 : null);
-  if (typeof found !== type && found !== null) {
+/** The field, or what Java's binding makes of one that is absent; throws when it is of another type. */
+function checked(event, name, type, absent) {
+  const found = event[name] ?? absent;
+  if (typeof found !== type && found !== absent) {
     throw new Error(`field "${name}" is ${JSON.stringify(found)}; expected ${type === "number" ? "a number" : "text"}`);
   }
   return found;
@@ -21,10 +22,11 @@ export function process(record, out) {
   if (event === null || typeof event !== "object" || Array.isArray(event)) {
     throw new Error("the value is not a JSON object");
   }
-  const amount = checked(event, "amount", "number");
+  const amount = checked(event, "amount", "number", 0);
   if (amount >= 500) {
-    const [id, user, kind] = [checked(event, "id", "number"), checked(event, "user", "string"), checked(event, "kind", "string")];
-    const fee = double(amount * 0.029 + 0.3);
-    out.value(`{"id":${id},"user":${JSON.stringify(user)},"kind":${JSON.stringify(kind)},"amount":${double(amount)},"fee":${fee}}`);
+    const id = checked(event, "id", "number", 0);
+    const user = JSON.stringify(checked(event, "user", "string", null));
+    const kind = JSON.stringify(checked(event, "kind", "string", null));
+    out.value(`{"id":${id},"user":${user},"kind":${kind},"amount":${double(amount)},"fee":${double(amount * 0.029 + 0.3)}}`);
   }
 }

@@ -47,7 +47,7 @@ impl Transform for Hostile {
                 out.begin(0);
                 out.value("x");
                 let mut packed = out.pack().to_vec();
-                let rows = u32::from_le_bytes([packed[64], packed[65], packed[66], packed[67]]) as usize;
+                let rows = u32::from_le_bytes([packed[72], packed[73], packed[74], packed[75]]) as usize;
                 packed[rows..rows + 4].copy_from_slice(&u32::MAX.to_le_bytes());
                 emit(&packed);
             }
@@ -97,7 +97,7 @@ fn huge_counts(records: usize) -> Vec<u8> {
     let mut packed = b"MSOB\x01\x00\x15\x00".to_vec();
     packed.extend_from_slice(&(records as u32).to_le_bytes());
     packed.extend_from_slice(&[0xff; 12]);
-    packed.extend_from_slice(&[0; 21 * 8]);
+    packed.extend_from_slice(&[0; 8 + 21 * 8]);
     packed
 }
 

@@ -10,7 +10,7 @@ pub const VERSION: u16 = 1;
 /// Bytes before the input's table of sections.
 pub const INPUT_HEADER: usize = 24;
 /// Bytes before the output's table of sections.
-pub const OUTPUT_HEADER: usize = 24;
+pub const OUTPUT_HEADER: usize = 32;
 
 /// Sections of an input batch.
 pub mod input {

@@ -193,10 +193,15 @@ impl<'a> Writer<'a> {
     fn row(&mut self, chunk: &Chunk<'_>, row: usize, input: usize) -> Result<(), Nonsense> {
         let bits = chunk.row_inherits(row);
         let (from, headers) = (self.limits.input, self.headers);
-        let key = if bits & inherits::KEY == 0 { chunk.keys.get(row) } else { from.keys.get(input) };
-        let value = if bits & inherits::VALUE == 0 { chunk.values.get(row) } else { from.values.get(input) };
+        let key =
+            if bits & inherits::KEY == 0 { chunk.keys.written(row) } else { from.keys.get(input).map(Cow::Borrowed) };
+        let value = if bits & inherits::VALUE == 0 {
+            chunk.values.written(row)
+        } else {
+            from.values.get(input).map(Cow::Borrowed)
+        };
         let own_headers = bits & inherits::HEADERS == 0;
-        let mut bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        let mut bytes = key.as_ref().map_or(0, |key| key.len()) + value.as_ref().map_or(0, |value| value.len());
         if own_headers {
             bytes += header_bytes(chunk.row_headers(row));
         } else if headers {
@@ -208,8 +213,8 @@ impl<'a> Writer<'a> {
         } else {
             from.timestamps[input]
         });
-        output.keys.push(key);
-        output.values.push(value);
+        output.keys.push(key.as_deref());
+        output.values.push(value.as_deref());
         if own_headers {
             output.headers.push(chunk.row_headers(row));
         } else {

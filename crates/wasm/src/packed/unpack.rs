@@ -1,6 +1,7 @@
 //! One packed output batch, checked whole before any of it is used: a guest may have written anything.
 
-use super::{OUTPUT_HEADER, OUTPUT_MAGIC, OUTPUT_SECTIONS, VERSION, inherits};
+use super::{KEYS_LATIN1, OUTPUT_HEADER, OUTPUT_MAGIC, OUTPUT_SECTIONS, VALUES_LATIN1, VERSION, inherits};
+use std::borrow::Cow;
 
 /// Why bytes are not an output batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,9 +82,22 @@ pub struct View<'a> {
     ends: &'a [u8],
     nulls: &'a [u8],
     data: &'a [u8],
+    /// Whether it is Latin-1 with something beyond ASCII in it.
+    latin1: bool,
 }
 
 impl<'a> View<'a> {
+    /// The value at `index` as it is to be written.
+    #[inline]
+    pub fn written(&self, index: usize) -> Option<Cow<'a, [u8]>> {
+        let value = self.get(index)?;
+        if !self.latin1 {
+            return Some(Cow::Borrowed(value));
+        }
+        let text: String = value.iter().map(|byte| char::from(*byte)).collect();
+        Some(Cow::Owned(text.into_bytes()))
+    }
+
     /// The value at `index`; empty where the column is absent.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
@@ -224,8 +238,9 @@ impl<'a> Sections<'a> {
             return Err(Malformed::Inherits { row, bits: row_inherits[row] });
         }
         let row_timestamps = self.exact(counts.rows.saturating_mul(8), true)?;
-        let keys = self.column(counts.rows, true)?;
-        let values = self.column(counts.rows, true)?;
+        let flags = word(self.bytes, 24 / 4);
+        let keys = self.text(counts.rows, flags & KEYS_LATIN1 != 0)?;
+        let values = self.text(counts.rows, flags & VALUES_LATIN1 != 0)?;
         let header_ends = self.header_ends(counts)?;
         let header_names = self.header_names(counts.headers)?;
         let header_values = self.column(counts.headers, false)?;
@@ -283,7 +298,12 @@ impl<'a> Sections<'a> {
         let nulls = self.bitmap(elements)?;
         let data = self.next()?;
         check_ends(ends, data.len(), section)?;
-        Ok(View { ends, nulls, data })
+        Ok(View { ends, nulls, data, latin1: false })
+    }
+
+    fn text(&mut self, rows: usize, latin1: bool) -> Result<View<'a>, Malformed> {
+        let column = self.column(rows, true)?;
+        Ok(View { latin1: latin1 && !column.data.is_ascii(), ..column })
     }
 
     fn messages(&mut self, failed: usize) -> Result<View<'a>, Malformed> {
@@ -291,7 +311,7 @@ impl<'a> Sections<'a> {
         let ends = self.exact(failed.saturating_mul(4), false)?;
         let data = self.next()?;
         check_ends(ends, data.len(), section)?;
-        Ok(View { ends, nulls: &[], data })
+        Ok(View { ends, nulls: &[], data, latin1: false })
     }
 
     fn header_ends(&mut self, counts: &Counts) -> Result<&'a [u8], Malformed> {
@@ -306,7 +326,7 @@ impl<'a> Sections<'a> {
         let ends = self.exact(headers.saturating_mul(4), false)?;
         let data = self.next()?;
         check_ends(ends, data.len(), section)?;
-        let names = View { ends, nulls: &[], data };
+        let names = View { ends, nulls: &[], data, latin1: false };
         let all_text = (0..headers).all(|at| names.get(at).is_some_and(|name| std::str::from_utf8(name).is_ok()));
         if all_text { Ok(names) } else { Err(Malformed::HeaderName) }
     }
