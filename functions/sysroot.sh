@@ -1,6 +1,6 @@
 #!/bin/bash
 # usage: sysroot.sh <target> <folder>
-# Builds Rust's standard library for a WebAssembly target from Debian's own sources, offline: for machines where rustup can add no target.
+# Builds Rust's standard library for a WebAssembly target from Debian's own sources: for machines where rustup can add no target.
 # Needs: apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src
 set -euo pipefail
 target=$1
@@ -25,8 +25,9 @@ debug = false
 [workspace]
 TOML
 cd "$work"
+# The library's own few dependencies (dlmalloc and such) are not in Debian's package: cargo fetches them where it has not yet.
 env -u RUSTUP_TOOLCHAIN -u CARGO_TARGET_DIR PATH=/usr/bin:/bin RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Cembed-bitcode=yes" \
-  /usr/bin/cargo build --offline --release -Zbuild-std=std,panic_abort --target "$target"
+  /usr/bin/cargo build --release -Zbuild-std=std,panic_abort --target "$target"
 rm -rf "$lib"
 mkdir -p "$lib"
 cp "target/$target/release/deps/"lib*.rlib "$lib/"

@@ -148,7 +148,6 @@ pub struct Interactive {
 }
 
 impl Interactive {
-    #[expect(clippy::disallowed_methods, reason = "a test's own reader thread: it ends with the program's output")]
     fn start(mut command: Command) -> Self {
         let mut process = command.spawn().expect("a client program can be started");
         let stdin = process.stdin.take();

@@ -1,5 +1,12 @@
 //! What the end-to-end tests share: the real binary as a node of its own, and real clients as programs.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "all of this crate is tests: a panic is how one fails"
+)]
+
 mod client;
 mod node;
 mod wait;

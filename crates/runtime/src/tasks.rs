@@ -28,7 +28,6 @@ impl Tasks {
     }
 
     /// Runs `future` until it ends; it should end soon after `shutdown()` says so. A panic in it is logged, and only it ends.
-    #[expect(clippy::disallowed_methods, reason = "this is the owner that others must use instead")]
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(async move {
             if AssertUnwindSafe(future).catch_unwind().await.is_err() {

@@ -103,10 +103,11 @@ pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordin
         let current: BTreeMap<TopicId, Arc<str>> = image.topics().map(|topic| (topic.id, topic.name.clone())).collect();
         for (id, name) in &names {
             // A topic made again under the name begins without the offsets of the old one.
-            if !current.contains_key(id) && name.as_ref() != OFFSETS_TOPIC {
-                if let Err(error) = coordinator.topic_deleted(name).await {
-                    tracing::warn!(topic = %name, %error, "offsets of a deleted topic are still kept");
-                }
+            if !current.contains_key(id)
+                && name.as_ref() != OFFSETS_TOPIC
+                && let Err(error) = coordinator.topic_deleted(name).await
+            {
+                tracing::warn!(topic = %name, %error, "offsets of a deleted topic are still kept");
             }
         }
         names = current;
