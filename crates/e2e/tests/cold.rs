@@ -56,7 +56,7 @@ impl Drop for Moto {
 fn records() -> Vec<Record> {
     let value = |n: usize| json!(STANDARD.encode(format!("{n} {}", "cold ".repeat(n % 200))));
     let one = |n: usize| json!({"partition": n % 2, "key": null, "value": value(n), "headers": [], "timestamp": 1_700_000_000_000_u64 + n as u64});
-    (0..2_000).map(one).collect()
+    (0..10_000).map(one).collect()
 }
 
 fn tier(node: &Node) -> Vec<Value> {
@@ -69,7 +69,7 @@ fn what_is_cold_is_read_as_before_and_recovered_from_the_bucket_alone() {
     let settings = moto.settings();
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let node = Node::start(&settings);
-    let config = ["retention.ms=-1", "remote.storage.enable=true", "segment.bytes=65536"];
+    let config = ["retention.ms=-1", "remote.storage.enable=true", "segment.bytes=1048588"];
     let config: Vec<&str> = config.iter().flat_map(|setting| ["--config", setting]).collect();
     node.ok(&[&["topic", "create", "history", "--partitions", "2"], config.as_slice()].concat());
     let written = records();
