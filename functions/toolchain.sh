@@ -49,7 +49,17 @@ if ! [ -x /usr/bin/rustc ] || ! [ -x /usr/bin/cargo ] || ! dpkg -s rust-web-src 
   }
 fi
 bash "$here/sysroot.sh" wasm32-unknown-unknown "$cache/wasm-sysroot" >&2
+linker=$(linker)
+flags=--sysroot=$cache/wasm-sysroot
+# rustup's rustc shows its linker the way to wasm-ld; Debian's does not.
+beside=$(dirname "$linker")/gcc-ld/wasm-ld
+if [ -x "$beside" ]; then
+  flags="$flags -Clink-arg=--wasm-ld-path=$beside"
+elif ! command -v wasm-ld > /dev/null; then
+  echo "wasm-ld was not found. On Debian: apt-get install lld" >&2
+  exit 1
+fi
 echo "CARGO=/usr/bin/cargo"
 echo "RUSTC=/usr/bin/rustc"
-echo "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=--sysroot=$cache/wasm-sysroot"
-echo "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(linker)"
+echo "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags"
+echo "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linker"

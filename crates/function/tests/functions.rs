@@ -82,6 +82,17 @@ impl Node {
         self.functions.upload(component(path)).await.unwrap().to_string()
     }
 
+    /// Waits until that generation of "f" runs: until then the one before may still take records.
+    async fn runs(&self, generation: u32) {
+        let runs = || {
+            let status = self.host.status_one(&key("f"));
+            status.is_some_and(|status| {
+                status.generation == generation && status.state == State::Running && !status.tasks.is_empty()
+            })
+        };
+        until("the generation runs", runs).await;
+    }
+
     async fn refusal(&self, spec: Value) -> (ErrorKind, String) {
         let error = self.host.deploy(key("f"), spec).await.unwrap_err();
         assert!(self.host.deployment(&key("f")).is_none());
@@ -135,10 +146,12 @@ async fn a_new_generation_goes_on_where_the_last_one_stopped() {
     })
     .await;
     node.host.deploy(key("f"), spec(&filter)).await.unwrap();
+    node.runs(2).await;
     node.produce("events", 0, &[&event(2, "600")]).await;
     until("the second one answers", || node.values("out").len() == 2).await;
     assert!(node.values("out")[1].contains("\"fee\""));
     node.host.rollback(&key("f"), None).await.unwrap();
+    node.runs(3).await;
     node.produce("events", 0, &["third"]).await;
     until("the first one is back", || node.values("out").last().is_some_and(|last| last == "third")).await;
 }

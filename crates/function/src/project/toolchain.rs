@@ -61,9 +61,17 @@ fn debian(cache: &Path) -> Result<Toolchain, Error> {
     let sysroot = cache.join("wasm-sysroot");
     let script = ["-c", SYSROOT_SCRIPT, "sysroot.sh", "wasm32-unknown-unknown"];
     run(Command::new("bash").args(script).arg(&sysroot))?;
+    // rustup's rustc shows its linker the way to wasm-ld; Debian's does not.
+    let beside = linker.parent().map(|folder| folder.join("gcc-ld/wasm-ld")).filter(|tool| tool.exists());
+    let mut flags = format!("--sysroot={}", sysroot.display());
+    match beside {
+        Some(tool) => flags.push_str(&format!(" -Clink-arg=--wasm-ld-path={}", tool.display())),
+        None if printed("wasm-ld", &["--version"]).is_none() => return Err(missing("wasm-ld (Debian's package lld)")),
+        None => {}
+    }
     let environment = vec![
         ("RUSTC", "/usr/bin/rustc".to_owned()),
-        ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--sysroot={}", sysroot.display())),
+        ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags),
         ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.display().to_string()),
     ];
     Ok(Toolchain {
