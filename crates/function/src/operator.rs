@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use millstream_record::Columns;
 use millstream_schema::Validator;
-use millstream_task::{Failure, Operator, OperatorError, Outcome, Output};
+use millstream_task::{Failure, Operator, OperatorError, Outcome};
 use millstream_telemetry::{Counter, Gauge, Metrics, catalogue};
 use millstream_wasm::Instance;
 
@@ -58,15 +58,7 @@ impl FunctionOperator {
     async fn run(&mut self, input: &Columns) -> Result<Outcome, OperatorError> {
         let processed = self.instance.process(input).await;
         self.gauges.show(&self.instance);
-        let outcome = processed.map_err(|error| OperatorError::new(error.kind(), error.to_string()))?;
-        let outputs = outcome.outputs.into_iter().map(|output| Output {
-            topic: output.topic,
-            records: output.records,
-            inputs: output.inputs,
-        });
-        let failures =
-            outcome.failures.into_iter().map(|failure| Failure { input: failure.input, message: failure.message });
-        Ok(Outcome { outputs: outputs.collect(), failures: failures.collect() })
+        processed.map_err(|error| OperatorError::new(error.kind(), error.to_string()))
     }
 }
 

@@ -10,6 +10,7 @@ mod columns;
 mod decode;
 mod error;
 mod layout;
+mod outcome;
 mod varint;
 mod walk;
 
@@ -20,4 +21,5 @@ pub use codec::{Codec, Limits};
 pub use columns::{BinaryColumn, Columns, HeaderColumn};
 pub use error::{Error, Reason};
 pub use layout::{BATCH_HEADER_BYTES, CRC_COVERS_FROM, Crc32c, LENGTH_PREFIX_BYTES, crc32c};
+pub use outcome::{Failure, Outcome, Output};
 pub use walk::{Headers, RecordRef};

@@ -2,7 +2,7 @@
 
 use crate::{Deployment, DeploymentKind, Error, SourcePlan};
 use async_trait::async_trait;
-use millstream_record::Columns;
+use millstream_record::{Columns, Outcome};
 use millstream_types::{ErrorKind, Offset, TopicPartition};
 use serde::{Deserialize, Serialize};
 
@@ -17,36 +17,6 @@ pub enum ErrorPolicy {
     Skip,
     /// The record is written, with headers that name the cause, to the deployment's dead-letter topic.
     DeadLetter,
-}
-
-/// Records for one output topic.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Output {
-    /// Which of the plan's output topics.
-    pub topic: usize,
-    /// The records.
-    pub records: Columns,
-    /// For each record, the index of the input record it came from: it decides the partition where it has no key, and its timestamp
-    /// where the operator gave none.
-    pub inputs: Vec<u32>,
-}
-
-/// One input record that could not be processed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Its index in the input.
-    pub input: u32,
-    /// Why, for a person.
-    pub message: String,
-}
-
-/// What came of one batch. An input in neither list was dropped on purpose.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outcome {
-    /// What is to be written.
-    pub outputs: Vec<Output>,
-    /// What could not be processed, in order of input.
-    pub failures: Vec<Failure>,
 }
 
 /// Why a whole batch came to nothing. Kinds that are retriable make the task try the batch again with back-off; `Guest` makes it look
@@ -101,7 +71,7 @@ pub trait Operator: Send {
 pub struct Plan {
     /// The topics it reads; each partition of each becomes one task.
     pub inputs: Vec<String>,
-    /// The topics it writes, as [`Output::topic`] counts them. Made with the inputs' partition count where they do not exist.
+    /// The topics it writes, as [`Output::topic`](crate::Output::topic) counts them. Made with the inputs' partition count where they do not exist.
     pub outputs: Vec<String>,
     /// What happens to a record it can't process.
     pub policy: ErrorPolicy,

@@ -15,7 +15,6 @@ mod imports;
 mod instance;
 mod limits;
 mod lines;
-mod outcome;
 pub mod packed;
 mod ticker;
 
@@ -25,4 +24,4 @@ pub use error::Error;
 pub use instance::{Instance, InstanceConfig};
 pub use limits::{EngineLimits, Limits};
 pub use lines::{LogLevel, LogSink};
-pub use outcome::{Failure, Outcome, Output};
+pub use millstream_record::{Failure, Outcome, Output};

@@ -2,8 +2,7 @@
 
 use super::inherits;
 use super::unpack::{Chunk, Malformed};
-use crate::outcome::{Failure, Outcome, Output};
-use millstream_record::{BinaryColumn, Columns};
+use millstream_record::{BinaryColumn, Columns, Failure, Outcome, Output};
 use std::borrow::Cow;
 
 /// Why a guest's answer is refused.
