@@ -1,7 +1,8 @@
 //! Real clients, one program for each family, all behind the same few verbs (`clients/README.md`).
 
+use crate::program::run;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -85,22 +86,7 @@ impl Family {
     }
 
     fn run(self, args: &[&str], input: &str) -> Vec<Value> {
-        let mut command = self.command();
-        let mut process =
-            command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let process = process.as_mut().unwrap_or_else(|error| panic!("{self:?} can't be started: {error}"));
-        let mut stdin = process.stdin.take().expect("it is piped");
-        let input = input.to_owned();
-        // Written beside the reading, or a program that answers before it has read all would stop both.
-        let (output, errors) = std::thread::scope(|scope| {
-            scope.spawn(move || stdin.write_all(input.as_bytes()));
-            let errors = process.stderr.take().expect("it is piped");
-            let errors = scope.spawn(move || std::io::read_to_string(errors).unwrap_or_default());
-            let output = std::io::read_to_string(process.stdout.take().expect("it is piped")).unwrap_or_default();
-            (output, errors.join().unwrap_or_default())
-        });
-        let status = process.wait().expect("a child ends");
-        assert!(status.success(), "{self:?} {args:?} failed ({status}):\n{errors}");
+        let output = run(self.command().args(args), input);
         output.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| json!({"text": line}))).collect()
     }
 

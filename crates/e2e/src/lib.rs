@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the real binary as a node of its own, and real clients as programs.
+//! What the end-to-end tests share: the real binary as a node of its own, real clients as programs, and Apache Kafka beside it.
 
 #![allow(
     clippy::panic,
@@ -8,9 +8,12 @@
 )]
 
 mod client;
+mod kafka;
 mod node;
+mod program;
 mod wait;
 
 pub use client::{Family, Interactive, Record, clients_folder};
+pub use kafka::{Kafka, batches, kafka_tool};
 pub use node::{Node, binary};
 pub use wait::eventually;

@@ -148,33 +148,3 @@ fn kafkas_producer_snapshots_round_trip() {
     }
     assert!(entries > 5);
 }
-
-/// Compares a folder that is not checked in: `MILLSTREAM_LOGS` holds `<topic>-0` made with `segment.bytes` 1 MiB and the default interval;
-/// our files go to `MILLSTREAM_OUT`, for Kafka's dump tool.
-#[tokio::test]
-#[ignore = "needs a folder of Kafka's; see above"]
-async fn a_larger_folder_is_the_same_too() {
-    let theirs = PathBuf::from(std::env::var("MILLSTREAM_LOGS").unwrap());
-    let out = PathBuf::from(std::env::var("MILLSTREAM_OUT").unwrap());
-    let config = TopicConfig { segment_bytes: 1 << 20, segment_index_bytes: 1_000_000, ..TopicConfig::default() };
-    let log = Log::open(
-        Runtime::real(),
-        LogId { dir: out, topic: "gold".into(), ..id(Path::new("."), "small") },
-        Arc::new(config),
-        Recovery::CLEAN,
-    )
-    .await
-    .unwrap();
-    for file in files(&theirs, "log") {
-        for batch in split(std::fs::read(file).unwrap().into()).unwrap() {
-            log.append(&[batch], LeaderEpoch(0)).await.unwrap();
-        }
-    }
-    log.close(None).await.unwrap();
-    for ending in ["log", "index", "timeindex"] {
-        for file in files(&theirs, ending) {
-            let ours = log.folder().join(file.file_name().unwrap());
-            assert!(std::fs::read(&ours).unwrap() == std::fs::read(&file).unwrap(), "{}", ours.display());
-        }
-    }
-}

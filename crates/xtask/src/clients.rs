@@ -35,10 +35,11 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         let target = format!("-DoutputDirectory={}", cache.join("java/libs").display());
         run(Command::new("mvn").args(["-q", "-B", "-ntp", "dependency:copy-dependencies", &target]).current_dir(&java))
     })?;
-    step(&cache, "java-classes", &read(&java.join("src/main/java/Client.java"))?, || {
+    let programs = ["Client", "Batches"].map(|name| java.join(format!("src/main/java/{name}.java")));
+    let wanted: String = programs.iter().map(|program| read(program)).collect::<Result<_, _>>()?;
+    step(&cache, "java-classes", &wanted, || {
         let libs = format!("{}/*", cache.join("java/libs").display());
-        let classes = cache.join("java/classes");
-        run(Command::new("javac").args(["-cp", &libs, "-d"]).arg(classes).arg(java.join("src/main/java/Client.java")))
+        run(Command::new("javac").args(["-cp", &libs, "-d"]).arg(cache.join("java/classes")).args(&programs))
     })?;
     Ok(cache)
 }

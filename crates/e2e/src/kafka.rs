@@ -1,0 +1,150 @@
+//! Apache Kafka itself, from its own jars: one node in a temporary folder, and its tools against any broker or folder.
+
+use crate::client::clients_folder;
+use crate::program::run;
+use crate::wait::eventually;
+use serde_json::Value;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long a JVM may take to start or to stop on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Any id does: this cluster has one node.
+const CLUSTER_ID: &str = "MillstreamPeerAAAAAAAA";
+
+/// A Java program of Apache Kafka, or of the clients' folder.
+fn java(heap: &str, class: &str) -> Command {
+    let clients = clients_folder();
+    let path = format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
+    let mut command = Command::new("java");
+    command.args([
+        heap,
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    ]);
+    command.args(["-cp", &path, class]);
+    command
+}
+
+/// What a tool of Apache Kafka printed, which has to end well.
+#[must_use]
+pub fn kafka_tool(class: &str, args: &[&str]) -> String {
+    run(java("-Xmx512m", class).args(args), "")
+}
+
+/// Batches that are the same to the byte for every broker (`clients/java/.../Batches.java`): runs one verb, and returns what it printed.
+pub fn batches(args: &[&str]) -> Vec<Value> {
+    let output = run(java("-Xmx512m", "Batches").args(args), "");
+    output.lines().map(|line| serde_json::from_str(line).expect("it prints JSON")).collect()
+}
+
+/// A node of Apache Kafka, broker and controller in one.
+pub struct Kafka {
+    process: Option<Child>,
+    folder: tempfile::TempDir,
+    /// Where it speaks its protocol.
+    pub bootstrap: String,
+}
+
+impl Kafka {
+    /// Starts a node with an empty data folder, and returns when it listens.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let free = || TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let (broker, controller) = (free(), free());
+        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+        let (broker, controller) = (port(&broker), port(&controller));
+        let properties = properties(folder.path(), broker, controller);
+        std::fs::write(folder.path().join("server.properties"), properties).expect("the folder is writable");
+        let mut node = Self { process: None, folder, bootstrap: format!("127.0.0.1:{broker}") };
+        let settings = node.settings();
+        let format = ["format", "-t", CLUSTER_ID, "-c", settings.to_str().expect("it is UTF-8")];
+        let _ = kafka_tool("kafka.tools.StorageTool", &format);
+        node.restart();
+        node
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.path().join("server.properties")
+    }
+
+    /// Where its partitions' folders are.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Starts it again after [`Self::stop`], on the same port and folder.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn restart(&mut self) {
+        let out = self.folder.path().join("out");
+        let log = File::options().create(true).append(true).open(&out).expect("the folder is writable");
+        let errors = log.try_clone().expect("a file can be opened twice");
+        let mut command = java("-Xmx512m", "kafka.Kafka");
+        command.arg(self.settings()).stdin(Stdio::null()).stdout(log).stderr(errors);
+        let process = self.process.insert(command.spawn().expect("java can be started"));
+        eventually("Apache Kafka listens", PATIENCE, || {
+            let ended = process.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "Apache Kafka ended:\n{}", std::fs::read_to_string(&out).unwrap_or_default());
+            TcpStream::connect(&self.bootstrap).ok()
+        });
+    }
+
+    /// Stops it in order (SIGTERM) and waits until it has: its files are whole then, and marked so.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        let sent = Command::new("kill").arg(process.id().to_string()).status().expect("kill can be run");
+        assert!(sent.success(), "Apache Kafka was not running any more:\n{}", self.log());
+        eventually("Apache Kafka stops", PATIENCE, || process.try_wait().expect("a child can be asked"));
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default()
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // It may have ended already.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn properties(folder: &Path, broker: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+share.coordinator.state.topic.replication.factor=1
+auto.create.topics.enable=false
+",
+        folder.join("log").display()
+    )
+}
