@@ -49,6 +49,18 @@ impl Family {
         self != Self::Kafkajs
     }
 
+    /// Whether a record may have neither a key nor a value: kafka-python and aiokafka refuse to send one.
+    #[must_use]
+    pub fn sends_records_of_nothing(self) -> bool {
+        !matches!(self, Self::KafkaPython | Self::Aiokafka)
+    }
+
+    /// Whether a header's value may be null: kafka-python and kafkajs refuse to send such a one.
+    #[must_use]
+    pub fn sends_null_headers(self) -> bool {
+        !matches!(self, Self::KafkaPython | Self::Kafkajs)
+    }
+
     fn command(self) -> Command {
         let clients = clients_folder();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
@@ -101,6 +113,27 @@ impl Family {
     pub fn consume(self, bootstrap: &str, topic: &str, count: usize) -> Vec<Record> {
         let mut records = self.run(&["consume", bootstrap, topic, &count.to_string()], "");
         records.sort_by_key(|record| (record["partition"].as_i64(), record["offset"].as_i64()));
+        records
+    }
+
+    /// Produces records, each to the topic that its `"topic"` names, from one process; `topics` says with which coding.
+    pub fn produce_each(self, bootstrap: &str, topics: &[(&str, &str)], records: &[Record]) {
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        let words = topics.iter().flat_map(|(topic, codec)| [*topic, *codec]);
+        self.run(&["produce", bootstrap].into_iter().chain(words).collect::<Vec<_>>(), &lines);
+    }
+
+    /// The first so many records of each topic, by topic, partition and offset, read by one process.
+    #[must_use]
+    pub fn consume_each(self, bootstrap: &str, topics: &[(&str, usize)]) -> Vec<Record> {
+        let words: Vec<String> =
+            topics.iter().flat_map(|(topic, count)| [(*topic).to_owned(), count.to_string()]).collect();
+        let words = ["consume", bootstrap].into_iter().chain(words.iter().map(String::as_str));
+        let mut records = self.run(&words.collect::<Vec<_>>(), "");
+        let place = |record: &Record| {
+            (record["topic"].as_str().map(str::to_owned), record["partition"].as_i64(), record["offset"].as_i64())
+        };
+        records.sort_by_cached_key(place);
         records
     }
 

@@ -32,13 +32,14 @@ func write(fields any) {
 	check(json.NewEncoder(os.Stdout).Encode(fields))
 }
 
-func writeRecord(from *kgo.Record) {
+// record is what one line of output says of a record.
+func record(from *kgo.Record) map[string]any {
 	headers := make([][]any, 0, len(from.Headers))
 	for _, header := range from.Headers {
 		headers = append(headers, []any{header.Key, header.Value})
 	}
-	write(map[string]any{"partition": from.Partition, "offset": from.Offset, "key": from.Key, "value": from.Value,
-		"headers": headers, "timestamp": from.Timestamp.UnixMilli()})
+	return map[string]any{"partition": from.Partition, "offset": from.Offset, "key": from.Key, "value": from.Value,
+		"headers": headers, "timestamp": from.Timestamp.UnixMilli()}
 }
 
 func codec(name string) kgo.CompressionCodec {
@@ -46,11 +47,11 @@ func codec(name string) kgo.CompressionCodec {
 		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}[name]
 }
 
-func produce(bootstrap, topic, compression string) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ProducerBatchCompression(codec(compression)),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1_040_000), kgo.ProducerLinger(20*time.Millisecond))
-	check(err)
-	var batch []*kgo.Record
+// produce takes TOPIC CODEC pairs; a record that names no topic goes to the first.
+func produce(bootstrap string, pairs []string) {
+	batches := map[string][]*kgo.Record{}
+	// What a topic takes by default, or the largest record with room for the batch around it.
+	largest := 1_040_000
 	lines := bufio.NewReader(os.Stdin)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -58,15 +59,16 @@ func produce(bootstrap, topic, compression string) {
 			break
 		}
 		check(err)
-		var in struct {
+		in := struct {
+			Topic     string              `json:"topic"`
 			Partition int32               `json:"partition"`
 			Key       *[]byte             `json:"key"`
 			Value     *[]byte             `json:"value"`
 			Headers   [][]json.RawMessage `json:"headers"`
 			Timestamp int64               `json:"timestamp"`
-		}
+		}{Topic: pairs[0]}
 		check(json.Unmarshal(line, &in))
-		out := &kgo.Record{Topic: topic, Partition: in.Partition, Timestamp: time.UnixMilli(in.Timestamp)}
+		out := &kgo.Record{Topic: in.Topic, Partition: in.Partition, Timestamp: time.UnixMilli(in.Timestamp)}
 		if in.Key != nil {
 			out.Key = append([]byte{}, *in.Key...)
 		}
@@ -79,28 +81,47 @@ func produce(bootstrap, topic, compression string) {
 			check(json.Unmarshal(pair[1], &header.Value))
 			out.Headers = append(out.Headers, header)
 		}
-		batch = append(batch, out)
+		batches[in.Topic] = append(batches[in.Topic], out)
+		largest = max(largest, len(out.Key)+len(out.Value)+10_000)
 	}
-	check(client.ProduceSync(context.Background(), batch...).FirstErr())
-	client.Close()
+	for at := 0; at < len(pairs); at += 2 {
+		client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ProducerBatchCompression(codec(pairs[at+1])),
+			kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(int32(largest)), kgo.ProducerLinger(20*time.Millisecond))
+		check(err)
+		check(client.ProduceSync(context.Background(), batches[pairs[at]]...).FirstErr())
+		client.Close()
+	}
 }
 
-func consume(bootstrap, topic, count string) {
-	wanted, err := strconv.Atoi(count)
-	check(err)
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+// consume takes TOPIC COUNT pairs; where there are several, each line names its topic.
+func consume(bootstrap string, pairs []string) {
+	left, all, topics := map[string]int{}, 0, []string{}
+	for at := 0; at < len(pairs); at += 2 {
+		count, err := strconv.Atoi(pairs[at+1])
+		check(err)
+		left[pairs[at]] = count
+		all += count
+		topics = append(topics, pairs[at])
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxPartitionBytes(4_000_000))
 	check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	for seen := 0; seen < wanted; {
+	for all > 0 {
 		fetches := client.PollFetches(ctx)
 		check(fetches.Err0())
 		fetches.EachRecord(func(one *kgo.Record) {
-			if seen < wanted {
-				writeRecord(one)
+			if left[one.Topic] == 0 {
+				return
 			}
-			seen++
+			left[one.Topic]--
+			all--
+			line := record(one)
+			if len(topics) > 1 {
+				line["topic"] = one.Topic
+			}
+			write(line)
 		})
 	}
 	client.Close()
@@ -137,7 +158,7 @@ func group(bootstrap, topic, name string) {
 		fetches := client.PollFetches(polled)
 		stop()
 		fetches.EachRecord(func(one *kgo.Record) {
-			writeRecord(one)
+			write(record(one))
 			check(client.CommitRecords(context.Background(), one))
 		})
 		client.AllowRebalance()
@@ -184,9 +205,9 @@ func admin(bootstrap, topic string) {
 func main() {
 	switch os.Args[1] {
 	case "produce":
-		produce(os.Args[2], os.Args[3], os.Args[4])
+		produce(os.Args[2], os.Args[3:])
 	case "consume":
-		consume(os.Args[2], os.Args[3], os.Args[4])
+		consume(os.Args[2], os.Args[3:])
 	case "group":
 		group(os.Args[2], os.Args[3], os.Args[4])
 	case "admin":

@@ -10,7 +10,8 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
 });
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder) => Buffer.from(zstd.compress(encoder.buffer, 3)),
-  decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
+  // A frame need not say how long its content is; the library then makes room for 1 MiB, which a batch may pass.
+  decompress: async (buffer) => Buffer.from(zstd.decompress(buffer, { defaultHeapSize: 16 << 20 })),
 });
 const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
 
@@ -36,31 +37,48 @@ function fromHeaders(headers) {
   return Object.entries(headers ?? {}).flatMap(([name, value]) => [value].flat().map((one) => [name, coded(one)]));
 }
 
-function writeRecord(partition, message) {
-  write({ partition, offset: Number(message.offset), key: coded(message.key), value: coded(message.value),
-    headers: fromHeaders(message.headers), timestamp: Number(message.timestamp) });
+// TOPIC CODEC or TOPIC COUNT arguments.
+function pairs(words) {
+  const found = new Map();
+  for (let at = 0; at < words.length; at += 2) found.set(words[at], words[at + 1]);
+  return found;
 }
 
-async function produce(bootstrap, topic, codec) {
+function writeRecord(partition, message, more = {}) {
+  write({ partition, offset: Number(message.offset), key: coded(message.key), value: coded(message.value),
+    headers: fromHeaders(message.headers), timestamp: Number(message.timestamp), ...more });
+}
+
+async function produce(bootstrap, ...words) {
+  const topics = pairs(words);
   const producer = client(bootstrap).producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
-  const messages = (await readLines()).map((record) => ({ partition: record.partition, key: decoded(record.key),
-    value: decoded(record.value), headers: toHeaders(record.headers), timestamp: String(record.timestamp) }));
-  for (let at = 0; at < messages.length; at += 50) {
-    await producer.send({ topic, compression: CODECS[codec], acks: -1, messages: messages.slice(at, at + 50) });
+  // A record that names no topic goes to the first.
+  const [first] = topics.keys();
+  const messages = new Map([...topics.keys()].map((topic) => [topic, []]));
+  for (const record of await readLines()) {
+    messages.get(record.topic ?? first).push({ partition: record.partition, key: decoded(record.key),
+      value: decoded(record.value), headers: toHeaders(record.headers), timestamp: String(record.timestamp) });
+  }
+  for (const [topic, codec] of topics) {
+    for (let rest = messages.get(topic); rest.length > 0; rest = rest.slice(50)) {
+      await producer.send({ topic, compression: CODECS[codec], acks: -1, messages: rest.slice(0, 50) });
+    }
   }
   await producer.disconnect();
 }
 
-async function consume(bootstrap, topic, count) {
+async function consume(bootstrap, ...words) {
+  const left = new Map([...pairs(words)].map(([topic, count]) => [topic, Number(count)]));
+  const more = (topic) => (left.size > 1 ? { topic } : {});
   const consumer = client(bootstrap).consumer({ groupId: `once-${process.pid}`, maxBytesPerPartition: 4_000_000 });
   await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  let seen = 0;
-  const late = setTimeout(() => { console.error(`saw ${seen} of ${count} records in 60 s`); process.exit(1); }, 60_000);
-  await new Promise((resolve) => consumer.run({ autoCommit: false, eachMessage: async ({ partition, message }) => {
-    if (seen < Number(count)) writeRecord(partition, message);
-    if (++seen === Number(count)) resolve();
+  await consumer.subscribe({ topics: [...left.keys()], fromBeginning: true });
+  const late = setTimeout(() => { console.error("in 60 s these did not come:", left); process.exit(1); }, 60_000);
+  await new Promise((resolve) => consumer.run({ autoCommit: false, eachMessage: async ({ topic, partition, message }) => {
+    if (left.get(topic) > 0) writeRecord(partition, message, more(topic));
+    left.set(topic, left.get(topic) - 1);
+    if ([...left.values()].every((count) => count <= 0)) resolve();
   } }));
   clearTimeout(late);
   await consumer.disconnect();

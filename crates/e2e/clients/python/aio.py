@@ -6,33 +6,38 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from lines import read_records, until_input_ends, write, write_record
+from lines import Wanted, pairs, read_records, until_input_ends, write, write_record
 
 
-async def produce(bootstrap, topic, codec):
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec,
-                                enable_idempotence=True, max_request_size=4_000_000, linger_ms=20) as producer:
-        sends = [await producer.send(topic, value, key, partition, timestamp, headers)
-                 for partition, key, value, headers, timestamp in read_records()]
-        for send in sends:
-            await send
+async def produce(bootstrap, *words):
+    topics = {topic: AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec,
+                                      enable_idempotence=True, max_request_size=4_000_000, linger_ms=20)
+              for topic, codec in pairs(words).items()}
+    for producer in topics.values():
+        await producer.start()
+    sends = [await topics[topic].send(topic, value, key, partition, timestamp, headers)
+             for topic, partition, key, value, headers, timestamp in read_records(topics)]
+    for send in sends:
+        await send
+    for producer in topics.values():
+        await producer.stop()
 
 
 def emit(record):
     write_record(record.partition, record.offset, record.key, record.value, record.headers, record.timestamp)
 
 
-async def consume(bootstrap, topic, count):
+async def consume(bootstrap, *words):
+    wanted = Wanted(words)
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest",
                                 max_partition_fetch_bytes=4_000_000) as consumer:
-        await consumer._client.force_metadata_update()
-        await consumer._client.add_topic(topic)
-        partitions = consumer._client.cluster.partitions_for_topic(topic) or consumer.partitions_for_topic(topic)
-        assigned = [TopicPartition(topic, partition) for partition in partitions]
+        known = await consumer._client.fetch_all_metadata()
+        assigned = [TopicPartition(topic, partition) for topic in wanted.left for partition in known.partitions_for_topic(topic)]
         consumer.assign(assigned)
         await consumer.seek_to_beginning(*assigned)
-        for _ in range(int(count)):
-            emit(await asyncio.wait_for(consumer.getone(), 30))
+        while wanted:
+            record = await asyncio.wait_for(consumer.getone(), 30)
+            wanted.emit(record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp)
 
 
 class Listener(ConsumerRebalanceListener):

@@ -4,39 +4,39 @@ import sys
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
 
-from lines import read_records, until_input_ends, write, write_record
+from lines import Wanted, pairs, read_records, until_input_ends, write, write_record
 
 
-def produce(bootstrap, topic, codec):
-    producer = Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True,
-                         "message.max.bytes": 4_000_000, "linger.ms": 20})
+def produce(bootstrap, *words):
+    topics = {topic: Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True,
+                               "message.max.bytes": 4_000_000, "linger.ms": 20}) for topic, codec in pairs(words).items()}
     failed = []
 
     def delivered(error, _):
         if error:
             failed.append(error)
 
-    for partition, key, value, headers, timestamp in read_records():
-        producer.produce(topic, value, key, partition, on_delivery=delivered, timestamp=timestamp, headers=headers)
-    producer.flush(60)
-    if failed or len(producer):
-        sys.exit(f"not delivered: {failed[:3]} and {len(producer)} unanswered")
+    for topic, partition, key, value, headers, timestamp in read_records(topics):
+        topics[topic].produce(topic, value, key, partition, on_delivery=delivered, timestamp=timestamp, headers=headers)
+    unanswered = sum(producer.flush(60) for producer in topics.values())
+    if failed or unanswered:
+        sys.exit(f"not delivered: {failed[:3]} and {unanswered} unanswered")
 
 
-def consume(bootstrap, topic, count):
+def consume(bootstrap, *words):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False,
                          "auto.offset.reset": "earliest", "fetch.message.max.bytes": 4_000_000})
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    seen = 0
-    while seen < int(count):
+    wanted = Wanted(words)
+    known = consumer.list_topics(timeout=30).topics
+    consumer.assign([TopicPartition(topic, partition, 0) for topic in wanted.left for partition in known[topic].partitions])
+    while wanted:
         message = consumer.poll(30)
         if message is None:
-            sys.exit(f"saw {seen} of {count} records in 30 s")
+            sys.exit(f"nothing came in 30 s while these were awaited: {wanted.left}")
         if message.error():
             sys.exit(str(message.error()))
-        write_record(message.partition(), message.offset(), message.key(), message.value(), message.headers(), message.timestamp()[1])
-        seen += 1
+        wanted.emit(message.topic(), message.partition(), message.offset(), message.key(), message.value(), message.headers(),
+                    message.timestamp()[1])
     consumer.close()
 
 

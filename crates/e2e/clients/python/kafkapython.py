@@ -5,39 +5,40 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
-from lines import read_records, until_input_ends, write, write_record
+from lines import Wanted, pairs, read_records, until_input_ends, write, write_record
 
 
-def produce(bootstrap, topic, codec):
-    producer = KafkaProducer(bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec, acks="all",
-                             max_request_size=4_000_000, linger_ms=20)
-    sends = [producer.send(topic, value, key, headers, partition, timestamp)
-             for partition, key, value, headers, timestamp in read_records()]
-    producer.flush(60)
+def produce(bootstrap, *words):
+    topics = {topic: KafkaProducer(bootstrap_servers=bootstrap, compression_type=None if codec == "none" else codec, acks="all",
+                                   max_request_size=4_000_000, linger_ms=20) for topic, codec in pairs(words).items()}
+    sends = [topics[topic].send(topic, value, key, headers, partition, timestamp)
+             for topic, partition, key, value, headers, timestamp in read_records(topics)]
+    for producer in topics.values():
+        producer.flush(60)
     for send in sends:
         send.get(60)
-    producer.close()
+    for producer in topics.values():
+        producer.close()
 
 
 def emit(record):
     write_record(record.partition, record.offset, record.key, record.value, record.headers, record.timestamp)
 
 
-def consume(bootstrap, topic, count):
+def consume(bootstrap, *words):
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest",
                              consumer_timeout_ms=30_000, max_partition_fetch_bytes=4_000_000)
-    partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic)]
+    wanted = Wanted(words)
+    partitions = [TopicPartition(topic, partition) for topic in wanted.left for partition in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
-    seen = 0
     for record in consumer:
-        emit(record)
-        seen += 1
-        if seen == int(count):
+        wanted.emit(record.topic, record.partition, record.offset, record.key, record.value, record.headers, record.timestamp)
+        if not wanted:
             break
     consumer.close()
-    if seen < int(count):
-        sys.exit(f"saw {seen} of {count} records in 30 s")
+    if wanted:
+        sys.exit(f"nothing came in 30 s while these were awaited: {wanted.left}")
 
 
 class Listener(ConsumerRebalanceListener):

@@ -6,7 +6,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -47,29 +49,45 @@ public final class Client {
         return node.isNull() ? null : node.binaryValue();
     }
 
-    static void writeRecord(ConsumerRecord<byte[], byte[]> record) {
+    static ObjectNode line(ConsumerRecord<byte[], byte[]> record) {
         ObjectNode node = JSON.createObjectNode();
         node.put("partition", record.partition()).put("offset", record.offset()).put("key", record.key()).put("value", record.value());
         ArrayNode headers = node.putArray("headers");
         record.headers().forEach(header -> headers.addArray().add(header.key()).add(header.value()));
-        node.put("timestamp", record.timestamp());
-        write(node);
+        return node.put("timestamp", record.timestamp());
     }
 
-    static void produce(String bootstrap, String topic, String codec) throws Exception {
+    /** TOPIC CODEC or TOPIC COUNT arguments, in their order. */
+    static Map<String, String> pairs(List<String> words) {
+        Map<String, String> pairs = new LinkedHashMap<>();
+        for (int at = 0; at < words.size(); at += 2) pairs.put(words.get(at), words.get(at + 1));
+        return pairs;
+    }
+
+    static KafkaProducer<byte[], byte[]> producer(String bootstrap, String codec) {
         Properties config = properties("bootstrap.servers", bootstrap, "compression.type", codec, "acks", "all", "linger.ms", "20",
             "max.request.size", "4000000");
-        List<Future<?>> sends = new ArrayList<>();
-        try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+        return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    static void produce(String bootstrap, List<String> words) throws Exception {
+        Map<String, KafkaProducer<byte[], byte[]>> topics = new LinkedHashMap<>();
+        pairs(words).forEach((topic, codec) -> topics.put(topic, producer(bootstrap, codec)));
+        try {
+            List<Future<?>> sends = new ArrayList<>();
             var lines = new BufferedReader(new InputStreamReader(System.in));
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 JsonNode in = JSON.readTree(line);
+                // A record that names no topic goes to the first.
+                String topic = in.has("topic") ? in.get("topic").asText() : words.get(0);
                 var record = new ProducerRecord<>(topic, in.get("partition").asInt(), in.get("timestamp").asLong(), bytes(in.get("key")), bytes(in.get("value")));
                 for (JsonNode header : in.get("headers")) record.headers().add(new RecordHeader(header.get(0).asText(), bytes(header.get(1))));
-                sends.add(producer.send(record));
+                sends.add(topics.get(topic).send(record));
             }
-            producer.flush();
+            topics.values().forEach(KafkaProducer::flush);
             for (Future<?> send : sends) send.get();
+        } finally {
+            topics.values().forEach(KafkaProducer::close);
         }
     }
 
@@ -80,17 +98,26 @@ public final class Client {
         return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
-    static void consume(String bootstrap, String topic, int count) {
+    static void consume(String bootstrap, List<String> words) {
+        Map<String, Integer> left = new LinkedHashMap<>();
+        pairs(words).forEach((topic, count) -> left.put(topic, Integer.valueOf(count)));
+        int all = left.values().stream().mapToInt(Integer::intValue).sum();
         try (var consumer = consumer(bootstrap)) {
-            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream().map(info -> new TopicPartition(topic, info.partition())).toList();
+            List<TopicPartition> partitions = left.keySet().stream().flatMap(topic -> consumer.partitionsFor(topic).stream())
+                .map(info -> new TopicPartition(info.topic(), info.partition())).toList();
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
             long deadline = System.nanoTime() + 30_000_000_000L;
-            for (int seen = 0; seen < count; ) {
+            while (all > 0) {
                 for (var record : consumer.poll(Duration.ofMillis(500))) {
-                    if (seen++ < count) writeRecord(record);
+                    if (left.get(record.topic()) == 0) continue;
+                    left.merge(record.topic(), -1, Integer::sum);
+                    all--;
+                    ObjectNode node = line(record);
+                    if (left.size() > 1) node.put("topic", record.topic());
+                    write(node);
                 }
-                if (System.nanoTime() > deadline) throw new IllegalStateException("saw " + seen + " of " + count + " records in 30 s");
+                if (System.nanoTime() > deadline) throw new IllegalStateException("in 30 s these did not come: " + left);
             }
         }
     }
@@ -119,7 +146,7 @@ public final class Client {
             });
             while (!inputEnded) {
                 var records = consumer.poll(Duration.ofMillis(200));
-                records.forEach(Client::writeRecord);
+                records.forEach(record -> write(line(record)));
                 if (!records.isEmpty()) consumer.commitSync();
             }
         }
@@ -163,8 +190,8 @@ public final class Client {
 
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
-            case "produce" -> produce(args[1], args[2], args[3]);
-            case "consume" -> consume(args[1], args[2], Integer.parseInt(args[3]));
+            case "produce" -> produce(args[1], Arrays.asList(args).subList(2, args.length));
+            case "consume" -> consume(args[1], Arrays.asList(args).subList(2, args.length));
             case "group" -> {
                 watchInput();
                 group(args[1], args[2], args[3]);
