@@ -18,6 +18,9 @@ use tokio::sync::watch;
 /// Bytes of the longest name of a folder.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Partitions that one trip to the disk pool opens.
+const PARTITIONS_PER_TRIP: usize = 16;
+
 /// Brings the partitions in line with one image after another.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
@@ -95,13 +98,33 @@ impl Follower {
         for topic in &changed {
             let ours =
                 topic.partitions().map(|(index, _)| index).filter(|index| is_ours(&self.shared.config, topic, *index));
-            work.extend(ours.map(|index| settle(self.shared.clone(), topic.clone(), index, self.recovery)));
+            work.extend(ours.map(|index| (topic.clone(), index)));
         }
-        let parallel = self.shared.config.open_parallel;
-        futures::stream::iter(work).buffer_unordered(parallel).for_each(|()| async {}).await;
+        self.settle_all(work).await;
         self.applied.extend(changed.into_iter().map(|topic| (topic.id, topic)));
         crate::upkeep::count(&self.shared);
         self.shared.changed();
+    }
+
+    /// Settles partitions, many to a trip to the disk pool: each takes some dozens of small operations on files.
+    async fn settle_all(&self, work: Vec<(Arc<Topic>, PartitionIndex)>) {
+        let mut trips = Vec::new();
+        for chunk in work.chunks(PARTITIONS_PER_TRIP) {
+            let (shared, recovery, chunk) = (self.shared.clone(), self.recovery, chunk.to_vec());
+            let disk = shared.runtime.disk.clone();
+            let trip = async move {
+                for (topic, index) in chunk {
+                    settle(shared.clone(), topic, index, recovery).await;
+                }
+            };
+            trips.push(async move { disk.run(Box::pin(trip)).await });
+        }
+        let parallel = self.shared.config.open_parallel;
+        let outcomes: Vec<std::io::Result<()>> =
+            futures::stream::iter(trips).buffer_unordered(parallel).collect().await;
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            tracing::error!(%error, "opening partitions panicked; some are not served; this is a bug in Millstream");
+        }
     }
 
     async fn remove(&self, topic: &Topic) {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// How a file is opened.
@@ -27,17 +28,46 @@ pub enum EntryKind {
     Directory,
 }
 
+/// Work for [`Disk::run`].
+pub type DiskWork = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Files and folders.
 #[async_trait]
 pub trait Disk: Send + Sync + 'static {
+    /// Runs `work` where file operations may block: each of them is then one system call in place and no trip to another thread. For work
+    /// of many small operations, as opening a log is. Safe to drop: what has begun is finished.
+    ///
+    /// # Errors
+    /// When `work` panicked.
+    async fn run(&self, work: DiskWork) -> io::Result<()> {
+        work.await;
+        Ok(())
+    }
+
     /// Opens a file.
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
 
     /// A folder's entries, sorted by name.
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<(String, EntryKind)>>;
 
-    /// Makes a folder and its parents; nothing happens where they exist.
+    /// Makes a folder and its parents; nothing happens where they exist. Durable after `sync_dir` of the parent of each that was made.
     async fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// The same, durable when it returns.
+    async fn create_dir_durable(&self, path: &Path) -> io::Result<()> {
+        let mut parents = Vec::new();
+        for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+            if self.exists(folder).await? {
+                break;
+            }
+            parents.extend(folder.parent());
+        }
+        self.create_dir_all(path).await?;
+        for parent in parents {
+            self.sync_dir(parent).await?;
+        }
+        Ok(())
+    }
 
     /// Renames a file or folder over whatever has the new name. Durable after `sync_dir` of the parent.
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

@@ -12,7 +12,7 @@ mod tasks;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use compute::Compute;
-pub use disk::{Disk, DiskFile, EntryKind, FileRange, OpenMode};
+pub use disk::{Disk, DiskFile, DiskWork, EntryKind, FileRange, OpenMode};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use real_disk::RealDisk;
 pub use sim_disk::{Fault, SimDisk};

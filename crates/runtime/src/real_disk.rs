@@ -1,9 +1,10 @@
 //! The machine's files. Appends and reads of cached pages happen in place; what can block goes to tokio's blocking threads.
 
-use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
+use crate::disk::{Disk, DiskFile, DiskWork, EntryKind, OpenMode};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use rustix::io::{Errno, ReadWriteFlags};
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,14 +28,53 @@ impl RealDisk {
     }
 }
 
-/// Runs what may block on the disk pool.
-#[expect(clippy::disallowed_methods, reason = "this is the disk pool that others must use instead")]
+thread_local! {
+    /// Whether this thread is one of the disk pool's that runs a whole piece of work: see [`Disk::run`].
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what may block: on the disk pool, or here where that is allowed.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    if MAY_BLOCK.get() { work() } else { on_pool(work).await }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the disk pool that others must use instead")]
+async fn on_pool<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Allows this thread to block until dropped, also by a panic.
+struct MayBlock;
+
+impl MayBlock {
+    fn begin() -> Self {
+        MAY_BLOCK.set(true);
+        Self
+    }
+}
+
+impl Drop for MayBlock {
+    fn drop(&mut self) {
+        MAY_BLOCK.set(false);
+    }
 }
 
 #[async_trait]
 impl Disk for RealDisk {
+    async fn run(&self, work: DiskWork) -> io::Result<()> {
+        if MAY_BLOCK.get() {
+            work.await;
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Handle::current();
+        on_pool(move || {
+            let _here = MayBlock::begin();
+            runtime.block_on(work);
+            Ok(())
+        })
+        .await
+    }
+
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let path = path.to_owned();
         blocking(move || {

@@ -12,7 +12,8 @@ use millstream_runtime::Disk;
 use millstream_types::Offset;
 use std::path::Path;
 
-const NAME: &str = "millstream.checkpoint";
+/// The file's name.
+pub const NAME: &str = "millstream.checkpoint";
 const VERSION: &str = "0";
 const LOG_START: &str = "log-start-offset";
 const RECOVERY_POINT: &str = "recovery-point-offset";
@@ -24,14 +25,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// None where the folder has no checkpoint: it is new, or Kafka's.
-    pub async fn read(disk: &dyn Disk, folder: &Path) -> Result<Option<Self>, Error> {
+    /// Reads the folder's checkpoint. A new folder has none, nor has Kafka's.
+    pub async fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
         let path = folder.join(NAME);
-        if !disk.exists(&path).await.map_err(Error::io("look for", &path))? {
-            return Ok(None);
-        }
         let content = disk.read(&path).await.map_err(Error::io("read", &path))?;
-        Self::parse(&content).map(Some).map_err(|problem| Error::format(&path, problem))
+        Self::parse(&content).map_err(|problem| Error::format(&path, problem))
     }
 
     pub async fn write(self, disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
@@ -69,10 +67,9 @@ mod tests {
     async fn what_is_written_is_read() {
         let disk = SimDisk::new();
         disk.create_dir_all(Path::new("t-0")).await.unwrap();
-        assert_eq!(Checkpoint::read(&disk, Path::new("t-0")).await.unwrap(), None);
         let written = Checkpoint { log_start: Offset(7), recovery_point: Offset(9) };
         written.write(&disk, Path::new("t-0")).await.unwrap();
-        assert_eq!(Checkpoint::read(&disk, Path::new("t-0")).await.unwrap(), Some(written));
+        assert_eq!(Checkpoint::read(&disk, Path::new("t-0")).await.unwrap(), written);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-const NAME: &str = "leader-epoch-checkpoint";
+/// The file's name.
+pub const NAME: &str = "leader-epoch-checkpoint";
 
 /// The epochs of a log. Epochs and their start offsets both ascend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,9 +97,6 @@ impl Epochs {
 
     pub(crate) async fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
         let path = folder.join(NAME);
-        if !disk.exists(&path).await.map_err(Error::io("look for", &path))? {
-            return Ok(Self::default());
-        }
         let content = disk.read(&path).await.map_err(Error::io("read", &path))?;
         Self::parse(&content).map_err(|problem| Error::format(&path, problem))
     }

@@ -98,7 +98,7 @@ impl<E: Entry> Index<E> {
     /// Makes the (empty) file, as Kafka does when a segment begins.
     pub async fn create(&self) -> Result<(), Error> {
         let file = self.file().await?;
-        file.truncate(0).await.map_err(Error::io("empty", &self.path))
+        if file.is_empty() { Ok(()) } else { file.truncate(0).await.map_err(Error::io("empty", &self.path)) }
     }
 
     /// Adds an entry to an active index.

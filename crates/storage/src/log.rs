@@ -3,6 +3,7 @@
 mod append;
 mod delete;
 mod flush;
+mod listing;
 mod open;
 mod read;
 mod retention;
@@ -19,6 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::epochs::{EpochEnd, Epochs};
 use crate::error::Error;
 use crate::names::{self, Suffix};
+use crate::partition_metadata;
 use crate::segment::Segment;
 use millstream_runtime::Runtime;
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicConfig, TopicPartition};
@@ -64,7 +66,7 @@ struct Shared {
     writer: tokio::sync::Mutex<()>,
     /// Held by whoever syncs: those who wait for it find their records synced.
     flusher: tokio::sync::Mutex<()>,
-    /// Held by whoever writes the checkpoint file.
+    /// Held by whoever writes the checkpoint files.
     checkpointer: tokio::sync::Mutex<()>,
     /// The short lock; never held over I/O.
     state: Mutex<State>,
@@ -78,10 +80,15 @@ struct State {
     recovery_point: Offset,
     stored: Checkpoint,
     epochs: Epochs,
+    /// The epochs' file says less than `epochs`. Recovery finds what it lacks in the batches that were not synced, so the file has to be
+    /// right only before the recovery point moves.
+    epochs_unstored: bool,
     /// How often the log was truncated: a flush that saw another number knows nothing of what is there now.
     truncations: u64,
     last_flush: Duration,
     folder_unsynced: bool,
+    /// `partition.metadata` may not be on the disk: it goes there before any checkpoint does.
+    claim_unsynced: bool,
     failed: Option<String>,
     deleted: bool,
 }
@@ -198,14 +205,15 @@ impl Log {
         state.epochs.end_of(epoch, state.log_end())
     }
 
-    /// Begins `epoch` at the log's end: what a new leader does before it appends.
+    /// Begins `epoch` at the log's end: what a new leader does before it appends. It is stored with the next flush.
     ///
     /// # Errors
-    /// The disk's.
+    /// The log takes no writes.
     pub async fn assign_epoch(&self, epoch: LeaderEpoch) -> Result<(), Error> {
         let _writer = self.0.writer.lock().await;
         self.0.writable()?;
-        self.0.begin_epochs([(epoch, self.log_end())]).await
+        self.0.begin_epochs([(epoch, self.log_end())]);
+        Ok(())
     }
 
     /// The segments that take no more records, oldest first.
@@ -277,34 +285,42 @@ impl Shared {
         }
     }
 
-    /// Begins epochs that are newer than those known; the checkpoint is written before any record of theirs.
-    async fn begin_epochs(&self, starts: impl IntoIterator<Item = (LeaderEpoch, Offset)> + Clone) -> Result<(), Error> {
-        let latest = self.state.lock().epochs.latest();
-        if starts.clone().into_iter().all(|(epoch, _)| latest.is_some_and(|latest| epoch <= latest)) {
-            return Ok(());
-        }
-        let mut epochs = self.state.lock().epochs.clone();
-        let mut changed = false;
+    /// Begins epochs that are newer than those known. They are stored with the next flush.
+    fn begin_epochs(&self, starts: impl IntoIterator<Item = (LeaderEpoch, Offset)>) {
+        let mut state = self.state.lock();
         for (epoch, start) in starts {
-            if epochs.latest().is_none_or(|latest| epoch > latest) {
-                changed |= epochs.assign(epoch, start);
+            if state.epochs.latest().is_none_or(|latest| epoch > latest) {
+                state.epochs_unstored |= state.epochs.assign(epoch, start);
             }
         }
-        if changed {
-            epochs.write(&*self.runtime.disk, &self.folder).await?;
-            self.state.lock().epochs = epochs;
-        }
+    }
+
+    /// Brings the epochs' file in line with what is known.
+    async fn store_epochs(&self) -> Result<(), Error> {
+        let _checkpointer = self.checkpointer.lock().await;
+        let epochs = {
+            let state = self.state.lock();
+            if !state.epochs_unstored {
+                return Ok(());
+            }
+            state.epochs.clone()
+        };
+        epochs.write(&*self.runtime.disk, &self.folder).await?;
+        let mut state = self.state.lock();
+        state.epochs_unstored = state.epochs != epochs;
         Ok(())
     }
 
     /// Changes the epochs, and their file where that changed anything.
     async fn change_epochs(&self, change: impl FnOnce(&mut Epochs) -> bool) -> Result<(), Error> {
-        let mut epochs = self.state.lock().epochs.clone();
-        if change(&mut epochs) {
-            epochs.write(&*self.runtime.disk, &self.folder).await?;
-            self.state.lock().epochs = epochs;
+        {
+            let mut state = self.state.lock();
+            if !change(&mut state.epochs) {
+                return Ok(());
+            }
+            state.epochs_unstored = true;
         }
-        Ok(())
+        self.store_epochs().await
     }
 
     /// Writes the checkpoint file where it differs from what it should say.
@@ -315,8 +331,17 @@ impl Shared {
             Checkpoint { log_start: state.log_start, recovery_point: state.recovery_point }
         };
         if self.state.lock().stored != wanted {
+            self.sync_claim().await?;
             wanted.write(&*self.runtime.disk, &self.folder).await?;
             self.state.lock().stored = wanted;
+        }
+        Ok(())
+    }
+
+    async fn sync_claim(&self) -> Result<(), Error> {
+        if self.state.lock().claim_unsynced {
+            partition_metadata::sync(&*self.runtime.disk, &self.folder).await?;
+            self.state.lock().claim_unsynced = false;
         }
         Ok(())
     }

@@ -7,22 +7,60 @@
 
 use crate::error::Error;
 use bytes::Bytes;
-use millstream_runtime::Disk;
+use millstream_runtime::{Disk, OpenMode};
 use millstream_types::TopicId;
 use std::path::Path;
 
-const NAME: &str = "partition.metadata";
+/// The file's name.
+pub const NAME: &str = "partition.metadata";
 
-/// Checks that `folder` is of `topic`, or makes it so where it says nothing yet.
-pub async fn claim(disk: &dyn Disk, folder: &Path, topic: TopicId) -> Result<(), Error> {
+/// What is known of a folder's file before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// There is none.
+    New,
+    /// There is one that a power cut may have kept from reaching the disk: nothing beside it did either.
+    Unsure,
+    /// There is one.
+    Settled,
+}
+
+/// Checks that `folder` is of `topic`, or makes it so where it says nothing yet. What is written here is synced by [`sync`].
+pub async fn claim(disk: &dyn Disk, folder: &Path, topic: TopicId, claim: Claim) -> Result<(), Error> {
     let path = folder.join(NAME);
-    if !disk.exists(&path).await.map_err(Error::io("look for", &path))? {
-        let content = format!("version: 0\ntopic_id: {topic}");
-        return disk.write_atomic(&path, Bytes::from(content)).await.map_err(Error::io("write", &path));
+    if claim == Claim::New {
+        return write(disk, &path, topic).await;
     }
     let content = disk.read(&path).await.map_err(Error::io("read", &path))?;
-    let found = parse(&content).map_err(|problem| Error::format(&path, problem))?;
-    if found == topic { Ok(()) } else { Err(Error::WrongTopic { path: folder.to_owned(), found, expected: topic }) }
+    match parse(&content) {
+        Ok(found) if found == topic => Ok(()),
+        Ok(found) => Err(Error::WrongTopic { path: folder.to_owned(), found, expected: topic }),
+        Err(problem) if claim == Claim::Unsure => {
+            tracing::warn!(file = %path.display(), problem, "a power cut came before the file was on disk; it is written anew");
+            write(disk, &path, topic).await
+        }
+        Err(problem) => Err(Error::format(&path, problem)),
+    }
+}
+
+async fn write(disk: &dyn Disk, path: &Path, topic: TopicId) -> Result<(), Error> {
+    let file = disk.open(path, OpenMode::Append).await.map_err(Error::io("open", path))?;
+    let content = Bytes::from(format!("version: 0\ntopic_id: {topic}"));
+    let written = async {
+        if !file.is_empty() {
+            file.truncate(0).await?;
+        }
+        file.append(&[content]).await
+    };
+    written.await.map_err(Error::io("write", path))?;
+    Ok(())
+}
+
+/// Makes the file survive a power cut.
+pub async fn sync(disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
+    let path = folder.join(NAME);
+    let file = disk.open(&path, OpenMode::Read).await.map_err(Error::io("open", &path))?;
+    file.sync().await.map_err(Error::io("sync", &path))
 }
 
 fn parse(content: &[u8]) -> Result<TopicId, String> {

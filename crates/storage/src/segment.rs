@@ -63,7 +63,9 @@ impl Segment {
     pub async fn create(runtime: &Runtime, folder: &Path, base: Offset, jitter_ms: i64) -> Result<Self, Error> {
         let segment = Self::open(runtime, folder, base, jitter_ms).await?;
         // Files of that name are leftovers of a roll that was cut short: the log has no record at or after `base`.
-        segment.log.truncate(0).await.map_err(Error::io("empty", &segment.path))?;
+        if !segment.log.is_empty() {
+            segment.log.truncate(0).await.map_err(Error::io("empty", &segment.path))?;
+        }
         segment.offsets.create().await?;
         segment.times.create().await?;
         let mut tail = segment.tail.lock();

@@ -120,7 +120,7 @@ impl Shared {
             let bytes = usize::try_from(large.place.size).unwrap_or(usize::MAX);
             return Err(Error::BatchTooLarge { bytes, segment_bytes: config.segment_bytes });
         }
-        self.begin_epochs(placed.iter().map(|placed| (placed.place.epoch, placed.place.base))).await?;
+        self.begin_epochs(placed.iter().map(|placed| (placed.place.epoch, placed.place.base)));
         let before = self.state.lock().log_end();
         let result = self.append_runs(placed, config).await;
         if result.is_err() && self.state.lock().log_end() > before {

@@ -57,6 +57,7 @@ impl Log {
         let active = self.0.active()?;
         active.store_indexes().await?;
         self.0.flush_below(self.log_end()).await?;
+        self.0.store_epochs().await?;
         active.sync_indexes().await?;
         self.0.store_checkpoint().await?;
         self.0.state.lock().failed = Some("it was closed".to_owned());
@@ -105,8 +106,13 @@ impl Shared {
                 segment.sync_indexes().await?;
             }
         }
+        self.store_epochs().await?;
         if folder {
-            self.runtime.disk.sync_dir(&self.folder).await.map_err(Error::io("sync", &self.folder))?;
+            // The folder may be new: then its own name is not on the disk either.
+            self.sync_claim().await?;
+            for path in [&self.folder, &self.id.dir] {
+                self.runtime.disk.sync_dir(path).await.map_err(Error::io("sync", path))?;
+            }
         }
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! Opening a partition's folder: a new one, one that was closed cleanly, one that was not, and one that Kafka wrote.
 
+use super::listing::Listing;
 use super::{Log, LogId, Shared, State};
-use crate::checkpoint::Checkpoint;
-use crate::epochs::Epochs;
+use crate::checkpoint::{self, Checkpoint};
+use crate::epochs::{self, Epochs};
 use crate::error::Error;
 use crate::names::{self, Suffix};
-use crate::partition_metadata;
+use crate::partition_metadata::{self, Claim};
 use crate::segment::{Cut, Segment, Trust};
-use millstream_runtime::{EntryKind, Runtime};
+use millstream_runtime::Runtime;
 use millstream_types::{Offset, TopicConfig};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,9 +57,23 @@ impl Log {
     ) -> Result<Self, Error> {
         let folder = id.folder();
         runtime.disk.create_dir_all(&folder).await.map_err(Error::io("make", &folder))?;
-        partition_metadata::claim(&*runtime.disk, &folder, id.partition.topic).await?;
-        let stored = Checkpoint::read(&*runtime.disk, &folder).await?;
-        let bases = tidy(&runtime, &folder).await?;
+        let listing = Listing::of(&*runtime.disk, &folder).await?;
+        let stored = match listing.has(checkpoint::NAME) {
+            true => Some(Checkpoint::read(&*runtime.disk, &folder).await?),
+            false => None,
+        };
+        let claim = match listing.has(partition_metadata::NAME) {
+            false => Claim::New,
+            // It is synced before the first checkpoint is stored.
+            true if !recovery.same_boot && stored.is_none() => Claim::Unsure,
+            true => Claim::Settled,
+        };
+        partition_metadata::claim(&*runtime.disk, &folder, id.partition.topic, claim).await?;
+        let bases = listing.tidy(&runtime, &folder).await?;
+        let epochs = match listing.has(epochs::NAME) {
+            true => Epochs::read(&*runtime.disk, &folder).await?,
+            false => Epochs::default(),
+        };
         let mut opener = Opener {
             runtime: &runtime,
             folder: &folder,
@@ -67,15 +82,18 @@ impl Log {
             recovery_point: stored.map_or(Offset::ZERO, |stored| stored.recovery_point),
             log_start: stored.map_or(Offset::ZERO, |stored| stored.log_start),
             is_ours: stored.is_some(),
-            epochs: Epochs::read(&*runtime.disk, &folder).await?,
+            epochs,
+            listing: &listing,
             opening: Opening::default(),
             segments: BTreeMap::new(),
         };
         let epochs_before = opener.epochs.clone();
         opener.open_all(&bases).await?;
         let Opener { epochs, opening, segments, .. } = opener;
+        let unstored = epochs != epochs_before;
         let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
-        log.settle(&epochs_before).await?;
+        log.0.state.lock().epochs_unstored = unstored;
+        log.settle(listing.has_snapshots()).await?;
         Ok(log)
     }
 
@@ -99,9 +117,11 @@ impl Log {
             recovery_point,
             stored: stored.unwrap_or_default(),
             epochs,
+            epochs_unstored: false,
             truncations: 0,
             last_flush: runtime.clock.elapsed(),
             folder_unsynced: true,
+            claim_unsynced: true,
             failed: None,
             deleted: false,
         };
@@ -120,21 +140,22 @@ impl Log {
     }
 
     /// Brings what lies beside the segments in line with them.
-    async fn settle(&self, epochs_before: &Epochs) -> Result<(), Error> {
+    async fn settle(&self, has_snapshots: bool) -> Result<(), Error> {
         let stored_start = self.0.state.lock().stored.log_start;
         if self.log_end() < stored_start {
             // A power cut took records that had been deleted before: their offsets are not given again.
             self.0.restart_at(stored_start).await?;
         }
         let (start, end) = (self.log_start(), self.log_end());
-        self.0
-            .change_epochs(|epochs| {
-                epochs.truncate_end(end);
-                epochs.truncate_start(start);
-                epochs != epochs_before
-            })
-            .await?;
-        self.remove_producer_snapshots(|offset| offset > end).await?;
+        {
+            // A crash before they are stored leaves the same to be done at the next opening.
+            let mut state = self.0.state.lock();
+            let changed = state.epochs.truncate_end(end) | state.epochs.truncate_start(start);
+            state.epochs_unstored |= changed;
+        }
+        if has_snapshots {
+            self.remove_producer_snapshots(|offset| offset > end).await?;
+        }
         if !self.config().remote_storage_enable {
             self.delete_before(start).await?;
         }
@@ -142,34 +163,11 @@ impl Log {
     }
 }
 
-/// Removes leftovers; returns the bases of the segments, in order.
-async fn tidy(runtime: &Runtime, folder: &Path) -> Result<Vec<Offset>, Error> {
-    let entries = runtime.disk.read_dir(folder).await.map_err(Error::io("list", folder))?;
-    let files: Vec<&String> =
-        entries.iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect();
-    let bases: BTreeSet<Offset> = files
-        .iter()
-        .filter_map(|name| names::parse(name))
-        .filter(|(_, suffix)| *suffix == Suffix::Log)
-        .map(|(base, _)| base)
-        .collect();
-    for name in files {
-        let is_orphan = match names::parse(name) {
-            Some((base, Suffix::Index | Suffix::TimeIndex | Suffix::TxnIndex)) => !bases.contains(&base),
-            Some((_, Suffix::Log | Suffix::Snapshot)) | None => false,
-        };
-        if is_orphan || names::is_leftover(name) {
-            let path = folder.join(name);
-            runtime.disk.remove_file(&path).await.map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(bases.into_iter().collect())
-}
-
 struct Opener<'a> {
     runtime: &'a Runtime,
     folder: &'a Path,
     config: &'a TopicConfig,
+    listing: &'a Listing,
     recovery: Recovery,
     recovery_point: Offset,
     log_start: Offset,
@@ -211,7 +209,7 @@ impl Opener<'_> {
         }
         if let Some(next) = next {
             let is_settled = self.recovery.clean || next < self.recovery_point;
-            if is_settled && self.has_indexes(base).await? {
+            if is_settled && self.listing.has_indexes(base) {
                 return Ok((Segment::open_closed(self.runtime, self.folder, base, next).await?, None));
             }
         }
@@ -249,16 +247,6 @@ impl Opener<'_> {
             return Err(Error::corrupt(segment.path(), segment.size(), problem));
         }
         Ok(Some(problem))
-    }
-
-    async fn has_indexes(&self, base: Offset) -> Result<bool, Error> {
-        for suffix in [Suffix::Index, Suffix::TimeIndex] {
-            let path = names::file(self.folder, base, suffix);
-            if !self.runtime.disk.exists(&path).await.map_err(Error::io("look for", &path))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// A power cut took part of a segment that others follow: what follows was not synced either, and goes, the newest first.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, Codec, Limits, split};
-use millstream_runtime::{Fault, Random, Runtime, SeededRandom, SimDisk};
+use millstream_runtime::{Disk, Fault, Random, Runtime, SeededRandom, SimDisk};
 use millstream_storage::{Error, Log, LogId, Recovery};
 use millstream_types::{
     ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicConfig, TopicId, TopicPartition,
@@ -59,6 +59,8 @@ impl Harness {
         });
         let disk = Arc::new(SimDisk::new());
         let runtime = Runtime::simulated(seed, disk.clone());
+        // The data folder is there before any log, and its owner sees that it stays.
+        disk.create_dir_durable(&id().dir).await.unwrap();
         let log = Log::open(runtime.clone(), id(), config.clone(), Recovery::CLEAN).await.unwrap();
         Self {
             seed,
