@@ -39,7 +39,7 @@ impl DataDir {
     /// [`Error::Io`].
     pub async fn open(runtime: &Runtime, path: &Path, boot: Option<&str>) -> Result<Self, Error> {
         let disk = runtime.disk.clone();
-        disk.create_dir_all(path).await.map_err(|error| Error::io(path, error))?;
+        disk.create_dir_durable(path).await.map_err(|error| Error::io(path, error))?;
         let clean = disk.exists(&path.join(CLEAN_SHUTDOWN)).await.map_err(|error| Error::io(path, error))?;
         let last_boot = read_small(&*disk, &path.join(BOOT_ID)).await?;
         let same_boot = boot.is_some() && last_boot.as_deref() == boot;

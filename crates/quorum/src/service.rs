@@ -34,7 +34,7 @@ impl Service {
     pub async fn start(runtime: &Runtime, config: Config) -> Result<Handle, Error> {
         let dir = config.data_dir.join(FOLDER);
         let disk = &*runtime.disk;
-        disk.create_dir_all(&dir).await.while_at("create", &dir)?;
+        disk.create_dir_durable(&dir).await.while_at("create", &dir)?;
         let lock = lock(disk, &config.data_dir).await?;
         let expected = Expected { node_id: config.node_id, cluster_id: config.cluster_id, form: config.form };
         let identity = establish(disk, &*runtime.random, &config.data_dir, expected).await?;
@@ -65,7 +65,9 @@ async fn build(
 ) -> Result<Handle, Error> {
     let dir = config.data_dir.join(FOLDER);
     let published = Published {
-        image: watch::Sender::new(Arc::new(Image::default())),
+        image: watch::Sender::new(Arc::new(
+            Image::default().with_static_configs(Arc::new(config.static_configs.clone()))?,
+        )),
         progress: watch::Sender::new(Progress::default()),
     };
     let machine = StateMachine::open(runtime, &dir, published.clone()).await?;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use millstream_types::TimestampMs;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -57,6 +58,8 @@ impl Clock for SystemClock {
 /// Virtual time: it stands still while anything can run and jumps to the next timer when nothing can (tokio's paused time).
 pub struct SimClock {
     start: Instant,
+    /// What the wall clock is ahead of the time that passed, in milliseconds.
+    ahead_ms: AtomicI64,
 }
 
 /// 2026-01-01T00:00:00Z, when every simulation starts.
@@ -66,7 +69,12 @@ impl SimClock {
     /// A clock that says 2026-01-01T00:00:00Z now.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), ahead_ms: AtomicI64::new(0) }
+    }
+
+    /// Sets the wall clock by so many milliseconds, forwards or back, as a person or a time server does. No time passes.
+    pub fn jump(&self, by_ms: i64) {
+        self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 }
 
@@ -79,7 +87,8 @@ impl Default for SimClock {
 #[async_trait]
 impl Clock for SimClock {
     fn now(&self) -> TimestampMs {
-        TimestampMs(SIM_EPOCH_MS + i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX))
+        let passed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
+        TimestampMs(SIM_EPOCH_MS.saturating_add(passed).saturating_add(self.ahead_ms.load(Ordering::Relaxed)))
     }
 
     fn elapsed(&self) -> Duration {
@@ -88,5 +97,20 @@ impl Clock for SimClock {
 
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_jump_moves_the_wall_clock_and_nothing_else() {
+        let clock = SimClock::new();
+        let before = (clock.now(), clock.elapsed());
+        clock.jump(-5_000);
+        clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(clock.now().0 - before.0.0, -3_000);
+        assert_eq!(clock.elapsed() - before.1, Duration::from_secs(2));
     }
 }

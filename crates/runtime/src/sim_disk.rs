@@ -1,14 +1,17 @@
-//! A disk in memory that loses what was not synced when it crashes, and fails as it is told to.
+//! A disk in memory that loses what was not synced when its power is cut, and fails as it is told to.
+
+mod content;
+mod file;
+mod tree;
 
 use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
 use async_trait::async_trait;
-use bytes::Bytes;
+use file::{Faults, SimFile};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tree::{Node, Tree, not_found};
 
 /// What goes wrong on a simulated disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,20 +22,16 @@ pub enum Fault {
     WriteError,
 }
 
-/// A disk in memory. [`SimDisk::crash`] takes away what was not made durable.
+/// A disk in memory, as bad as POSIX allows: a power cut takes what was not synced ([`SimDisk::after_power_cut`]).
 ///
-/// Deliberately simple in one respect: names (made, renamed, removed) are durable at once, as on a journalled file system whose
-/// metadata has been committed; contents are not until they are synced.
+/// - Of a file, bytes written since its last sync: all of them, none, all but the first ones, or some of the sectors in any order; one
+///   sector may be torn. A truncation may be undone as well.
+/// - Of a folder, names made, renamed and removed since its last sync: a later change never outlives an earlier one of the same folder.
+///   A file that was synced in a folder that was not may be gone, and a folder with all that is in it.
 #[derive(Default)]
 pub struct SimDisk {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    files: BTreeMap<PathBuf, Arc<SimFile>>,
-    folders: BTreeMap<PathBuf, ()>,
-    fault: Option<Fault>,
+    tree: Mutex<Tree>,
+    faults: Faults,
 }
 
 impl SimDisk {
@@ -42,244 +41,193 @@ impl SimDisk {
         Self::default()
     }
 
-    /// A power cut: of every file's unsynced tail, only a prefix remains, whose length `draw(bytes)` picks from `0..=bytes`; its last
-    /// remaining bytes may be torn (zeroed) where `draw(2)` says 1. Handles opened before keep the lost world to themselves.
-    pub fn crash(&self, mut draw: impl FnMut(u64) -> u64) {
-        let mut state = self.state.lock();
-        for file in state.files.values_mut() {
-            let survivor = {
-                let content = file.content.lock();
-                let unsynced = content.bytes.len() - content.synced.len().min(content.bytes.len());
-                let kept = usize::try_from(draw(unsynced as u64)).unwrap_or(0).min(unsynced);
-                let torn = kept > 0 && draw(2) == 1;
-                content.after_crash(kept, torn)
-            };
-            *file = Arc::new(SimFile { content: Mutex::new(survivor), fault: Mutex::new(None) });
-        }
+    /// The disk that a power cut leaves now; `draw(n)` picks from `0..=n`. Whoever has this one goes on in a world that is lost.
+    #[must_use]
+    pub fn after_power_cut(&self, draw: impl FnMut(u64) -> u64) -> Self {
+        let faults = Faults::default();
+        Self { tree: Mutex::new(self.tree.lock().after_crash(&faults, draw)), faults }
+    }
+
+    /// The same in place, where nobody uses the disk any more; only files that are still open keep the lost world.
+    pub fn crash(&self, draw: impl FnMut(u64) -> u64) {
+        *self.faults.lock() = None;
+        let mut tree = self.tree.lock();
+        *tree = tree.after_crash(&self.faults, draw);
     }
 
     /// Makes every write fail from now on, or work again.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        let mut state = self.state.lock();
-        state.fault = fault;
-        for file in state.files.values() {
-            *file.fault.lock() = fault;
-        }
+        *self.faults.lock() = fault;
     }
 
     /// Flips bits of a stored byte, as a failing disk does. Returns whether there was such a byte.
     pub fn flip(&self, path: &Path, position: usize, mask: u8) -> bool {
-        let state = self.state.lock();
-        let Some(file) = state.files.get(path) else { return false };
-        let mut content = file.content.lock();
-        let Content { bytes, synced } = &mut *content;
-        for copy in [bytes, synced] {
-            if let Some(byte) = copy.get_mut(position) {
-                *byte ^= mask;
-            }
+        match self.tree.lock().get(path) {
+            Some(Node::File(file)) => file.flip(position, mask),
+            Some(Node::Folder(_)) | None => false,
         }
-        position < content.bytes.len()
     }
 
     /// Every file's path and length, sorted: what a trace may hash.
     #[must_use]
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
-        let state = self.state.lock();
-        state.files.iter().map(|(path, file)| (path.clone(), file.len())).collect()
+        self.tree.lock().files().into_iter().map(|(path, file)| (path, file.len())).collect()
     }
-}
-
-fn not_found(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{}: no such file or folder", path.display()))
 }
 
 #[async_trait]
 impl Disk for SimDisk {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
-        if let Some(file) = state.files.get(path) {
-            return match mode {
-                OpenMode::CreateNew => Err(io::ErrorKind::AlreadyExists.into()),
-                OpenMode::Read | OpenMode::Append => Ok(file.clone()),
-            };
+        let mut tree = self.tree.lock();
+        match (tree.get(path), mode) {
+            (Some(Node::File(_)), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(Node::File(file)), OpenMode::Read | OpenMode::Append) => return Ok(file),
+            (Some(Node::Folder(_)), _) => return Err(io::ErrorKind::IsADirectory.into()),
+            (None, OpenMode::Read) => return Err(not_found(path)),
+            (None, OpenMode::Append | OpenMode::CreateNew) => {}
         }
-        if mode == OpenMode::Read {
-            return Err(not_found(path));
-        }
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if !parent.as_os_str().is_empty() && !state.folders.contains_key(parent) {
-            return Err(not_found(parent));
-        }
-        if state.fault == Some(Fault::Full) {
+        if *self.faults.lock() == Some(Fault::Full) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let file = Arc::new(SimFile { content: Mutex::default(), fault: Mutex::new(state.fault) });
-        state.files.insert(path.to_owned(), file.clone());
+        let file = Arc::new(SimFile::new(self.faults.clone()));
+        tree.add_file(path, file.clone())?;
         Ok(file)
     }
 
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<(String, EntryKind)>> {
-        let state = self.state.lock();
-        if !state.folders.contains_key(path) {
-            return Err(not_found(path));
-        }
-        let folders = state.folders.keys().map(|folder| (folder, EntryKind::Directory));
-        let files = state.files.keys().map(|file| (file, EntryKind::File));
-        let mut entries: Vec<(String, EntryKind)> = folders
-            .chain(files)
-            .filter(|(entry, _)| entry.parent() == Some(path))
-            .filter_map(|(entry, kind)| Some((entry.file_name()?.to_str()?.to_owned(), kind)))
-            .collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Ok(entries)
+        self.tree.lock().entries(path)
     }
 
     async fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
-            state.folders.insert(folder.to_owned(), ());
-        }
-        Ok(())
+        self.tree.lock().add_folders(path)
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        if let Some(file) = state.files.remove(from) {
-            state.files.insert(to.to_owned(), file);
-            return Ok(());
-        }
-        if !state.folders.contains_key(from) {
-            return Err(not_found(from));
-        }
-        let moved = |path: &Path| {
-            path.strip_prefix(from)
-                .ok()
-                .map(|rest| if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
-        };
-        let files = std::mem::take(&mut state.files);
-        state.files = files.into_iter().map(|(path, file)| (moved(&path).unwrap_or(path), file)).collect();
-        let folders = std::mem::take(&mut state.folders);
-        state.folders = folders.into_keys().map(|path| (moved(&path).unwrap_or(path), ())).collect();
-        Ok(())
+        self.tree.lock().rename(from, to)
     }
 
     async fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.state.lock().files.remove(path).map(|_| ()).ok_or_else(|| not_found(path))
+        self.tree.lock().remove_file(path)
     }
 
     async fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        if !state.folders.contains_key(path) {
-            return Err(not_found(path));
-        }
-        state.files.retain(|file, _| !file.starts_with(path));
-        state.folders.retain(|folder, ()| !folder.starts_with(path));
-        Ok(())
+        self.tree.lock().remove_folder(path)
     }
 
-    async fn sync_dir(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
+    async fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.tree.lock().sync(path)
     }
 
     async fn exists(&self, path: &Path) -> io::Result<bool> {
-        let state = self.state.lock();
-        Ok(state.files.contains_key(path) || state.folders.contains_key(path))
+        Ok(self.tree.lock().get(path).is_some())
     }
 
     async fn space(&self, _path: &Path) -> io::Result<(u64, u64)> {
-        let full = self.state.lock().fault == Some(Fault::Full);
+        let full = *self.faults.lock() == Some(Fault::Full);
         Ok((if full { 0 } else { 1 << 40 }, 1 << 40))
     }
 }
 
-struct SimFile {
-    content: Mutex<Content>,
-    fault: Mutex<Option<Fault>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
 
-/// What the file holds, and what of it a power cut can't take.
-#[derive(Default)]
-struct Content {
-    bytes: Vec<u8>,
-    synced: Vec<u8>,
-}
-
-impl Content {
-    fn after_crash(&self, kept: usize, torn: bool) -> Self {
-        let mut bytes = self.synced.clone();
-        let from = bytes.len().min(self.bytes.len());
-        bytes.extend_from_slice(&self.bytes[from..from + kept]);
-        if torn {
-            let half = from + kept / 2;
-            bytes[half..].fill(0);
-        }
-        Self { synced: bytes.clone(), bytes }
-    }
-}
-
-impl SimFile {
-    fn writable(&self) -> io::Result<()> {
-        match *self.fault.lock() {
-            None => Ok(()),
-            Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
-            Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
+    async fn write(disk: &SimDisk, path: &str, content: &'static str, sync: bool) {
+        let file = disk.open(Path::new(path), OpenMode::Append).await.unwrap();
+        file.append(&[Bytes::from_static(content.as_bytes())]).await.unwrap();
+        if sync {
+            file.sync().await.unwrap();
         }
     }
-}
 
-#[async_trait]
-impl DiskFile for SimFile {
-    async fn append(&self, buffers: &[Bytes]) -> io::Result<u64> {
-        self.writable()?;
-        let mut content = self.content.lock();
-        let position = content.bytes.len() as u64;
-        for buffer in buffers {
-            content.bytes.extend_from_slice(buffer);
+    async fn text(disk: &SimDisk, path: &str) -> Option<String> {
+        disk.read(Path::new(path)).await.ok().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    /// The worst cut: nothing that was not synced is left.
+    fn worst(disk: &SimDisk) -> SimDisk {
+        disk.after_power_cut(|_| 0)
+    }
+
+    #[tokio::test]
+    async fn what_was_synced_is_left_and_nothing_else() {
+        let disk = SimDisk::new();
+        disk.create_dir_all(Path::new("a/b")).await.unwrap();
+        disk.sync_dir(Path::new("")).await.unwrap();
+        disk.sync_dir(Path::new("a")).await.unwrap();
+        write(&disk, "a/b/kept", "1", true).await;
+        disk.sync_dir(Path::new("a/b")).await.unwrap();
+        write(&disk, "a/b/kept", "2", false).await;
+        write(&disk, "a/b/nameless", "3", true).await;
+        let left = worst(&disk);
+        assert_eq!(text(&left, "a/b/kept").await.as_deref(), Some("1"));
+        assert_eq!(text(&left, "a/b/nameless").await, None, "its folder was not synced");
+        assert_eq!(text(&disk, "a/b/kept").await.as_deref(), Some("12"), "the lost world goes on");
+    }
+
+    #[tokio::test]
+    async fn a_folder_whose_parent_was_not_synced_goes_with_all_in_it() {
+        let disk = SimDisk::new();
+        disk.create_dir_all(Path::new("a")).await.unwrap();
+        write(&disk, "a/file", "1", true).await;
+        disk.sync_dir(Path::new("a")).await.unwrap();
+        assert_eq!(worst(&disk).files(), []);
+        disk.sync_dir(Path::new("")).await.unwrap();
+        assert_eq!(worst(&disk).files(), [(PathBuf::from("a/file"), 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_durable_folder_needs_no_other_sync() {
+        for path in ["a/b", "/a/b"] {
+            let disk = SimDisk::new();
+            disk.create_dir_durable(Path::new(path)).await.unwrap();
+            assert!(worst(&disk).exists(Path::new(path)).await.unwrap());
         }
-        Ok(position)
     }
 
-    async fn read_at(&self, position: u64, len: usize) -> io::Result<Bytes> {
-        let content = self.content.lock();
-        let from = usize::try_from(position).unwrap_or(usize::MAX).min(content.bytes.len());
-        let to = from.saturating_add(len).min(content.bytes.len());
-        Ok(Bytes::copy_from_slice(&content.bytes[from..to]))
+    #[tokio::test]
+    async fn a_rename_and_a_removal_are_undone_unless_the_folder_was_synced() {
+        let disk = SimDisk::new();
+        write(&disk, "old", "1", true).await;
+        write(&disk, "gone", "2", true).await;
+        disk.sync_dir(Path::new("")).await.unwrap();
+        disk.rename(Path::new("old"), Path::new("new")).await.unwrap();
+        disk.remove_file(Path::new("gone")).await.unwrap();
+        assert_eq!(text(&worst(&disk), "old").await.as_deref(), Some("1"));
+        assert_eq!(text(&worst(&disk), "gone").await.as_deref(), Some("2"));
+        let first_only = disk.after_power_cut(|most| most.min(1));
+        assert_eq!(text(&first_only, "new").await.as_deref(), Some("1"), "changes are lost from the last one on");
+        assert_eq!(text(&first_only, "gone").await.as_deref(), Some("2"));
+        disk.sync_dir(Path::new("")).await.unwrap();
+        assert_eq!(worst(&disk).files(), [(PathBuf::from("new"), 1)]);
     }
 
-    async fn write_at(&self, position: u64, new: Bytes) -> io::Result<()> {
-        self.writable()?;
-        let mut content = self.content.lock();
-        let from = usize::try_from(position).map_err(io::Error::other)?;
-        let to = from + new.len();
-        if content.bytes.len() < to {
-            content.bytes.resize(to, 0);
+    #[tokio::test]
+    async fn an_atomic_write_is_old_or_new_after_any_power_cut() {
+        for kept in 0..6 {
+            let disk = SimDisk::new();
+            disk.write_atomic(Path::new("f"), Bytes::from_static(b"old")).await.unwrap();
+            disk.write_atomic(Path::new("f"), Bytes::from_static(b"new")).await.unwrap();
+            let left = disk.after_power_cut(|most| most.min(kept));
+            assert_eq!(text(&left, "f").await.as_deref(), Some("new"), "its folder is synced with it");
         }
-        content.bytes[from..to].copy_from_slice(&new);
-        Ok(())
     }
 
-    async fn sync(&self) -> io::Result<()> {
-        // A full disk syncs what it has taken; one that fails to write does not.
-        self.writable()
-            .or_else(|error| if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) })?;
-        let mut content = self.content.lock();
-        content.synced = content.bytes.clone();
-        Ok(())
-    }
-
-    async fn truncate(&self, len: u64) -> io::Result<()> {
-        let mut content = self.content.lock();
-        let len = usize::try_from(len).map_err(io::Error::other)?;
-        content.bytes.resize(len, 0);
-        content.synced.truncate(len);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.content.lock().bytes.len() as u64
-    }
-
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+    #[tokio::test]
+    async fn faults_and_flips_are_seen() {
+        let disk = SimDisk::new();
+        write(&disk, "f", "a", true).await;
+        assert!(
+            disk.flip(Path::new("f"), 0, 3) && !disk.flip(Path::new("f"), 1, 3) && !disk.flip(Path::new("g"), 0, 3)
+        );
+        assert_eq!(text(&disk, "f").await.as_deref(), Some("b"));
+        disk.set_fault(Some(Fault::Full));
+        assert_eq!(disk.open(Path::new("g"), OpenMode::Append).await.err().unwrap().kind(), io::ErrorKind::StorageFull);
+        let file = disk.open(Path::new("f"), OpenMode::Append).await.unwrap();
+        assert!(file.append(&[Bytes::from_static(b"x")]).await.is_err());
+        disk.set_fault(None);
+        file.append(&[Bytes::from_static(b"x")]).await.unwrap();
+        assert_eq!(text(&disk, "f").await.as_deref(), Some("bx"));
     }
 }

@@ -126,7 +126,7 @@ proptest! {
         for (number, steps) in (0..).zip(steps.split_inclusive(crashes)) {
             life(number, &disk, async |runtime| {
                 let dir = Path::new("/metadata");
-                runtime.disk.create_dir_all(dir).await.unwrap();
+                runtime.disk.create_dir_durable(dir).await.unwrap();
                 let mut log = LogStore::open(&runtime, &Tasks::new(), dir, 600).await.unwrap();
                 model.check(&mut log).await;
                 for step in steps {

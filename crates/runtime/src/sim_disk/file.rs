@@ -1,0 +1,89 @@
+//! An open file of a simulated disk.
+
+use super::Fault;
+use super::content::Content;
+use crate::disk::DiskFile;
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+/// What is wrong with a disk, known to all its files.
+pub(super) type Faults = Arc<Mutex<Option<Fault>>>;
+
+pub(super) struct SimFile {
+    content: Mutex<Content>,
+    faults: Faults,
+}
+
+impl SimFile {
+    pub(super) fn new(faults: Faults) -> Self {
+        Self { content: Mutex::default(), faults }
+    }
+
+    /// The file after a power cut, on a disk with those faults.
+    pub(super) fn after_crash(&self, faults: &Faults, draw: &mut impl FnMut(u64) -> u64) -> Self {
+        Self { content: Mutex::new(self.content.lock().after_crash(draw)), faults: faults.clone() }
+    }
+
+    pub(super) fn flip(&self, position: usize, mask: u8) -> bool {
+        self.content.lock().flip(position, mask)
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        match *self.faults.lock() {
+            None => Ok(()),
+            Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
+        }
+    }
+}
+
+#[async_trait]
+impl DiskFile for SimFile {
+    async fn append(&self, buffers: &[Bytes]) -> io::Result<u64> {
+        self.writable()?;
+        let mut content = self.content.lock();
+        let position = content.len();
+        for buffer in buffers {
+            let end = content.len();
+            content.write(end, buffer);
+        }
+        Ok(position as u64)
+    }
+
+    async fn read_at(&self, position: u64, len: usize) -> io::Result<Bytes> {
+        let from = usize::try_from(position).unwrap_or(usize::MAX);
+        Ok(self.content.lock().read(from, from.saturating_add(len)).into())
+    }
+
+    async fn write_at(&self, position: u64, new: Bytes) -> io::Result<()> {
+        self.writable()?;
+        let from = usize::try_from(position).map_err(io::Error::other)?;
+        self.content.lock().write(from, &new);
+        Ok(())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        // A full disk syncs what it has taken; one that fails to write does not.
+        self.writable()
+            .or_else(|error| if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) })?;
+        self.content.lock().sync();
+        Ok(())
+    }
+
+    async fn truncate(&self, len: u64) -> io::Result<()> {
+        self.content.lock().resize(usize::try_from(len).map_err(io::Error::other)?);
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.content.lock().len() as u64
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
