@@ -138,13 +138,25 @@ const fn cold(kind: ErrorKind) -> ResponseError {
     }
 }
 
-const fn producer(error: &millstream_txn::Error) -> ResponseError {
+/// The code of what is wrong with a producer or its transaction.
+pub(crate) const fn producer(error: &millstream_txn::Error) -> ResponseError {
     use millstream_txn::Error as E;
     match error {
         E::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         E::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
-        E::NotTransactional { .. } => ResponseError::InvalidTxnState,
-        E::IdsUsedUp => ResponseError::CoordinatorNotAvailable,
+        E::NotTransactional { .. } | E::NotInTransaction { .. } | E::InvalidTxnState { .. } => {
+            ResponseError::InvalidTxnState
+        }
+        E::CoordinatorFenced { .. } => ResponseError::TransactionCoordinatorFenced,
+        E::EmptyTransactionalId => ResponseError::InvalidRequest,
+        E::InvalidTransactionTimeout { .. } => ResponseError::InvalidTransactionTimeout,
+        E::TransactionalIdNotFound { .. } => ResponseError::TransactionalIdNotFound,
+        E::InvalidProducerIdMapping { .. } => ResponseError::InvalidProducerIdMapping,
+        E::ProducerFenced { .. } => ResponseError::ProducerFenced,
+        E::ConcurrentTransactions { .. } => ResponseError::ConcurrentTransactions,
+        E::IdsUsedUp | E::CoordinatorNotAvailable { .. } => ResponseError::CoordinatorNotAvailable,
+        E::NotCoordinator { .. } => ResponseError::NotCoordinator,
+        E::RecordTooLarge { .. } | E::CorruptRecord { .. } => ResponseError::UnknownServerError,
     }
 }
 

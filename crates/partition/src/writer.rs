@@ -139,7 +139,7 @@ fn check(partition: &Partition, entry: &mut Entry) -> Result<(), Error> {
             new.push(batch);
             continue;
         };
-        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced);
+        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced, None);
         match verdict.map_err(|source| Error::Producer { name: partition.name.clone(), source })? {
             Verdict::Duplicate(duplicate) => entry.duplicate = entry.duplicate.or(Some(duplicate)),
             Verdict::Accept => {

@@ -1,6 +1,8 @@
 //! What a partition remembers of one producer: its epoch and its last batches.
 
-use crate::producers::{Sequenced, last_sequence, next_sequence};
+use crate::marker::{Marker, Version};
+use crate::producers::{NO_SEQUENCE, Sequenced, last_sequence, next_sequence};
+use crate::verification::Verification;
 use crate::{Duplicate, Error};
 use millstream_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use std::collections::VecDeque;
@@ -19,6 +21,9 @@ struct Remembered {
 
 impl Remembered {
     fn first_sequence(&self) -> i32 {
+        if self.last_sequence == NO_SEQUENCE {
+            return NO_SEQUENCE;
+        }
         // The inverse of `last_sequence`: sequences wrap to 0 after i32::MAX.
         let back = self.last_sequence.wrapping_sub(self.offset_delta);
         if back < 0 { back.wrapping_sub(i32::MIN) } else { back }
@@ -110,19 +115,18 @@ impl ProducerState {
 
     /// The remembered batch of which this one is a retry.
     pub(crate) fn duplicate(&self, batch: &Sequenced) -> Option<Duplicate> {
+        if batch.epoch != self.epoch || batch.first_sequence == NO_SEQUENCE {
+            return None;
+        }
         let last = last_sequence(batch.first_sequence, batch.records);
         self.batches
             .iter()
-            .find(|known| {
-                batch.epoch == self.epoch
-                    && known.first_sequence() == batch.first_sequence
-                    && known.last_sequence == last
-            })
+            .find(|known| known.first_sequence() == batch.first_sequence && known.last_sequence == last)
             .map(|known| Duplicate { base_offset: known.base_offset(), timestamp: known.timestamp })
     }
 
     /// That the batch may come next.
-    pub(crate) fn check(&self, batch: &Sequenced) -> Result<(), Error> {
+    pub(crate) fn check(&self, batch: &Sequenced, verification: Option<&Verification>) -> Result<(), Error> {
         if batch.epoch < self.epoch {
             return Err(Error::InvalidProducerEpoch {
                 producer: batch.producer,
@@ -130,29 +134,74 @@ impl ProducerState {
                 current: self.epoch,
             });
         }
+        if batch.first_sequence != NO_SEQUENCE {
+            self.check_sequence(batch, verification)?;
+        }
         if self.current_txn_first_offset.is_some() && !batch.is_transactional {
             return Err(Error::NotTransactional { producer: batch.producer });
+        }
+        Ok(())
+    }
+
+    fn check_sequence(&self, batch: &Sequenced, verification: Option<&Verification>) -> Result<(), Error> {
+        let (producer, epoch, sent) = (batch.producer, batch.epoch, batch.first_sequence);
+        let refused = |expected| Err(Error::OutOfOrderSequence { producer, epoch, sent, expected });
+        if let Some(verification) = verification.filter(|_| batch.is_transactional) {
+            // A client that bumps epochs begins each at 0: a later sequence says that a batch before it is on its way.
+            if verification.bumps && self.batches.is_empty() && sent != 0 {
+                return refused(0);
+            }
+            if sent > verification.lowest_sequence {
+                return refused(verification.lowest_sequence);
+            }
         }
         // Nothing is known of the producer: its records were deleted or expired, so that any sequence may come next.
         if self.epoch == ProducerEpoch::NONE {
             return Ok(());
         }
         let expected = match self.last_sequence() {
-            Some(last) if batch.epoch == self.epoch => next_sequence(last),
+            Some(last) if epoch == self.epoch => next_sequence(last),
             _ => 0,
         };
-        if batch.first_sequence == expected {
-            return Ok(());
+        if sent == expected { Ok(()) } else { refused(expected) }
+    }
+
+    /// That the marker may come next.
+    pub(crate) fn check_marker(&self, marker: &Marker, version: Version) -> Result<(), Error> {
+        // With bumped epochs a marker's is above that of the records; one that came before and is sent again ends nothing.
+        let is_again = marker.epoch == self.epoch && self.current_txn_first_offset.is_none();
+        let is_stale = match version {
+            Version::Bumping => marker.epoch <= self.epoch && !is_again,
+            Version::Classic => marker.epoch < self.epoch,
+        };
+        if is_stale {
+            let (producer, sent, current) = (marker.producer, marker.epoch, self.epoch);
+            return Err(Error::InvalidProducerEpoch { producer, sent, current });
         }
-        let (producer, epoch) = (batch.producer, batch.epoch);
-        Err(Error::OutOfOrderSequence { producer, epoch, sent: batch.first_sequence, expected })
+        if marker.coordinator_epoch < self.coordinator_epoch {
+            let (sent, current) = (marker.coordinator_epoch, self.coordinator_epoch);
+            return Err(Error::CoordinatorFenced { producer: marker.producer, sent, current });
+        }
+        Ok(())
+    }
+
+    /// Ends the open transaction; returns where it began.
+    pub(crate) fn end(&mut self, marker: &Marker, timestamp: TimestampMs) -> Option<Offset> {
+        self.take_epoch(marker.epoch);
+        self.coordinator_epoch = marker.coordinator_epoch;
+        self.last_timestamp = timestamp;
+        self.current_txn_first_offset.take()
+    }
+
+    fn take_epoch(&mut self, epoch: ProducerEpoch) {
+        if epoch != self.epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
     }
 
     pub(crate) fn apply(&mut self, batch: &Sequenced, base_offset: Offset, timestamp: TimestampMs) {
-        if batch.epoch != self.epoch {
-            self.batches.clear();
-            self.epoch = batch.epoch;
-        }
+        self.take_epoch(batch.epoch);
         if self.batches.len() == BATCHES_REMEMBERED {
             self.batches.pop_front();
         }

@@ -8,8 +8,16 @@
 //!   epoch > e, first = 0                      Accept
 //!   else                                      OutOfOrderSequence
 //!   pid unknown                               Accept, whatever the sequence
+//!
+//! transactions of the log:   [a a b a A b b B c]      A, B: markers; a, b, c: records of three producers
+//!                             ^                       at first the offset of a, after A that of b, after B that of c is unstable
 //! ```
+//!
+//! A transaction's first offset is unstable until its marker is below the high watermark: what a reader of committed records has seen is
+//! never taken back.
 
+use crate::marker::{Marker, Outcome, Version};
+use crate::verification::{Guard, Unverified, Verifications};
 use crate::{Error, ProducerState, SnapshotEntry};
 use millstream_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use std::collections::BTreeMap;
@@ -21,12 +29,30 @@ pub struct Sequenced {
     pub producer: ProducerId,
     /// Its epoch.
     pub epoch: ProducerEpoch,
-    /// The sequence of the first record.
+    /// The sequence of the first record; [`NO_SEQUENCE`] for what a coordinator writes for a producer.
     pub first_sequence: i32,
     /// How many sequences the batch spans: its last offset delta + 1.
     pub records: i32,
     /// Whether it is part of a transaction.
     pub is_transactional: bool,
+}
+
+/// The sequence of a batch that has none.
+pub const NO_SEQUENCE: i32 = -1;
+
+/// A transaction that a marker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completed {
+    /// Whose it was.
+    pub producer: ProducerId,
+    /// Its first record.
+    pub first_offset: Offset,
+    /// Its marker.
+    pub last_offset: Offset,
+    /// The first offset of the transactions still open then; the one after the marker when there was none.
+    pub last_stable: Offset,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// Where the batch went when it came first.
@@ -51,6 +77,11 @@ pub enum Verdict {
 #[derive(Debug, Clone, Default)]
 pub struct Producers {
     states: BTreeMap<ProducerId, ProducerState>,
+    /// Open transactions by their first offset.
+    open: BTreeMap<Offset, ProducerId>,
+    /// Transactions whose marker is not known to be below the high watermark: first offset to marker.
+    ended: BTreeMap<Offset, Offset>,
+    verifications: Verifications,
 }
 
 impl Producers {
@@ -60,26 +91,92 @@ impl Producers {
         Self::default()
     }
 
-    /// Whether a client's batch may be appended now, after all that was applied before.
+    /// Whether a batch may be appended now, after all that was applied before. The first batch of a transaction needs a `guard` that
+    /// was given out for it and not taken away since.
     ///
     /// # Errors
-    /// `InvalidProducerEpoch`, `OutOfOrderSequence`, `NotTransactional`.
-    pub fn check(&self, batch: &Sequenced) -> Result<Verdict, Error> {
+    /// `InvalidProducerEpoch`, `OutOfOrderSequence`, `NotTransactional`, `NotInTransaction`.
+    pub fn check(&self, batch: &Sequenced, guard: Option<Guard>) -> Result<Verdict, Error> {
         if batch.producer == ProducerId::NONE {
             return Ok(Verdict::Accept);
         }
-        let Some(state) = self.states.get(&batch.producer) else { return Ok(Verdict::Accept) };
-        if let Some(duplicate) = state.duplicate(batch) {
+        let state = self.states.get(&batch.producer);
+        if let Some(duplicate) = state.and_then(|state| state.duplicate(batch)) {
             return Ok(Verdict::Duplicate(duplicate));
         }
-        state.check(batch).map(|()| Verdict::Accept)
+        let is_open = self.is_open(batch.producer, batch.epoch);
+        if batch.is_transactional && !is_open && !self.verifications.is_given(batch.producer, guard) {
+            return Err(Error::NotInTransaction { producer: batch.producer, epoch: batch.epoch });
+        }
+        let verification = self.verifications.get(batch.producer);
+        match state {
+            Some(state) => state.check(batch, verification)?,
+            None => ProducerState::new().check(batch, verification)?,
+        }
+        Ok(Verdict::Accept)
+    }
+
+    /// Whether the producer has an open transaction here, in that epoch.
+    #[must_use]
+    pub fn is_open(&self, producer: ProducerId, epoch: ProducerEpoch) -> bool {
+        self.states
+            .get(&producer)
+            .is_some_and(|state| state.epoch() == epoch && state.current_txn_first_offset().is_some())
+    }
+
+    /// What to have with a batch that may begin a transaction here, before its coordinator is asked; none where it is open already.
+    pub fn verify(&mut self, asked: &Unverified, now: TimestampMs) -> Option<Guard> {
+        (!self.is_open(asked.producer, asked.epoch)).then(|| self.verifications.begin(asked, now))
     }
 
     /// A batch was given its place in the log: by this leader, by the leader that is followed, or when the log is read again.
     pub fn apply(&mut self, batch: &Sequenced, base_offset: Offset, timestamp: TimestampMs) {
-        if batch.producer != ProducerId::NONE {
-            self.states.entry(batch.producer).or_insert_with(ProducerState::new).apply(batch, base_offset, timestamp);
+        if batch.producer == ProducerId::NONE {
+            return;
         }
+        let state = self.states.entry(batch.producer).or_insert_with(ProducerState::new);
+        let was_open = state.current_txn_first_offset().is_some();
+        state.apply(batch, base_offset, timestamp);
+        if batch.is_transactional {
+            self.verifications.end(batch.producer);
+            if !was_open {
+                self.open.insert(base_offset, batch.producer);
+            }
+        }
+    }
+
+    /// Whether a coordinator's marker may be appended now. A marker that ended its transaction before may come again.
+    ///
+    /// # Errors
+    /// `InvalidProducerEpoch`, `CoordinatorFenced`.
+    pub fn check_marker(&self, marker: &Marker, version: Version) -> Result<(), Error> {
+        self.states.get(&marker.producer).map_or(Ok(()), |state| state.check_marker(marker, version))
+    }
+
+    /// A marker was given its place in the log. Returns the transaction that it ended, if one was open here.
+    pub fn end(&mut self, marker: &Marker, offset: Offset, timestamp: TimestampMs) -> Option<Completed> {
+        let state = self.states.entry(marker.producer).or_insert_with(ProducerState::new);
+        self.verifications.end(marker.producer);
+        let first_offset = state.end(marker, timestamp)?;
+        self.open.remove(&first_offset);
+        self.ended.insert(first_offset, offset);
+        let last_stable = self.open.keys().next().copied().unwrap_or(offset + 1);
+        let Marker { producer, outcome, .. } = *marker;
+        Some(Completed { producer, first_offset, last_offset: offset, last_stable, outcome })
+    }
+
+    /// What is below the high watermark can't be undone: transactions whose marker is there are over.
+    pub fn replicated_to(&mut self, high_watermark: Offset) {
+        if !self.ended.is_empty() {
+            self.ended.retain(|_, marker| *marker >= high_watermark);
+        }
+    }
+
+    /// The first offset of a transaction that is not over; readers of committed records stop before it.
+    #[must_use]
+    pub fn first_unstable(&self) -> Option<Offset> {
+        let (open, ended) = (self.open.keys().next(), self.ended.keys().next());
+        open.into_iter().chain(ended).min().copied()
     }
 
     /// Forgets producers that were idle for `expiration_ms` (`producer.id.expiration.ms`). Returns how many.
@@ -88,6 +185,7 @@ impl Producers {
         self.states.retain(|_, state| {
             state.current_txn_first_offset().is_some() || now.0.saturating_sub(state.last_timestamp().0) < expiration_ms
         });
+        self.verifications.expire(now, expiration_ms);
         before - self.states.len()
     }
 
@@ -100,8 +198,10 @@ impl Producers {
     /// The state a snapshot file held. Batches after it are then applied in log order.
     #[must_use]
     pub fn restore(entries: &[SnapshotEntry]) -> Self {
-        let states = entries.iter().map(|entry| (entry.producer_id, ProducerState::from_entry(entry))).collect();
-        Self { states }
+        let states: BTreeMap<ProducerId, ProducerState> =
+            entries.iter().map(|entry| (entry.producer_id, ProducerState::from_entry(entry))).collect();
+        let open = states.iter().filter_map(|(id, state)| Some((state.current_txn_first_offset()?, *id))).collect();
+        Self { states, open, ..Self::default() }
     }
 
     /// What is known of a producer.
@@ -136,6 +236,9 @@ pub(crate) const fn next_sequence(last: i32) -> i32 {
 /// The sequence of the last of `records` records whose first has `first`.
 #[must_use]
 pub const fn last_sequence(first: i32, records: i32) -> i32 {
+    if first == NO_SEQUENCE {
+        return NO_SEQUENCE;
+    }
     let last = first.wrapping_add(records.saturating_sub(1));
     // i32::MIN is what 0 wraps to.
     if last < 0 && first >= 0 { last.wrapping_sub(i32::MIN) } else { last }
