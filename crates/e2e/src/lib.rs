@@ -9,11 +9,15 @@
 
 mod client;
 mod kafka;
+mod meter;
+mod moto;
 mod node;
 mod program;
 mod wait;
 
 pub use client::{Family, Interactive, Record, clients_folder};
 pub use kafka::{Kafka, batches, kafka_tool};
+pub use meter::Meter;
+pub use moto::Moto;
 pub use node::{Node, binary};
 pub use wait::eventually;

@@ -128,6 +128,20 @@ impl Node {
         std::fs::read_to_string(self.folder.path().join("node.log")).unwrap_or_default()
     }
 
+    /// The sum of the series of `/metrics` that begin so: a name, and labels where one is meant.
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> u64 {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        let address = format!("http://{}/metrics", self.http);
+        let text = runtime.block_on(async { reqwest::get(address).await?.text().await }).expect("the node answers");
+        let values = text.lines().filter(|line| line.starts_with(series)).filter_map(|line| line.rsplit(' ').next());
+        values.map(|value| value.parse::<u64>().expect("a counter is a whole number")).sum()
+    }
+
     /// Runs a command of the binary against this node.
     ///
     /// # Panics

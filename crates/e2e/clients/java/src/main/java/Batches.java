@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Random;
+import java.util.SplittableRandom;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.compress.Compression;
@@ -116,7 +117,7 @@ public final class Batches implements AutoCloseable {
 
     /** Random values, of which nothing can be compressed; a record's key is its offset in a topic that was empty. */
     void fill(String topic, long bytes, long seed) throws IOException {
-        Random random = new Random(seed);
+        SplittableRandom random = new SplittableRandom(seed);
         byte[] value = new byte[FILL_RECORD_BYTES];
         ByteBuffer buffer = ByteBuffer.allocate(FILL_BATCH_RECORDS * (FILL_RECORD_BYTES + 100));
         long offset = 0;
