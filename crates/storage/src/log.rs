@@ -332,6 +332,10 @@ impl Shared {
         };
         if self.state.lock().stored != wanted {
             self.sync_claim().await?;
+            if self.state.lock().folder_unsynced {
+                // A power cut that took a new folder's name would take the log's start with it.
+                self.runtime.disk.sync_dir(&self.id.dir).await.map_err(Error::io("sync", &self.id.dir))?;
+            }
             wanted.write(&*self.runtime.disk, &self.folder).await?;
             self.state.lock().stored = wanted;
         }

@@ -204,6 +204,12 @@ impl Segment {
         self.times.store().await
     }
 
+    /// Cuts the file for good: what a power cut brought back would be taken for records.
+    async fn cut_file(&self, len: u64) -> Result<(), Error> {
+        self.log.truncate(len).await.map_err(Error::io("cut", &self.path))?;
+        self.sync_log().await
+    }
+
     pub async fn sync_log(&self) -> Result<(), Error> {
         self.log.sync().await.map_err(Error::io("sync", &self.path))
     }
@@ -234,7 +240,7 @@ impl Segment {
         let relative = self.relative(place.base);
         self.offsets.cut(|entry| entry.relative >= relative);
         self.times.cut(|entry| entry.relative >= relative);
-        self.log.truncate(place.position).await.map_err(Error::io("cut", &self.path))?;
+        self.cut_file(place.position).await?;
         {
             let mut tail = self.tail.lock();
             tail.size = place.position;

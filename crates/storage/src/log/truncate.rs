@@ -78,12 +78,19 @@ impl Shared {
         for segment in &gone {
             self.remove_files(segment.base).await?;
         }
+        if !gone.is_empty() {
+            // Before the cut, or a power cut that brought them back would leave a gap before them.
+            self.runtime.disk.sync_dir(&self.folder).await.map_err(Error::io("sync", &self.folder))?;
+        }
         let active = self.active()?;
         if !gone.is_empty() {
             active.activate().await?;
         }
         // The cut may begin lower, at its batch; and a flush may have come between.
         let end = active.truncate(end).await?;
+        if !self.cut_aborted(end).await? {
+            tracing::warn!(folder = %self.folder.display(), "an index of aborted transactions is damaged; the next start makes it anew");
+        }
         self.forget_synced_from(end).await?;
         self.change_epochs(|epochs| epochs.truncate_end(end)).await
     }

@@ -117,7 +117,7 @@ impl Segment {
         let next = segment.extent().next;
         if let Some(problem) = &problem {
             segment.judge(valid, size, problem, trust).await?;
-            segment.log.truncate(valid).await.map_err(Error::io("cut", &segment.path))?;
+            segment.cut_file(valid).await?;
         }
         {
             // What was recovered counts from here, as after any opening.
