@@ -1,7 +1,7 @@
 //! One connection: a frame, its answer, the next frame.
 
 use crate::counts::Counts;
-use crate::frames::FrameReader;
+use crate::frames::{FrameReader, Spares};
 use crate::send::Sender;
 use crate::{Answer, ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::Shutdown;
@@ -14,6 +14,7 @@ pub struct Connection {
     pub config: Arc<ListenerConfig>,
     pub handler: Arc<dyn Handler>,
     pub counts: Arc<Counts>,
+    pub spares: Arc<Spares>,
     pub shutdown: Shutdown,
 }
 
@@ -43,7 +44,7 @@ impl Connection {
     async fn serve(&self, stream: &mut TcpStream) -> Result<std::convert::Infallible, Error> {
         // Answers are whole when they are written: waiting for more to send only adds delay.
         stream.set_nodelay(true)?;
-        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle);
+        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.spares.clone());
         loop {
             // The request being answered is finished; no other is begun.
             let frame = tokio::select! {
@@ -53,7 +54,9 @@ impl Connection {
             };
             self.counts.frames.inc();
             self.counts.bytes_in.add(frame.len() as u64 + 4);
-            match self.handler.handle(&self.context, frame).await {
+            let answer = self.handler.handle(&self.context, frame.clone()).await;
+            self.spares.give_back(frame);
+            match answer {
                 Answer::Reply(mut parts) => {
                     Sender { stream, idle: self.config.idle, counts: &self.counts }.send(&mut parts).await?;
                 }

@@ -1,10 +1,13 @@
 //! Frames off a stream: a length of four bytes, then so many bytes.
 //!
 //! Small frames are slices of a shared buffer, so that one read may bring many. A large one is read into a buffer of its own, which grows
-//! with what really comes: a peer that only announces bytes makes us reserve little.
+//! with what really comes: a peer that only announces bytes makes us reserve little. Buffers of large frames that nobody holds any more are
+//! used again, since fresh memory costs a page fault for each 4 KiB of it.
 
 use crate::Error;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -15,11 +18,43 @@ const SHARED_BYTES: usize = 16 << 10;
 const ROOM_BYTES_MIN: usize = 4 << 10;
 /// Bytes first reserved for a large frame; doubled as it fills.
 const LARGE_BYTES_FIRST: usize = 1 << 20;
+/// Bytes that a new buffer has beyond the frame it was made for, so that it fits the next one, which may be a little larger.
+const LARGE_BYTES_MARGIN: usize = 16 << 10;
+/// Buffers of large frames kept for the next ones, by all connections of a listener. One serves a connection; while a frame is answered
+/// its buffer is not here.
+const SPARES_MAX: usize = 8;
+
+/// Buffers of large frames that wait for the next.
+#[derive(Debug, Default)]
+pub struct Spares(Mutex<Vec<BytesMut>>);
+
+impl Spares {
+    fn take(&self) -> Option<BytesMut> {
+        self.0.lock().pop()
+    }
+
+    /// Takes back the buffer of a frame, if it is worth keeping and nobody else holds a part of it.
+    pub fn give_back(&self, frame: Bytes) {
+        if frame.len() <= SHARED_BYTES {
+            return;
+        }
+        let Ok(mut buffer) = frame.try_into_mut() else { return };
+        buffer.clear();
+        // One that grew for a giant goes, or a few of those would be kept for ever.
+        if buffer.capacity() <= LARGE_BYTES_FIRST + LARGE_BYTES_MARGIN {
+            let mut spares = self.0.lock();
+            if spares.len() < SPARES_MAX {
+                spares.push(buffer);
+            }
+        }
+    }
+}
 
 /// Reads frames.
 #[derive(Debug)]
 pub struct FrameReader {
     shared: BytesMut,
+    spares: Arc<Spares>,
     frame_bytes_max: usize,
     idle: Option<Duration>,
 }
@@ -27,8 +62,8 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader of frames of at most `frame_bytes_max` bytes, that waits at most `idle` for any byte.
     #[must_use]
-    pub fn new(frame_bytes_max: usize, idle: Option<Duration>) -> Self {
-        Self { shared: BytesMut::new(), frame_bytes_max, idle }
+    pub fn new(frame_bytes_max: usize, idle: Option<Duration>, spares: Arc<Spares>) -> Self {
+        Self { shared: BytesMut::new(), spares, frame_bytes_max, idle }
     }
 
     /// The next frame, without its length. After an error, or when it was dropped while it waited, the stream is out of step.
@@ -63,7 +98,10 @@ impl FrameReader {
     }
 
     async fn large<R: AsyncRead + Unpin>(&mut self, stream: &mut R, len: usize) -> Result<Bytes, Error> {
-        let mut frame = BytesMut::with_capacity(len.min(LARGE_BYTES_FIRST));
+        let mut frame = self.spares.take().unwrap_or_else(|| {
+            // The first buffers have the size of what comes; a spare that is too small grows, and is worth more from then on.
+            BytesMut::with_capacity(len.min(LARGE_BYTES_FIRST) + LARGE_BYTES_MARGIN)
+        });
         let here = self.shared.len().min(len);
         frame.extend_from_slice(&self.shared.split_to(here));
         while frame.len() < len {
@@ -116,7 +154,7 @@ mod tests {
             }
         };
         let read = async {
-            let mut reader = FrameReader::new(max, None);
+            let mut reader = FrameReader::new(max, None, Arc::default());
             let mut frames = Vec::new();
             loop {
                 match reader.next(&mut near).await {
@@ -157,7 +195,7 @@ mod tests {
     async fn a_silent_peer_is_let_go() {
         let (mut near, mut far) = tokio::io::duplex(64);
         far.write_all(&[0, 0]).await.expect("written");
-        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)));
+        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)), Arc::default());
         let error = reader.next(&mut near).await.expect_err("half a length");
         assert!(matches!(error, Error::Idle { idle_ms: 20 }), "{error}");
     }
@@ -165,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn one_shared_buffer_serves_many_small_frames() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
-        let mut reader = FrameReader::new(1_000, None);
+        let mut reader = FrameReader::new(1_000, None, Arc::default());
         let mut places = Vec::new();
         for _ in 0..10_000 {
             far.write_all(&framed(&[1; 100])).await.expect("written");
@@ -173,5 +211,26 @@ mod tests {
         }
         let (first, last) = (places.iter().min().expect("some"), places.iter().max().expect("some"));
         assert!(last - first < SHARED_BYTES, "all frames lie within one buffer, which is taken back when it is full");
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_that_nobody_holds_lends_its_buffer_to_the_next() {
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let spares = Arc::new(Spares::default());
+        let mut reader = FrameReader::new(1 << 20, None, spares.clone());
+        let mut places = Vec::new();
+        for len in [100_000, 90_000, 110_000] {
+            far.write_all(&framed(&vec![7; len])).await.expect("written");
+            let frame = reader.next(&mut near).await.expect("a frame");
+            assert_eq!(frame.len(), len);
+            places.push(frame.as_ptr());
+            spares.give_back(frame);
+        }
+        assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+        far.write_all(&framed(&[8; 50_000])).await.expect("written");
+        let held = reader.next(&mut near).await.expect("a frame");
+        spares.give_back(held.clone());
+        assert!(spares.take().is_none(), "a part of it is still held");
+        assert!(held.iter().all(|byte| *byte == 8));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::counts::Counts;
+use crate::frames::Spares;
 use crate::{ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::{Clock, Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -99,6 +100,7 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
     let name: Arc<str> = listener.config.name.as_str().into();
     let acceptor = Acceptor {
         counts: Arc::new(Counts::new(metrics, &name)),
+        spares: Arc::default(),
         permits: Arc::new(Semaphore::new(listener.config.connections_max.min(Semaphore::MAX_PERMITS))),
         config: Arc::new(listener.config),
         principal: "User:ANONYMOUS".into(),
@@ -118,6 +120,7 @@ struct Acceptor {
     principal: Arc<str>,
     config: Arc<ListenerConfig>,
     counts: Arc<Counts>,
+    spares: Arc<Spares>,
     permits: Arc<Semaphore>,
     tasks: Tasks,
     clock: Arc<dyn Clock>,
@@ -163,6 +166,7 @@ impl Acceptor {
             config: self.config.clone(),
             handler: self.handler.clone(),
             counts: self.counts.clone(),
+            spares: self.spares.clone(),
             shutdown: self.tasks.shutdown(),
         };
         self.tasks.spawn("connection", async move {
