@@ -46,6 +46,10 @@ class Java:
 
     def __init__(self, peer):
         streams = broker.variable("PEERS_HOME", "the folder with kafka/kafka.sh and streams/streams.sh") / "streams" / "streams.sh"
+        libs = pathlib.Path(peer.env["PEERS_DIR"]) / "libs"
+        libs.parent.mkdir(parents=True, exist_ok=True)
+        libs.unlink(missing_ok=True)
+        libs.symlink_to(peer.env["PEERS_LIBS"])
         # One line of events: the script compiles its programs on the way.
         subprocess.run([streams, "lines", "SMALL", "1", str(SEED)], env=peer.env, check=True, stdout=subprocess.DEVNULL)
         self.path = f"{peer.env['PEERS_DIR']}/streams-classes:{peer.env['PEERS_LIBS']}/*"
