@@ -32,7 +32,7 @@ javascript() { # folder
     trap 'rm -f .entry.js .bundle.js' EXIT
     printf 'import * as user from "./src/index.js";\nimport { component } from "millstream";\nexport const transform = component(user);\n' > .entry.js
     npx esbuild .entry.js --bundle --format=esm --external:'millstream:*' --minify --log-level=warning --outfile=.bundle.js
-    npx componentize-qjs --wit "$here/../wit/transform-1.0.0" -n function --js .bundle.js --sync --stub-wasi --opt-size --minify -o "$1.wasm" > /dev/null
+    npx componentize-qjs --wit "$here/../wit/transform-1.0.0" -n function --js .bundle.js --sync --stub-wasi --minify -o "$1.wasm" > /dev/null
   )
 }
 

@@ -135,8 +135,8 @@ export class Output {
 
   /** The packed batch of everything said. */
   pack() {
-    const rows = this.inputs.map((_, at) => this.special.get(at));
-    const headers = this.special.size === 0 ? [] : rows.flatMap((row) => row?.headers ?? []);
+    const rows = this.special.size === 0 ? [] : this.inputs.map((_, at) => this.special.get(at));
+    const headers = rows.flatMap((row) => row?.headers ?? []);
     const writer = new Writer([this.records, this.inputs.length, headers.length, this.failed.length]);
     writer.verdicts(this);
     writer.rows(this, rows);

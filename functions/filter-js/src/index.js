@@ -3,18 +3,28 @@
  * `functions/filter`, byte for byte, with numbers as Java prints them.
  */
 
+/** What an event's amount must reach. */
+const AMOUNT_MIN = 500;
+
 /** A number as Java's `Double.toString` prints it, for the sizes that amounts have. */
 function double(number) {
-  return Number.isInteger(number) ? `${number}.0` : `${number}`;
+  return number % 1 === 0 ? `${number}.0` : `${number}`;
 }
 
-/** The field, or what Java's binding makes of one that is absent; throws when it is of another type. */
-function checked(event, name, type, absent) {
-  const found = event[name] ?? absent;
-  if (typeof found !== type && found !== absent) {
-    throw new Error(`field "${name}" is ${JSON.stringify(found)}; expected ${type === "number" ? "a number" : "text"}`);
-  }
-  return found;
+function refuse(name, found, expected) {
+  throw new Error(`field "${name}" is ${JSON.stringify(found)}; expected ${expected}`);
+}
+
+/** A field that is a number; 0, as Java's binding has it, where it is absent. */
+function number(event, name) {
+  const found = event[name] ?? 0;
+  return typeof found === "number" ? found : refuse(name, found, "a number");
+}
+
+/** The JSON of a field that is text; null where it is absent. */
+function text(event, name) {
+  const found = event[name] ?? null;
+  return typeof found === "string" || found === null ? JSON.stringify(found) : refuse(name, found, "text");
 }
 
 export function process(record, out) {
@@ -22,11 +32,11 @@ export function process(record, out) {
   if (event === null || typeof event !== "object" || Array.isArray(event)) {
     throw new Error("the value is not a JSON object");
   }
-  const amount = checked(event, "amount", "number", 0);
-  if (amount >= 500) {
-    const id = checked(event, "id", "number", 0);
-    const user = JSON.stringify(checked(event, "user", "string", null));
-    const kind = JSON.stringify(checked(event, "kind", "string", null));
+  const amount = number(event, "amount");
+  if (amount >= AMOUNT_MIN) {
+    const id = number(event, "id");
+    const user = text(event, "user");
+    const kind = text(event, "kind");
     out.value(`{"id":${id},"user":${user},"kind":${kind},"amount":${double(amount)},"fee":${double(amount * 0.029 + 0.3)}}`);
   }
 }
