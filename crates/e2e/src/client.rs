@@ -17,6 +17,32 @@ pub fn clients_folder() -> PathBuf {
     folder.expect("the real clients are missing: run `cargo xtask test`, which installs them and says where they are")
 }
 
+/// A program of `clients/python` or `clients/node`, by its ending.
+fn script(program: &str) -> Command {
+    let clients = clients_folder();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    if program.ends_with(".js") {
+        let mut command = Command::new("node");
+        command.arg(sources.join("node").join(program)).env("NODE_PATH", clients.join("node/node_modules"));
+        return command;
+    }
+    let mut command = Command::new(clients.join("python/bin/python"));
+    command.arg(sources.join("python").join(program));
+    command
+}
+
+/// Runs a program of `clients/python` or `clients/node` to its end, with `lines` as its standard input; the JSON lines it printed.
+///
+/// # Panics
+/// When it fails, or prints something else.
+#[must_use]
+pub fn run_script(program: &str, args: &[&str], lines: &[Value]) -> Vec<Value> {
+    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let output = run(script(program).args(args), &input);
+    let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{program}: {line:?}: {error}"));
+    output.lines().map(parsed).collect()
+}
+
 /// A family of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -62,38 +88,17 @@ impl Family {
     }
 
     fn command(self) -> Command {
-        let clients = clients_folder();
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
-        let python = |program: &str| {
-            let mut command = Command::new(clients.join("python/bin/python"));
-            command.arg(sources.join("python").join(program));
-            command
-        };
         match self {
-            Self::Librdkafka => python("confluent.py"),
-            Self::KafkaPython => python("kafkapython.py"),
-            Self::Aiokafka => python("aio.py"),
+            Self::Librdkafka => script("confluent.py"),
+            Self::KafkaPython => script("kafkapython.py"),
+            Self::Aiokafka => script("aio.py"),
             Self::Kafkajs => {
-                let mut command = Command::new("node");
-                command.arg(sources.join("node/kafkajs.js")).env("NODE_PATH", clients.join("node/node_modules"));
+                let mut command = script("kafkajs.js");
                 command.env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
                 command
             }
-            Self::FranzGo => Command::new(clients.join("go/client")),
-            Self::Java => {
-                let path =
-                    format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
-                let mut command = Command::new("java");
-                command.args([
-                    "-Xmx256m",
-                    "-XX:TieredStopAtLevel=1",
-                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-                    "-cp",
-                    &path,
-                    "Client",
-                ]);
-                command
-            }
+            Self::FranzGo => Command::new(clients_folder().join("go/client")),
+            Self::Java => crate::kafka::java("-Xmx256m", "Client"),
         }
     }
 

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CLUSTER_ID: &str = "MillstreamPeerAAAAAAAA";
 
 /// A Java program of Apache Kafka, or of the clients' folder.
-fn java(heap: &str, class: &str) -> Command {
+pub(crate) fn java(heap: &str, class: &str) -> Command {
     let clients = clients_folder();
     let path = format!("{}:{}/*", clients.join("java/classes").display(), clients.join("java/libs").display());
     let mut command = Command::new("java");
@@ -33,7 +33,13 @@ fn java(heap: &str, class: &str) -> Command {
 /// What a tool of Apache Kafka printed, which has to end well.
 #[must_use]
 pub fn kafka_tool(class: &str, args: &[&str]) -> String {
-    run(java("-Xmx512m", class).args(args), "")
+    kafka_tool_with_input(class, args, "")
+}
+
+/// The same, for a tool that reads its standard input.
+#[must_use]
+pub fn kafka_tool_with_input(class: &str, args: &[&str], input: &str) -> String {
+    run(java("-Xmx512m", class).args(args), input)
 }
 
 /// Batches that are the same to the byte for every broker (`clients/java/.../Batches.java`): runs one verb, and returns what it printed.

@@ -15,8 +15,8 @@ mod node;
 mod program;
 mod wait;
 
-pub use client::{Family, Interactive, Record, clients_folder};
-pub use kafka::{Kafka, batches, kafka_tool};
+pub use client::{Family, Interactive, Record, clients_folder, run_script};
+pub use kafka::{Kafka, batches, kafka_tool, kafka_tool_with_input};
 pub use meter::Meter;
 pub use moto::Moto;
 pub use node::{Node, binary};
