@@ -1,7 +1,7 @@
 /**
  * The input: one packed batch, read in place. The layout is drawn in `wit/transform-1.0.0/transform.wit`.
  */
-import { decode, decodeAscii } from "./text.js";
+import { binary, decode } from "./text.js";
 
 const HEADER = 24;
 const KEYS_ASCII = 1;
@@ -21,7 +21,7 @@ class Column {
     const data = section(view, first + (hasNulls ? 2 : 1));
     this.data = data.at;
     this.length = data.length;
-    // All values as one text, from which each is cut: made when the first is asked for.
+    // All values as one string of one character a byte, from which each is cut: made when the first text is asked for.
     this.ascii = ascii;
     this.all = undefined;
   }
@@ -47,11 +47,9 @@ class Column {
     if (this.nulls.length > 0 && this.isNull(index)) {
       return null;
     }
-    if (!this.ascii) {
-      return decode(this.get(index));
-    }
-    this.all ??= decodeAscii(this.bytes.subarray(this.data, this.data + this.length));
-    return this.all.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index]);
+    this.all ??= binary(this.bytes.subarray(this.data, this.data + this.length));
+    const text = this.all.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index]);
+    return this.ascii ? text : decode(text);
   }
 }
 

@@ -93,9 +93,11 @@ async fn what_is_not_an_event_fails_alone_and_with_its_reason() {
     let engine = engine();
     for path in ["filter/filter.wasm", "filter-js/filter-js.wasm"] {
         let mut filter = instance(&engine.compile(component(path)).await.unwrap(), "{}");
-        let input = records(&["no json", r#"{"id":1,"user":"a\"é","kind":"k","amount":5e2}"#, r#"{"amount":"much"}"#]);
+        let mut input =
+            records(&["no json", r#"{"id":1,"user":"a\"é","kind":"k","amount":5e2}"#, r#"{"amount":"much"}"#]);
+        input.push(0, None, Some(b"{\"user\":\"not UTF-8: \xff\",\"amount\":500}"), []);
         let outcome = filter.process(&input).await.unwrap();
-        assert_eq!(outcome.failures.iter().map(|failure| failure.input).collect::<Vec<_>>(), [0, 2], "{path}");
+        assert_eq!(outcome.failures.iter().map(|failure| failure.input).collect::<Vec<_>>(), [0, 2, 3], "{path}");
         assert!(
             outcome.failures[0].message.contains("JSON") && outcome.failures[1].message.contains("amount"),
             "{path}: {:?}",
@@ -174,31 +176,4 @@ async fn the_cache_keeps_no_more_than_its_limit() {
             .unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-}
-
-/// `cargo test -p millstream-wasm --test functions -- --ignored --nocapture` prints what a record costs, as CPU time of the process.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement, not a check"]
-async fn what_a_record_costs() {
-    let cpu_ns = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    };
-    let engine = engine();
-    for (path, batches) in
-        [("hostile/hostile.wasm", 200), ("filter/filter.wasm", 200), ("filter-js/filter-js.wasm", 20)]
-    {
-        let mut filter = instance(&engine.compile(component(path)).await.unwrap(), "{}");
-        for size in [100, 1000, 5000] {
-            let input = events(0, size);
-            for _ in 0..3 {
-                filter.process(&input).await.unwrap();
-            }
-            let start = cpu_ns();
-            for _ in 0..batches {
-                filter.process(&input).await.unwrap();
-            }
-            println!("{path}: {size} records a batch, {} ns/record", (cpu_ns() - start) / (batches * size));
-        }
-    }
 }
