@@ -1,13 +1,17 @@
-//! The demo ends well, leaves nothing behind, and its answers are DuckDB's over the same files.
+//! The demo ends well, leaves nothing behind, and its answers are DuckDB's: over the files that it carries, and over a sample of them that a
+//! seed perturbed. `MILLSTREAM_DEMO_SEED` names the seed; without it each run has another.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use millstream_e2e::{binary, clients_folder};
-use std::path::Path;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+type Table = Vec<Vec<String>>;
+
 /// The cells of the tables that the demo drew, table by table, without their headings.
-fn tables(output: &str) -> Vec<Vec<Vec<String>>> {
+fn tables(output: &str) -> Vec<Table> {
     let mut tables = Vec::new();
     let mut rules = 0;
     for line in output.lines().map(str::trim) {
@@ -26,31 +30,80 @@ fn tables(output: &str) -> Vec<Vec<Vec<String>>> {
     tables
 }
 
-fn duckdb() -> Vec<Vec<Vec<String>>> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(clients_folder().join("python/bin/python"))
-        .arg(here.join("clients/python/answers.py"))
-        .arg(here.join("../../examples/flights/data"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn python(program: &str, args: &[&Path], seed: Option<u64>) -> String {
+    let mut command = Command::new(clients_folder().join("python/bin/python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/python").join(program)).args(args);
+    let output = command.args(seed.map(|seed| seed.to_string())).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The demo's own data.
+fn carried() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights/data")
+}
+
+/// What the demo printed, which ended well.
+fn demo(args: &[&str], temporary: &Path) -> String {
+    let output = Command::new(binary()).arg("demo").args(args).env("TMPDIR", temporary).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// The demo counted and answered as DuckDB does over the files of `data`.
+fn assert_answers_are_duckdbs(text: &str, data: &Path) {
+    let answers = python("answers.py", &[data], None);
+    let expected: Vec<Table> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [flights, cancelled, rejected, long, alerts] = expected[0][0].as_slice() else { panic!("{:?}", expected[0]) };
+    for counted in [
+        format!("{flights} flights, {cancelled} cancelled, {rejected} rejected"),
+        format!("{long} long delays, {alerts} alerts"),
+    ] {
+        assert!(text.contains(&counted), "DuckDB counts {counted}:\n{text}");
+    }
+    assert!(
+        expected[1..].iter().all(|answer| !answer.is_empty()),
+        "questions without an answer show nothing: {answers}"
+    );
+    assert_eq!(tables(text), expected[1..], "{text}");
+}
+
+/// What flights has was read from the store while nothing of it was on the local disk.
+fn assert_read_from_the_store(text: &str) {
+    let told = text.lines().find_map(|line| {
+        let rest = line.trim().strip_prefix("For these answers the object store was read ")?;
+        rest.strip_suffix(" bytes.")?.split_once(" times; the local logs of flights hold ")
+    });
+    let (reads, local) = told.unwrap_or_else(|| panic!("the demo should tell of its reads:\n{text}"));
+    // Each partition's segments need a chunk index and a chunk at least.
+    assert!(reads.parse::<u32>().unwrap() >= 8, "{text}");
+    assert_eq!(local, "0", "{text}");
+    assert!(text.contains("0.0 MiB hot"), "the local copies should be gone:\n{text}");
 }
 
 #[test]
 fn the_demo_ends_well_and_answers_as_duckdb_does() {
     let temporary = tempfile::tempdir().unwrap();
-    let output = Command::new(binary()).arg("demo").env("TMPDIR", temporary.path()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let text = demo(&[], temporary.path());
     assert!(text.contains("328521 flights, 8255 cancelled, 0 rejected"), "{text}");
-    assert!(text.contains("0.0 MiB hot"), "the local copies should be gone:\n{text}");
+    assert_read_from_the_store(&text);
     assert!(text.contains("nothing is left behind"), "{text}");
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the temporary folder should be gone");
-    let expected = duckdb();
-    let answered = tables(&text);
-    assert_eq!(answered.len(), expected.len(), "{text}");
-    for (answered, expected) in answered.iter().zip(&expected) {
-        assert_eq!(answered, expected);
-    }
+    assert_answers_are_duckdbs(&text, &carried());
+}
+
+#[test]
+fn over_a_perturbed_sample_the_demo_answers_as_duckdb_does() {
+    let given = std::env::var("MILLSTREAM_DEMO_SEED").ok();
+    let seed = given.map_or_else(|| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
+    println!("MILLSTREAM_DEMO_SEED={seed} runs this again");
+    let temporary = tempfile::tempdir().unwrap();
+    let (sample, data) = (temporary.path().join("sample"), temporary.path().join("data"));
+    std::fs::create_dir(&sample).unwrap();
+    python("perturb.py", &[&carried(), &sample], Some(seed));
+    let text =
+        demo(&["--flights", sample.to_str().unwrap(), "--data-dir", data.to_str().unwrap()], &std::env::temp_dir());
+    assert_answers_are_duckdbs(&text, &sample);
+    assert_read_from_the_store(&text);
 }

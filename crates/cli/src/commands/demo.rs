@@ -23,6 +23,10 @@ pub struct Demo {
     /// The folder of the node's data; a temporary one, which is removed at the end, by default.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// A folder of other flights: airlines.csv.zst, airports.csv.zst, weather.csv.zst and flights.csv.zst, a record a line, with the
+    /// columns of those in examples/flights/data, which are the default.
+    #[arg(long, value_name = "FOLDER")]
+    flights: Option<PathBuf>,
     /// Where Kafka's protocol listens; any free port by default, and 127.0.0.1:9092 with --keep.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
@@ -35,6 +39,7 @@ pub struct Demo {
 pub async fn run(command: Demo) -> Result<(), Error> {
     millstream_telemetry::logs::init(millstream_telemetry::logs::Format::Text, Some("warn,openraft=off"))
         .map_err(|error| Error::Local(error.to_string()))?;
+    let files = data::files(command.flights.as_deref())?;
     // Removed when it is dropped, however this ends.
     let temporary = tempfile::tempdir().map_err(Error::from)?;
     let folder = command.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
@@ -47,7 +52,7 @@ pub async fn run(command: Demo) -> Result<(), Error> {
         "A node starts",
         &format!("Kafka's protocol at {kafka}, HTTP at {}, data in {}", bound.http, folder.display()),
     );
-    let mission = steps::Mission { client: Client::new(&bound.http.to_string()), folder: folder.clone() };
+    let mission = steps::Mission { client: Client::new(&bound.http.to_string()), folder: folder.clone(), files };
     let outcome = mission.run(&mut show).await;
     if outcome.is_ok() {
         show.next(&kafka, &bound.http.to_string(), command.keep);

@@ -10,8 +10,20 @@ use std::process::Command;
 /// The demo, kept: it answers, and ends well when told to, leaving the folder it was given.
 pub fn demo(line: &CommandLine, folder: &Path) {
     let data = folder.join("demo");
-    let args =
-        ["demo", "--keep", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    // The files that it carries, from their folder.
+    let flights = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/flights/data");
+    let args = [
+        "demo",
+        "--keep",
+        "--kafka",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--flights",
+        flights,
+    ];
     let demo = Running::start(line, &args, &[], &folder.join("demo.log"), "    kafka-console-consumer");
     let shell = Shell::new(line, folder, &demo.after("export MILLSTREAM_HTTP="));
     let rows = shell.rows(&["sql", "-c", "SELECT count(*) AS n FROM flights"]);

@@ -30,6 +30,6 @@ pub const QUESTIONS: [Question; 4] = [
     },
     Question {
         words: "The longest delays, from the continuous query's own topic",
-        sql: "SELECT carrier, flight, route, dep_delay FROM long_delays ORDER BY dep_delay DESC, carrier, flight LIMIT 5",
+        sql: "SELECT carrier, flight, route, dep_delay FROM long_delays ORDER BY dep_delay DESC, carrier, flight, route LIMIT 5",
     },
 ];

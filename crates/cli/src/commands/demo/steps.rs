@@ -1,6 +1,6 @@
 //! The steps of the demo, each through the same HTTP API that the command line uses.
 
-use super::data::{FILES, FLIGHTS, FUNCTION, SCHEMAS};
+use super::data::{FUNCTION, File, SCHEMAS};
 use super::questions::QUESTIONS;
 use super::show::Show;
 use crate::error::Error;
@@ -18,18 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Each source's file, topic and key, and its columns that are numbers however many digits they are written with.
-const SOURCES: [(&str, &str, &str, &[&str]); 4] = [
-    ("airlines", "airlines", "carrier", &[]),
-    ("airports", "airports", "faa", &["lat", "lon"]),
-    (
-        "weather",
-        "weather",
-        "origin",
-        &["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"],
-    ),
-    ("flights", "departures", "tailnum", &[]),
-];
+/// The topic and the key of what a file is about, and its columns that are numbers however many digits they are written with.
+fn source(about: &str) -> (&str, &'static str, &'static [&'static str]) {
+    match about {
+        "airlines" => (about, "carrier", &[]),
+        "airports" => (about, "faa", &["lat", "lon"]),
+        "weather" => {
+            (about, "origin", &["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"])
+        }
+        _ => ("departures", "tailnum", &[]),
+    }
+}
 
 /// The demo against one node.
 pub struct Mission {
@@ -37,6 +36,8 @@ pub struct Mission {
     pub client: Client,
     /// Where files go.
     pub folder: PathBuf,
+    /// What comes in.
+    pub files: Vec<File>,
 }
 
 impl Mission {
@@ -115,23 +116,29 @@ impl Mission {
 
     /// The data comes in, and all of it comes through.
     async fn flow(&self, show: &mut Show) -> Result<(), Error> {
-        for (file, topic, key, numbers) in SOURCES {
-            let name = format!("{file}.csv.zst");
-            let path = self.folder.join(&name);
-            let content = FILES.iter().find(|known| known.name == name).map_or(&[][..], |known| known.content);
-            std::fs::write(&path, content).map_err(|error| Error::file("write", &path, &error))?;
+        for file in &self.files {
+            let path = self.folder.join(file.name());
+            file.write(&path)?;
+            let (topic, key, numbers) = source(file.about);
             let types: BTreeMap<&str, &str> = numbers.iter().map(|column| (*column, "number")).collect();
             let settings = json!({"path": path, "null_values": ["", "NA"], "key": key, "types": types});
-            self.post("/v1/connectors", json!({"name": file, "type": "file", "topics": [topic], "settings": settings}))
-                .await?;
+            let connector = json!({"name": file.about, "type": "file", "topics": [topic], "settings": settings});
+            self.post("/v1/connectors", connector).await?;
         }
-        self.until("every departure is in the log", &["departures"], FLIGHTS).await?;
-        show.step(
-            "A source",
-            "336,776 departures, 26,115 hours of weather, airlines and airports, read from zstd-compressed CSV",
+        for file in &self.files {
+            self.until("every row is in the log", &[source(file.about).0], file.rows).await?;
+        }
+        let of_file = |about: &str| self.files.iter().find(|file| file.about == about).map_or(0, |file| file.rows);
+        let departures = of_file("flights");
+        let detail = format!(
+            "{departures} departures, {} hours of weather, {} airlines and {} airports, read from zstd-compressed CSV",
+            of_file("weather"),
+            of_file("airlines"),
+            of_file("airports")
         );
-        self.until("the function has seen every departure", &["flights", "cancelled", "departures-rejected"], FLIGHTS)
-            .await?;
+        show.step("A source", &detail);
+        let outputs = ["flights", "cancelled", "departures-rejected"];
+        self.until("the function has seen every departure", &outputs, departures).await?;
         let counted = |name: &str, topics: &[Value]| {
             topics.iter().find(|topic| topic["name"] == name).and_then(|topic| topic["records"].as_i64()).unwrap_or(0)
         };
@@ -233,6 +240,7 @@ impl Mission {
 
     async fn ask(&self, show: &mut Show) -> Result<(), Error> {
         show.step("SQL over hot and cold", "the same topics, as tables; flights is read from the object store");
+        let before = self.reads_of_the_store().await?;
         for question in QUESTIONS {
             let request =
                 self.client.request(Method::POST, "/v1/sql").json(&json!({"query": question.sql, "format": "table"}));
@@ -240,16 +248,37 @@ impl Mission {
                 self.client.send(request).await?.text().await.map_err(|error| Error::Node(error.to_string()))?;
             show.answer(question.words, question.sql, &table);
         }
-        let metrics =
-            self.client.send(self.client.request(Method::GET, "/metrics")).await?.text().await.unwrap_or_default();
-        let gets = metrics
-            .lines()
-            .find(|line| line.starts_with("millstream_tier_requests_total{operation=\"get\"}"))
-            .and_then(|line| line.rsplit(' ').next());
-        if let Some(gets) = gets {
-            println!("\n    The object store was asked {gets} times.");
-        }
+        let reads = self.reads_of_the_store().await? - before;
+        println!(
+            "\n    For these answers the object store was read {reads} times; the local logs of flights hold {} bytes.",
+            self.local_bytes("flights")?
+        );
         Ok(())
+    }
+
+    /// How often the object store was asked for an object or a part of one.
+    async fn reads_of_the_store(&self) -> Result<i64, Error> {
+        let request = self.client.request(Method::GET, "/metrics");
+        let metrics = self.client.send(request).await?.text().await.map_err(|error| Error::Node(error.to_string()))?;
+        let series = "millstream_tier_requests_total{operation=\"get\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        count.ok_or_else(|| Error::Node(format!("/metrics has no {series}")))
+    }
+
+    /// Bytes of a topic's logs in the data folder, as the file system has them.
+    fn local_bytes(&self, topic: &str) -> Result<u64, Error> {
+        let mut bytes = 0;
+        for partition in 0..PARTITIONS {
+            let folder = self.folder.join(format!("data/{topic}-{partition}"));
+            let refused = |error: std::io::Error| Error::file("read", &folder, &error);
+            for entry in std::fs::read_dir(&folder).map_err(refused)? {
+                let entry = entry.map_err(refused)?;
+                if entry.path().extension().is_some_and(|extension| extension == "log") {
+                    bytes += entry.metadata().map_err(refused)?.len();
+                }
+            }
+        }
+        Ok(bytes)
     }
 }
 
