@@ -59,11 +59,15 @@ pub(crate) const fn kind(kind: ConfigType) -> i8 {
 
 /// The options of a topic with these overrides.
 pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Vec<View> {
-    let cluster = image.broker_config(None);
+    let layers = [
+        (image.broker_config(None).map(|options| &**options), Source::AllBrokers),
+        (Some(&**image.static_configs()), Source::Static),
+    ];
     let view = |definition: &'static ConfigDef| {
         let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic));
-        let inherited = definition.synonym.and_then(|synonym| {
-            cluster.and_then(|options| options.get(synonym)).map(|value| (synonym, value.clone(), Source::AllBrokers))
+        let inherited = layers.iter().filter_map(|(options, source)| {
+            let synonym = definition.synonym?;
+            Some((synonym, options.as_ref()?.get(synonym)?.clone(), *source))
         });
         let synonyms = own.into_iter().chain(inherited);
         view(definition, definition.name, definition.synonym, synonyms.collect(), false)
@@ -139,6 +143,20 @@ mod tests {
         assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), default]);
         assert_eq!(find(&views, "segment.ms").source, Source::Default);
         assert_eq!(views.len(), TOPIC_CONFIGS.len());
+    }
+
+    #[test]
+    fn a_topic_inherits_what_the_broker_was_started_with_by_its_name_there() {
+        let given = BTreeMap::from([("log.retention.ms".to_owned(), "1000".to_owned())]);
+        let image = Image::default().with_static_configs(std::sync::Arc::new(given)).unwrap();
+        let view = find(&of_topic(&image, &BTreeMap::new()), "retention.ms");
+        assert_eq!((view.value.as_str(), view.source), ("1000", Source::Static));
+        let [given, default] = [("1000", Source::Static), ("604800000", Source::Default)]
+            .map(|(value, source)| ("log.retention.ms", value.to_owned(), source));
+        assert_eq!(view.synonyms, [given.clone(), default.clone()]);
+        let overrides = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
+        let view = find(&of_topic(&image, &overrides), "retention.ms");
+        assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), given, default]);
     }
 
     #[test]

@@ -138,13 +138,13 @@ fn current(image: &Image, resource: &Resource) -> Result<BTreeMap<String, String
 
 /// What the option is while the resource does not set it.
 fn inherited(image: &Image, resource: &Resource, definition: &ConfigDef) -> String {
-    let cluster = image.broker_config(None);
-    let name = match resource {
-        Resource::Topic(_) => definition.synonym,
-        Resource::Broker(_) => Some(definition.name),
+    let set = match resource {
+        Resource::Topic(_) => image.topic_default(definition),
+        Resource::Broker(_) => {
+            image.broker_config(None).and_then(|options| options.get(definition.name)).map(String::as_str)
+        }
     };
-    let set = name.and_then(|name| cluster?.get(name).cloned());
-    set.unwrap_or_else(|| definition.default.to_owned())
+    set.unwrap_or(definition.default).to_owned()
 }
 
 /// The option's value after `operation`; none when it is no longer set.

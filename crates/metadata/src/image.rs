@@ -6,7 +6,7 @@ mod snapshot;
 use crate::record::{BrokerRecord, Listener, SchemaReference, SchemaType};
 use crate::{Error, Map};
 use millstream_types::{
-    BrokerEpoch, BrokerId, ClusterId, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId,
+    BrokerEpoch, BrokerId, ClusterId, ConfigDef, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId,
     TopicConfig, TopicId, TopicPartition,
 };
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct Image {
     brokers: Map<BrokerId, Arc<Broker>>,
     /// By broker; the options of all brokers under none.
     broker_configs: Map<Option<BrokerId>, Arc<BTreeMap<String, String>>>,
+    /// The options this node was started with. They are this node's own: no record has them, and no snapshot.
+    static_configs: Arc<BTreeMap<String, String>>,
     topics: Map<TopicId, Arc<Topic>>,
     names: Map<Arc<str>, TopicId>,
     /// By the name with '.' as '_', of which only one may exist.
@@ -44,6 +46,7 @@ impl Default for Image {
             broker_epoch: BrokerEpoch(0),
             brokers: Map::default(),
             broker_configs: Map::default(),
+            static_configs: Arc::default(),
             topics: Map::default(),
             names: Map::default(),
             collisions: Map::default(),
@@ -89,7 +92,7 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
     /// The options set for this topic, as text.
     pub overrides: BTreeMap<String, String>,
-    /// All its options: its own over the cluster's over the defaults.
+    /// All its options: its own over the cluster's over the node's over the defaults.
     pub config: Arc<TopicConfig>,
 }
 
@@ -239,6 +242,22 @@ impl Image {
         set(Some(broker)).or_else(|| set(None)).map(String::as_str)
     }
 
+    /// The options this node was started with, by their names among a broker's options.
+    #[must_use]
+    pub const fn static_configs(&self) -> &Arc<BTreeMap<String, String>> {
+        &self.static_configs
+    }
+
+    /// The same image for a node that was started with these options: its topics' options are worked out anew.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] for the first bad value.
+    pub fn with_static_configs(mut self, options: Arc<BTreeMap<String, String>>) -> Result<Self, Error> {
+        self.static_configs = options;
+        self.resolve_topics()?;
+        Ok(self)
+    }
+
     /// The topic of that id.
     #[must_use]
     pub fn topic(&self, id: TopicId) -> Option<&Arc<Topic>> {
@@ -340,18 +359,26 @@ impl Image {
         self.subject_compatibility.get(subject).map(String::as_str)
     }
 
-    /// The options of a topic with these overrides: its own over the cluster's over the defaults.
+    /// The options of a topic with these overrides: its own over the cluster's over this node's over the defaults.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] for the first unknown name or bad value.
     pub fn topic_config(&self, overrides: &BTreeMap<String, String>) -> Result<TopicConfig, Error> {
-        let cluster = self.broker_config(None);
-        let mut merged: BTreeMap<String, String> = millstream_types::TOPIC_CONFIGS
-            .iter()
-            .filter_map(|def| Some((def.name.to_owned(), cluster?.get(def.synonym?)?.clone())))
-            .collect();
+        let inherited = |def: &ConfigDef| Some((def.name.to_owned(), self.topic_default(def)?.to_owned()));
+        let mut merged: BTreeMap<String, String> =
+            millstream_types::TOPIC_CONFIGS.iter().filter_map(inherited).collect();
         merged.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
         Ok(TopicConfig::parse(&merged)?)
+    }
+}
+
+impl Image {
+    /// What topics that don't set an option get instead of its default: the cluster's value, or else this node's.
+    #[must_use]
+    pub fn topic_default(&self, definition: &ConfigDef) -> Option<&str> {
+        let name = definition.synonym?;
+        let cluster = self.broker_config(None).and_then(|options| options.get(name));
+        cluster.or_else(|| self.static_configs.get(name)).map(String::as_str)
     }
 }
 

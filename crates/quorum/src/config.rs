@@ -3,6 +3,7 @@
 use crate::network::{NoPeers, Peers};
 use millstream_metadata::Listener;
 use millstream_types::{BrokerId, ClusterId};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Config {
     pub form: bool,
     /// When the broker may lead.
     pub unfence: Unfence,
+    /// The options the broker was started with, checked; topics that don't set theirs take the ones that are defaults of topics.
+    pub static_configs: BTreeMap<String, String>,
     /// The way to the other nodes.
     pub peers: Arc<dyn Peers>,
     /// Entries of the log after which a snapshot is made. Higher makes fewer snapshots and a longer replay at start.
@@ -57,6 +60,7 @@ impl Config {
             cluster_id: None,
             form: true,
             unfence: Unfence::AtStart,
+            static_configs: BTreeMap::new(),
             peers: Arc::new(NoPeers),
             snapshot_entries: 5_000,
             kept_entries: 1_000,

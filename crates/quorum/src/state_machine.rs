@@ -48,12 +48,13 @@ pub(crate) struct StateMachine {
 }
 
 impl StateMachine {
-    /// Begins with the newest snapshot in `dir`, or with nothing.
+    /// Begins with the newest snapshot in `dir`, or with what is published: nothing but the options this node was started with.
     pub(crate) async fn open(runtime: &Runtime, dir: &Path, published: Published) -> Result<Self, Error> {
+        let image = Image::clone(&published.image.borrow());
         let mut machine = Self {
             runtime: runtime.clone(),
             dir: dir.to_owned(),
-            image: Image::default(),
+            image,
             applied: None,
             membership: StoredMembership::default(),
             progress: Progress::default(),
@@ -61,18 +62,20 @@ impl StateMachine {
             newest: Arc::default(),
         };
         if let Some((meta, image, file)) = snapshot_file::load(&*runtime.disk, dir).await? {
-            machine.adopt(meta, image, file);
+            machine.adopt(meta, image, file)?;
         }
         Ok(machine)
     }
 
-    fn adopt(&mut self, meta: SnapshotMeta, image: Image, file: Bytes) {
-        self.image = image;
+    /// Goes on from a snapshot, as the node that was started with these options.
+    fn adopt(&mut self, meta: SnapshotMeta, image: Image, file: Bytes) -> Result<(), millstream_metadata::Error> {
+        self.image = image.with_static_configs(self.image.static_configs().clone())?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.progress = Progress { term: meta.last_log_id.map_or(0, |id| id.leader_id.term), proposals: 0 };
         *self.newest.lock() = Some((meta, file));
         self.publish();
+        Ok(())
     }
 
     fn publish(&self) {
@@ -161,8 +164,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             ));
         }
         snapshot_file::store(&*self.runtime.disk, &self.dir, meta, snapshot.clone()).await?;
-        self.adopt(meta.clone(), image, snapshot);
-        Ok(())
+        self.adopt(meta.clone(), image, snapshot).map_err(io::Error::other)
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {

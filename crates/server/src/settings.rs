@@ -86,7 +86,7 @@ pub struct Settings {
     pub listeners: Vec<KafkaListener>,
     /// Where HTTP listens.
     pub http: SocketAddr,
-    /// Broker options under Kafka's names that differ from their defaults.
+    /// Broker options under Kafka's names that differ from their defaults, and among them defaults of topics.
     pub broker: BTreeMap<String, String>,
     /// Where cold segments go: a URL, or a folder.
     pub tier_url: String,
@@ -186,10 +186,10 @@ impl Values<'_> {
     }
 
     fn broker(&self) -> BTreeMap<String, String> {
-        let known = millstream_types::BROKER_CONFIGS.iter();
-        known
-            .filter_map(|def| {
-                Some((def.name.to_owned(), self.0.get(def.name).filter(|value| *value != def.default)?.clone()))
+        let own = millstream_types::BROKER_CONFIGS.iter().map(|def| (def.name, def));
+        own.chain(definitions::topic_defaults())
+            .filter_map(|(name, def)| {
+                Some((name.to_owned(), self.0.get(name).filter(|value| *value != def.default)?.clone()))
             })
             .collect()
     }
@@ -290,6 +290,13 @@ mod tests {
     fn an_unknown_option_is_named_with_its_source() {
         let error = load(&["data.dri=x"]).unwrap_err().to_string();
         assert_eq!(error, "--set data.dri: unknown option \"data.dri\"; `millstream config` lists the options");
+    }
+
+    #[test]
+    fn a_default_of_topics_is_an_option_under_its_name_among_the_brokers() {
+        assert_eq!(load(&["log.retention.ms=1000"]).unwrap().broker["log.retention.ms"], "1000");
+        let error = load(&["log.segment.bytes=1"]).unwrap_err().to_string();
+        assert!(error.starts_with("--set log.segment.bytes: invalid value \"1\""), "{error}");
     }
 
     #[test]

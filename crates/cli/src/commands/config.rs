@@ -34,18 +34,19 @@ pub struct Config {
 pub fn run(command: &Config) -> Result<(), Error> {
     let definitions = match command.whose {
         Whose::Node => all_definitions(),
-        Whose::Topic => TOPIC_CONFIGS.iter().collect(),
+        Whose::Topic => TOPIC_CONFIGS.iter().map(|def| (def.name, def)).collect(),
     };
-    let rows: Vec<Value> = definitions.into_iter().filter(|def| def.name.contains(&command.name)).map(row).collect();
+    let named = definitions.into_iter().filter(|(name, _)| name.contains(&command.name));
+    let rows: Vec<Value> = named.map(|(name, def)| row(name, def)).collect();
     if command.output != Format::Table {
         return print(command.output, &["name", "type", "default", "min", "max", "one_of", "purpose"], &rows);
     }
     print(command.output, &["name", "default", "purpose"], &rows)
 }
 
-fn row(def: &ConfigDef) -> Value {
+fn row(name: &str, def: &ConfigDef) -> Value {
     json!({
-        "name": def.name, "type": format!("{:?}", def.kind).to_lowercase(), "default": def.default,
+        "name": name, "type": format!("{:?}", def.kind).to_lowercase(), "default": def.default,
         "min": def.min, "max": def.max, "one_of": def.one_of, "purpose": def.doc,
     })
 }

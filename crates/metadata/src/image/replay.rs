@@ -151,6 +151,11 @@ impl Image {
         if record.broker.is_some() || !is_topic_default {
             return Ok(());
         }
+        self.resolve_topics()
+    }
+
+    /// Works out every topic's options anew, after what they inherit has changed.
+    pub(super) fn resolve_topics(&mut self) -> Result<(), Error> {
         let ids: Vec<TopicId> = self.topics.keys().copied().collect();
         ids.into_iter().try_for_each(|id| {
             let overrides = self.topic_mut(id)?.overrides.clone();

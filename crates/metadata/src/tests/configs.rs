@@ -159,3 +159,21 @@ fn a_brokers_options_are_its_own_and_those_it_defaults() {
     assert_eq!((partitions(1), partitions(2)), (Some("4"), Some("2")));
     assert_eq!(image.broker_option(BrokerId(1), "log.retention.ms"), None);
 }
+
+#[test]
+fn what_a_node_was_started_with_is_below_the_clusters_default_and_in_no_record() {
+    let given = BTreeMap::from([("log.segment.bytes".to_owned(), "2048".to_owned())]);
+    let mut image = with_topic().with_static_configs(given.into()).unwrap();
+    let bytes = |image: &Image, name: &str| image.topic_named(name).unwrap().config.segment_bytes;
+    assert_eq!(bytes(&image, "t"), 2048);
+    let made = topics::create(&image, &create("later", 2));
+    commit(&mut image, made);
+    assert_eq!(bytes(&image, "later"), 2048);
+    alter(&mut image, &Resource::Broker(None), &[change("log.segment.bytes", Set("4096".into()))]);
+    assert_eq!(bytes(&image, "t"), 4096);
+    alter(&mut image, &Resource::Broker(None), &[change("log.segment.bytes", Delete)]);
+    assert_eq!(bytes(&image, "t"), 2048);
+    let mut elsewhere = Image::default();
+    image.records().for_each(|record| elsewhere.replay(&record).unwrap());
+    assert_eq!(bytes(&elsewhere, "t"), 1 << 30);
+}

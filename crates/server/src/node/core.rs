@@ -38,6 +38,7 @@ impl Core {
             QuorumConfig::new(settings.data_dir.clone(), settings.node_id, advertised(settings, addresses));
         config.rack.clone_from(&settings.rack);
         config.unfence = Unfence::WhenTold;
+        config.static_configs.clone_from(&settings.broker);
         let quorum = QuorumService::start(runtime, config).await?;
         let cold = Cold::open(runtime, metrics, settings)?;
         cold.load(&quorum.image()).await;

@@ -1,7 +1,7 @@
 //! Every option of a node that Kafka does not have, and Kafka's that shape a node.
 
 use millstream_types::ConfigType::{Boolean, Int, Long, String as Text};
-use millstream_types::{BROKER_CONFIGS, ConfigDef};
+use millstream_types::{BROKER_CONFIGS, ConfigDef, TOPIC_CONFIGS};
 
 /// The options of a node beside the broker's own, sorted by name.
 pub const NODE_CONFIGS: &[ConfigDef] = &[
@@ -92,12 +92,20 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
     ),
 ];
 
-/// Every option a node knows: its own and the broker's, sorted by name.
+/// Every option a node knows, sorted by name: its own, the broker's, and under their names there (`log.retention.ms`) those that are
+/// defaults of topics.
 #[must_use]
-pub fn all_definitions() -> Vec<&'static ConfigDef> {
-    let mut all: Vec<&ConfigDef> = NODE_CONFIGS.iter().chain(BROKER_CONFIGS).collect();
-    all.sort_by_key(|def| def.name);
+pub fn all_definitions() -> Vec<(&'static str, &'static ConfigDef)> {
+    let mut all: Vec<(&str, &ConfigDef)> =
+        NODE_CONFIGS.iter().chain(BROKER_CONFIGS).map(|def| (def.name, def)).chain(topic_defaults()).collect();
+    all.sort_by_key(|(name, _)| *name);
+    all.dedup_by_key(|(name, _)| *name);
     all
+}
+
+/// The broker's options that are defaults of topics, where they are not options of its own besides.
+pub fn topic_defaults() -> impl Iterator<Item = (&'static str, &'static ConfigDef)> {
+    TOPIC_CONFIGS.iter().filter_map(|def| Some((def.synonym?, def)))
 }
 
 #[cfg(test)]
@@ -106,14 +114,17 @@ mod tests {
 
     #[test]
     fn every_default_passes_its_own_check() {
-        for def in all_definitions() {
-            assert_eq!(def.check(def.default), Ok(()), "{}", def.name);
+        for (name, def) in all_definitions() {
+            assert_eq!(def.check(def.default), Ok(()), "{name}");
         }
     }
 
     #[test]
     fn no_option_is_defined_twice() {
-        let names: Vec<&str> = all_definitions().iter().map(|def| def.name).collect();
+        let mut names: Vec<&str> = NODE_CONFIGS.iter().chain(BROKER_CONFIGS).map(|def| def.name).collect();
+        names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+        let all: Vec<&str> = all_definitions().into_iter().map(|(name, _)| name).collect();
+        assert!(all.contains(&"log.retention.ms") && all.contains(&"message.max.bytes"), "{all:?}");
     }
 }

@@ -21,7 +21,7 @@ impl Sources {
     pub(super) fn resolve(&self) -> Result<BTreeMap<String, String>, SettingsError> {
         let definitions = all_definitions();
         let mut values: BTreeMap<String, String> =
-            definitions.iter().map(|def| (def.name.to_owned(), def.default.to_owned())).collect();
+            definitions.iter().map(|(name, def)| ((*name).to_owned(), def.default.to_owned())).collect();
         for (name, value) in self.read_file()? {
             put(&mut values, &definitions, &self.file_name(), &name, value)?;
         }
@@ -29,7 +29,7 @@ impl Sources {
             let Some(name) = variable.strip_prefix("MILLSTREAM_") else { continue };
             let name = name.to_lowercase().replace('_', ".");
             // A variable that is no option belongs to someone else (MILLSTREAM_HTTP names the node that the CLI asks).
-            if definitions.iter().any(|def| def.name == name) {
+            if definitions.iter().any(|(known, _)| *known == name) {
                 put(&mut values, &definitions, variable, &name, value.clone())?;
             }
         }
@@ -80,14 +80,14 @@ fn flatten(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>)
 
 fn put(
     values: &mut BTreeMap<String, String>,
-    definitions: &[&ConfigDef],
+    definitions: &[(&str, &ConfigDef)],
     source: &str,
     name: &str,
     value: String,
 ) -> Result<(), SettingsError> {
     let refused = |error| SettingsError::Config { source_name: source.to_owned(), error };
-    let def = definitions.iter().find(|def| def.name == name);
-    let def = def.ok_or_else(|| refused(ConfigError::Unknown { name: name.to_owned() }))?;
+    let def = definitions.iter().find(|(known, _)| *known == name);
+    let (_, def) = def.ok_or_else(|| refused(ConfigError::Unknown { name: name.to_owned() }))?;
     def.check(&value).map_err(refused)?;
     values.insert(name.to_owned(), value);
     Ok(())
