@@ -136,8 +136,11 @@ impl Topics for LogTopics {
 
     async fn append(&self, partition: TopicPartition, records: &Columns) -> Result<Offset, Error> {
         let handle = self.partition(partition).await?;
-        let batch = encode(records, Codec::None).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
-        let appended = handle.append(vec![batch], AppendOptions::new(Origin::Internal)).await;
+        // What a producer would be refused, tasks are refused as well: batches that are too large, records of a compacted topic without keys.
+        let refused = |error: millstream_record::Error| Error::new(ErrorKind::Invalid, error.to_string());
+        let batch = encode(records, Codec::None).map_err(refused)?;
+        let batches = millstream_record::check(batch.into_bytes(), &handle.door_rules()).map_err(refused)?;
+        let appended = handle.append(batches, AppendOptions::new(Origin::Internal)).await;
         appended.map(|appended| appended.base_offset).map_err(|error| failed(&error))
     }
 
