@@ -101,6 +101,14 @@ impl Node {
         let pid = self.process.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
         assert!(sent.success(), "the node was not running any more");
+        self.ended_well()
+    }
+
+    /// Waits until the process has ended, for a test that told it to. Returns whether it ended well.
+    ///
+    /// # Panics
+    /// When it can't be waited for.
+    pub fn ended_well(&mut self) -> bool {
         self.process.wait().expect("a stopped child ends").success()
     }
 

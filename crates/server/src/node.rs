@@ -5,6 +5,7 @@ mod http;
 mod workers;
 
 use self::core::Core;
+use self::http::HttpServing;
 use crate::{Error, Settings};
 use millstream_connect::Environment;
 use millstream_net::{Listener, ListenerConfig, Serving};
@@ -35,6 +36,7 @@ pub struct Node {
     core: Core,
     host: Host,
     serving: Vec<Serving>,
+    http: HttpServing,
     bound: Bound,
 }
 
@@ -69,9 +71,9 @@ impl Node {
             .map(|listener| millstream_net::serve(listener, &runtime, &metrics, broker.clone()))
             .collect();
         let (host, api) = workers::start(&runtime, &metrics, &settings, (&core, environment)).await?;
-        http::serve(&runtime, http, api);
+        let http = http::serve(&runtime, http, api);
         core.announce().await?;
-        Ok(Self { runtime, core, host, serving, bound: Bound { kafka: addresses, http: http_address } })
+        Ok(Self { runtime, core, host, serving, http, bound: Bound { kafka: addresses, http: http_address } })
     }
 
     /// Where it listens.
@@ -85,11 +87,10 @@ impl Node {
     /// # Errors
     /// The first thing that went wrong; the next start checks what it has to.
     pub async fn stop(self) -> Result<(), Error> {
+        let kafka = self.serving.iter().map(|serving| serving.stop_and_wait(CONNECTIONS_LIMIT));
+        futures::future::join(futures::future::join_all(kafka), self.http.stop_and_wait()).await;
         if !self.host.stop().await {
             tracing::warn!("some tasks did not finish their batch in time; they repeat it at the next start");
-        }
-        for serving in &self.serving {
-            serving.stop_and_wait(CONNECTIONS_LIMIT).await;
         }
         self.runtime.tasks.stop();
         let closed = self.core.close().await;

@@ -1,18 +1,33 @@
 //! The HTTP server of a node.
 
 use millstream_admin::Node as Api;
-use millstream_runtime::Runtime;
+use millstream_runtime::{Runtime, Tasks};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Serves the API until the node stops; what is being answered then is finished.
-pub fn serve(runtime: &Runtime, listener: TcpListener, api: Arc<Api>) {
-    let shutdown = runtime.tasks.shutdown();
+/// How long answers that were begun may take when the node stops: a reader that follows a topic never ends by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The API as it is served.
+pub struct HttpServing(Tasks);
+
+impl HttpServing {
+    /// Takes no request more, and returns when those that had begun are answered or have taken too long.
+    pub async fn stop_and_wait(&self) {
+        self.0.stop_and_wait(2 * GRACE).await;
+    }
+}
+
+/// Serves the API until it is told to stop, or the node is.
+pub fn serve(runtime: &Runtime, listener: TcpListener, api: Arc<Api>) -> HttpServing {
+    let tasks = runtime.tasks.child();
+    let shutdown = tasks.shutdown();
     let server = axum::serve(listener, millstream_admin::router(api))
         .with_graceful_shutdown(async move { shutdown.requested().await });
-    let stopped = runtime.tasks.shutdown();
+    let stopped = tasks.shutdown();
     let clock = runtime.clock.clone();
-    runtime.tasks.spawn("http", async move {
+    tasks.spawn("http", async move {
         let limit = async {
             stopped.requested().await;
             clock.sleep(GRACE).await;
@@ -27,7 +42,5 @@ pub fn serve(runtime: &Runtime, listener: TcpListener, api: Arc<Api>) {
             () = limit => {}
         }
     });
+    HttpServing(tasks)
 }
-
-/// How long answers that were begun may take when the node stops: a reader that follows a topic never ends by itself.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
