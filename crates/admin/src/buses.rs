@@ -1,29 +1,48 @@
 //! `/v1/buses`: event buses, and CloudEvents posted to them.
 
+use crate::about::About;
 use crate::answer::{Answer, Body, not_found};
+use crate::api::Api;
 use crate::ports::{NewTopic, Node};
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use millstream_task::DeploymentKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/v1/buses", get(list).post(create))
-        .route("/v1/buses/{name}", get(describe).delete(delete))
-        .route("/v1/buses/{name}/events", post(put))
+pub fn routes() -> Api {
+    let row = json!({"name": "shop", "topic": "bus.shop", "events": 12, "rules": 1});
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/shop", "type": "order", "data": {"amount": 500}});
+    let put_about = About::new(
+        "Put CloudEvents on a bus: structured, binary or a batch, as the content type says. An id that was seen is not taken twice.",
+    );
+    let made = About::new("Make a bus.").takes::<Create>(json!({"name": "shop", "partitions": 3})).status(201);
+    Api::default()
+        .get("/v1/buses", list, About::new("List the event buses.").shows(json!([row])))
+        .post("/v1/buses", create, made.shows(row.clone()))
+        .get("/v1/buses/{name}", describe, About::new("Show a bus.").shows(row))
+        .delete("/v1/buses/{name}", delete, About::new("Delete a bus and its events.").status(204))
+        .post(
+            "/v1/buses/{name}/events",
+            put,
+            put_about
+                .takes_any("application/cloudevents+json", event)
+                .status(202)
+                .shows(json!({"accepted": 1, "duplicates": 0})),
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Create {
+    /// Its name.
     name: String,
+    /// How many partitions its topic has; the broker's default where absent.
     #[serde(default)]
     partitions: Option<i32>,
 }

@@ -1,30 +1,45 @@
 //! `/v1/connector-types` and the creation of connectors.
 
+use crate::about::About;
 use crate::answer::{Answer, Body, not_found};
+use crate::api::Api;
 use crate::deployments::{Deploy, deploy};
 use crate::ports::Node;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use millstream_task::{DeploymentKey, DeploymentKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/v1/connector-types", get(types))
-        .route("/v1/connector-types/{name}", get(settings))
-        .route("/v1/connectors", post(create))
-        .route("/v1/connectors/validate", post(validate))
+pub fn routes() -> Api {
+    let file = json!({"type": "file", "topics": ["people"], "settings": {"path": "/data/people.csv", "key": "name"}});
+    let mut named = file.clone();
+    named["name"] = json!("people");
+    let types_about = About::new("List the connector types.");
+    let kind = json!({"name": "file", "direction": "source", "version": "0.1.0", "description": "Reads a file on the node into a topic."});
+    let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]});
+    let settings_about = About::new("The JSON Schema of a connector type's settings.");
+    let create_about = About::new("Create a connector, or change its settings.").takes::<Connector>(named.clone());
+    let validate_about =
+        About::new("Check a connector's settings without creating anything.").takes::<Connector>(named);
+    Api::default()
+        .get("/v1/connector-types", types, types_about.shows(json!([kind])))
+        .get("/v1/connector-types/{name}", settings, settings_about.gives::<Value>(schema))
+        .post("/v1/connectors", create, create_about.status(201).shows(json!({"name": "people", "generation": 1})))
+        .post("/v1/connectors/validate", validate, validate_about.shows(json!({"name": "people", "valid": true})))
 }
 
 /// A connector as people write it: its name, and beside it the fields of its spec (`type`, `topics`, `settings` and so on).
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Connector {
+    /// Its name.
     name: String,
+    /// Its type, its topics, its settings and what else its spec has.
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     spec: Map<String, Value>,
 }
 

@@ -1,29 +1,31 @@
 //! The verbs that functions, streams, connectors and rules share, under `/v1/{functions|streams|connectors|rules}`.
 
+use crate::about::About;
 use crate::answer::{Answer, Body, not_found};
+use crate::api::Api;
 use crate::from::From;
 use crate::ports::Node;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use millstream_task::{DeploymentKey, DeploymentKind, DeploymentStatus};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
+pub fn routes() -> Api {
     let kinds = [
         ("functions", DeploymentKind::Function),
         ("streams", DeploymentKind::Stream),
         ("connectors", DeploymentKind::Connector),
         ("rules", DeploymentKind::Rule),
     ];
-    kinds.into_iter().fold(Router::new(), |routes, (path, kind)| routes.nest(&format!("/v1/{path}"), of(kind)))
+    kinds.into_iter().fold(Api::default(), |api, (path, kind)| api.merge(of(&format!("/v1/{path}"), kind)))
 }
 
 /// The routes of one kind. Creating differs by kind and stands in a file of its own.
-fn of(kind: DeploymentKind) -> Router<Arc<Node>> {
+fn of(path: &str, kind: DeploymentKind) -> Api {
     let key = move |name: String| DeploymentKey { kind, name };
     let list = move |State(node): State<Arc<Node>>| async move { Json(rows(&node, kind)) };
     let describe =
@@ -36,11 +38,69 @@ fn of(kind: DeploymentKind) -> Router<Arc<Node>> {
                     Path((name, verb)): Path<(String, String)>,
                     body: axum::body::Bytes| async move { act(&node, key(name), &verb, &body).await };
     let logs = move |State(node): State<Arc<Node>>, Path(name): Path<String>| async move { logs(&node, &key(name)) };
-    Router::new()
-        .route("/", get(list))
-        .route("/{name}", get(describe).delete(delete))
-        .route("/{name}/logs", get(logs))
-        .route("/{name}/{verb}", post(act))
+    let about = Words { kind: kind.word() };
+    let one = format!("{path}/{{name}}");
+    Api::default()
+        .get(path, list, about.list())
+        .get(one.as_str(), describe, about.describe())
+        .delete(one.as_str(), delete, about.delete())
+        .get(format!("{one}/logs"), logs, about.logs())
+        .post(format!("{one}/{{verb}}"), act, about.act())
+}
+
+/// What the verbs of one kind are for.
+struct Words {
+    kind: &'static str,
+}
+
+impl Words {
+    fn row() -> Value {
+        json!({"name": "large", "state": "running", "generation": 1, "tasks": 3, "inputs": ["orders"], "outputs": ["large"],
+            "records_in": 1200, "records_out": 340, "records_failed": 0, "lag": null, "error": null})
+    }
+
+    fn list(&self) -> About {
+        About::new(format!("List each {} with state, counts and lag.", self.kind)).shows(json!([Self::row()]))
+    }
+
+    fn describe(&self) -> About {
+        let mut described = Self::row();
+        described["spec"] = json!({});
+        described["group"] = json!(format!("millstream-{}-large", self.kind));
+        described["status"] = json!({});
+        described["history"] = json!([]);
+        About::new(format!(
+            "Show a {}: its spec, its tasks, its progress, its last error, and earlier generations.",
+            self.kind
+        ))
+        .shows(described)
+    }
+
+    fn delete(&self) -> About {
+        About::new(format!("Stop and forget a {}. Its topics stay.", self.kind)).status(204)
+    }
+
+    fn logs(&self) -> About {
+        let line = json!({"time": "2026-01-31T12:00:00.000Z", "level": "info", "message": "began"});
+        About::new(format!("What a {} logged last, and its last errors.", self.kind)).shows(json!([line]))
+    }
+
+    fn act(&self) -> About {
+        About::new(format!(
+            "Pause, resume, restart, roll back or reset a {}. A rollback may name a generation, a reset says where to.",
+            self.kind
+        ))
+        .takes_any("application/json", json!({"to": "earliest"}))
+        .shows(json!({"name": "large", "generation": 1}))
+    }
+}
+
+/// What the creation of a `kind` takes and gives.
+pub fn deploy_about(kind: &str, name: &str, spec: Value) -> About {
+    About::new(format!("Deploy a {kind}: its first generation, or the next of the same name."))
+        .takes::<Deploy>(json!({"name": name, "spec": spec}))
+        .status(201)
+        .shows(json!({"name": name, "generation": 1}))
 }
 
 #[derive(Deserialize, Default)]
@@ -143,7 +203,7 @@ fn time(ms: i64) -> Option<String> {
 }
 
 /// A deploy of any kind.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
     /// The name.

@@ -1,15 +1,34 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use crate::about::About;
+use crate::api::Api;
 use crate::ports::Node;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use std::sync::Arc;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/metrics", get(metrics))
+pub fn routes() -> Api {
+    let prometheus =
+        "# TYPE kafka_server_replicamanager_leadercount gauge\nkafka_server_replicamanager_leadercount 12\n";
+    Api::default()
+        .get(
+            "/healthz",
+            alive,
+            About::new("Whether the process runs and answers.").text("text/plain; charset=utf-8", "ok\n"),
+        )
+        .get(
+            "/readyz",
+            ready,
+            About::new("Whether the node serves clients; 503 and why where it does not yet.")
+                .text("text/plain; charset=utf-8", "ready\n"),
+        )
+        .get(
+            "/metrics",
+            metrics,
+            About::new("Every metric, in Prometheus's text format.")
+                .text("text/plain; version=0.0.4; charset=utf-8", prometheus),
+        )
 }
 
 /// The process runs and answers.
@@ -25,6 +44,8 @@ async fn ready(State(node): State<Arc<Node>>) -> Response {
     }
 }
 
+/// Every metric, in Prometheus's text format.
 async fn metrics(State(node): State<Arc<Node>>) -> Response {
+    node.measures.refresh().await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], node.metrics.export()).into_response()
 }

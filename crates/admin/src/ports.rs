@@ -12,6 +12,7 @@ use millstream_telemetry::Metrics;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Everything that the routes use.
 pub struct Node {
@@ -19,6 +20,8 @@ pub struct Node {
     pub runtime: Runtime,
     /// What `/metrics` exports.
     pub metrics: Metrics,
+    /// What of it is measured only when it is asked for.
+    pub measures: Arc<dyn Measures>,
     /// The cluster's topics and brokers.
     pub cluster: Arc<dyn Cluster>,
     /// Records.
@@ -45,8 +48,15 @@ pub struct Node {
     pub component_bytes_max: usize,
 }
 
+/// Metrics that would cost too much to keep true at every moment: how many, how far behind.
+#[async_trait]
+pub trait Measures: Send + Sync + 'static {
+    /// Brings them up to date.
+    async fn refresh(&self);
+}
+
 /// One topic in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TopicRow {
     /// Its name.
     pub name: String,
@@ -67,7 +77,7 @@ pub struct TopicRow {
 }
 
 /// One topic with its partitions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TopicDetail {
     /// As in a list.
     #[serde(flatten)]
@@ -79,7 +89,7 @@ pub struct TopicDetail {
 }
 
 /// One partition.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PartitionDetail {
     /// Its number.
     pub partition: i32,
@@ -96,7 +106,7 @@ pub struct PartitionDetail {
 }
 
 /// What a new topic is to be.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTopic {
     /// Its name.
@@ -110,7 +120,7 @@ pub struct NewTopic {
 }
 
 /// How a topic is to change.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlterTopic {
     /// Options to set; null gives one its default back.
@@ -122,7 +132,7 @@ pub struct AlterTopic {
 }
 
 /// One broker.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BrokerRow {
     /// Its `node.id`.
     pub node: i32,
@@ -160,7 +170,7 @@ pub trait Cluster: Send + Sync + 'static {
 }
 
 /// One group in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct GroupRow {
     /// Its name.
     pub group: String,
@@ -175,20 +185,19 @@ pub struct GroupRow {
 }
 
 /// One group with its members and offsets.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct GroupDetail {
     /// As in a list.
     #[serde(flatten)]
     pub row: GroupRow,
     /// Its members.
-    #[serde(rename = "members")]
     pub member_details: Vec<GroupMember>,
     /// How far it is.
     pub offsets: Vec<GroupOffset>,
 }
 
 /// One member.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct GroupMember {
     /// The id the coordinator gave it.
     pub member_id: String,
@@ -199,7 +208,7 @@ pub struct GroupMember {
 }
 
 /// How far a group is in one partition.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct GroupOffset {
     /// The topic.
     pub topic: String,
@@ -275,7 +284,7 @@ pub trait Buses: Send + Sync + 'static {
 }
 
 /// One partition's cold side.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TierRow {
     /// The topic.
     pub topic: String,
@@ -318,7 +327,7 @@ pub trait Components: Send + Sync + 'static {
 }
 
 /// How rows of a query are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Aligned columns for people.

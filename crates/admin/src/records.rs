@@ -1,14 +1,15 @@
 //! `/v1/topics/{name}/records`: appending records, and reading them as a stream of JSON lines.
 
+use crate::about::About;
 use crate::answer::{Answer, Body, not_found};
+use crate::api::Api;
 use crate::from::From;
 use crate::ports::Node;
+use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -20,12 +21,31 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Bytes of log read at a time.
 const READ_BYTES: usize = 1 << 20;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/v1/topics/{name}/records", get(consume).post(produce))
+pub fn routes() -> Api {
+    let records = json!({"records": [{"key": "ada", "value": {"user": "ada", "amount": 120.5}, "headers": {"source": "web"},
+        "partition": null, "timestamp": null}]});
+    let appended = json!({"appended": 1, "offsets": [{"partition": 2, "offset": 41, "records": 1}]});
+    let line = "{\"partition\":2,\"offset\":41,\"timestamp\":1700000000000,\"key\":\"ada\",\"value\":\"...\",\"headers\":{}}\n";
+    let consume_about = About::new("Read records as JSON lines; bytes that are not text are base64.")
+        .query(
+            "from",
+            "Where to begin: earliest (by default), latest, an offset, or a time such as 2026-01-31T12:00:00Z.",
+        )
+        .query("partition", "Only this partition.")
+        .query("limit", "Stop after this many records.")
+        .query("follow", "`true` waits for more at the end.")
+        .text("application/x-ndjson", line);
+    let produce_about = About::new("Append records. JSON that is not text is written as its own text.");
+    Api::default().get("/v1/topics/{name}/records", consume, consume_about).post(
+        "/v1/topics/{name}/records",
+        produce,
+        produce_about.takes::<Produce>(records).shows(appended),
+    )
 }
 
 fn topic(node: &Node, name: &str) -> Answer<TopicView> {
@@ -41,14 +61,14 @@ fn partition(topic: &TopicView, index: i32) -> Answer<TopicPartition> {
     Err(not_found(format!("topic {:?} has no partition {index}: it has 0 to {}", topic.name, topic.partitions - 1)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Produce {
     records: Vec<NewRecord>,
 }
 
 /// A record as JSON: text is itself, any other JSON its own text.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRecord {
     #[serde(default)]

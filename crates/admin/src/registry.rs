@@ -5,10 +5,8 @@ mod levels;
 mod schemas;
 mod subjects;
 
-use crate::ports::Node;
-use axum::Router;
-use std::sync::Arc;
+use crate::api::Api;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new().merge(subjects::routes()).merge(schemas::routes()).merge(levels::routes())
+pub fn routes() -> Api {
+    Api::default().merge(subjects::routes()).merge(schemas::routes()).merge(levels::routes())
 }

@@ -1,25 +1,37 @@
 //! The creation of rules, and which of them an event would match.
 
+use crate::about::About;
 use crate::answer::{Answer, Body};
-use crate::deployments::{Deploy, deploy};
+use crate::api::Api;
+use crate::deployments::{Deploy, deploy, deploy_about};
 use crate::ports::Node;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use millstream_task::DeploymentKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/v1/rules", post(create)).route("/v1/rules/test", post(test))
+pub fn routes() -> Api {
+    let spec = json!({"input": {"bus": "shop"}, "pattern": {"data": {"amount": [{"numeric": [">", 100]}]}}, "target": {"topic": "big-orders"}});
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/shop", "type": "order", "data": {"amount": 500}});
+    let verdicts = json!([{"rule": "big", "matches": true, "target": {"topic": "big-orders"}}]);
+    let test_about = About::new("Which rules an event would match: all of them, or the one that is named.");
+    Api::default().post("/v1/rules", create, deploy_about("rule", "big", spec)).post(
+        "/v1/rules/test",
+        test,
+        test_about.takes::<Test>(json!({"event": event, "rule": null})).shows(verdicts),
+    )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Test {
+    /// The event.
     event: Value,
+    /// Only this rule.
     #[serde(default)]
     rule: Option<String>,
 }

@@ -1,27 +1,43 @@
 //! `/v1/sql`: queries; and the creation of streams.
 
+use crate::about::About;
 use crate::answer::{Answer, Body, Refusal};
+use crate::api::Api;
 use crate::ports::{Format, Node, Sql};
+use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use millstream_task::Error;
 use millstream_types::ErrorKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new().route("/v1/sql", post(query)).route("/v1/streams", post(create))
+pub fn routes() -> Api {
+    let query_about = About::new(
+        "Run statements and stream the rows of the last one: JSON lines by default, a table, CSV or Arrow's IPC stream.",
+    );
+    let ask = json!({"query": "SELECT count(*) AS orders FROM orders", "format": "json"});
+    let statement = json!({"sql": "CREATE STREAM large AS SELECT user, amount FROM orders WHERE amount > 100"});
+    let create_about = About::new("Create a stream from its statement.");
+    Api::default()
+        .post("/v1/sql", query, query_about.takes::<Query>(ask).text("application/x-ndjson", "{\"orders\":3}\n"))
+        .post(
+            "/v1/streams",
+            create,
+            create_about.takes::<Create>(statement).status(201).shows(json!({"name": "large", "generation": 1})),
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Query {
+    /// The statements, separated by semicolons.
     query: String,
+    /// How rows are written.
     #[serde(default = "json_lines")]
     format: Format,
 }
@@ -30,9 +46,10 @@ const fn json_lines() -> Format {
     Format::Json
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Create {
+    /// The statement.
     sql: String,
 }
 

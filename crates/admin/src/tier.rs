@@ -1,32 +1,56 @@
 //! `/v1/tier`: cold storage.
 
+use crate::about::About;
 use crate::answer::{Answer, Body};
+use crate::api::Api;
 use crate::ports::{Node, TierRow};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/v1/tier", get(status))
-        .route("/v1/tier/offload", post(offload))
-        .route("/v1/tier/recover", post(recover))
+pub fn routes() -> Api {
+    let row = json!({"topic": "orders", "partition": 0, "log_start": 0, "local_start": 300, "high_watermark": 400,
+        "bytes_hot": 4100, "bytes_cold": 12300, "segments_cold": 3, "error": null});
+    let copied = json!({"topic": "orders", "segments": 3, "bytes": 12300, "dropped_bytes": 12300});
+    let offload_about = About::new("Close a topic's open segments and copy all closed ones to the object store, now.");
+    let recover_about = About::new("Make a topic again from the object store alone.");
+    Api::default()
+        .get(
+            "/v1/tier",
+            status,
+            About::new("What is hot and what is cold, by partition.").gives::<Vec<TierRow>>(json!([row])),
+        )
+        .post(
+            "/v1/tier/offload",
+            offload,
+            offload_about.takes::<Offload>(json!({"topic": "orders", "drop_local": true})).shows(copied),
+        )
+        .post(
+            "/v1/tier/recover",
+            recover,
+            recover_about
+                .takes::<Recover>(json!({"topic": "orders"}))
+                .shows(json!({"topic": "orders", "partitions": 3})),
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Offload {
+    /// The topic.
     topic: String,
+    /// Whether the local copies of what was copied go as well.
     #[serde(default)]
     drop_local: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Recover {
+    /// The topic.
     topic: String,
 }
 

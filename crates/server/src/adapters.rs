@@ -4,5 +4,6 @@ pub mod cluster;
 pub mod controller;
 pub mod deployments;
 pub mod groups;
+pub mod measures;
 pub mod schemas;
 pub mod topics;

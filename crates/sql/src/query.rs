@@ -82,6 +82,12 @@ impl QueryStream {
         self.context.counters.stats()
     }
 
+    /// The same for whoever only counts, and outlives the stream.
+    pub fn watch_stats(&self) -> impl Fn() -> Stats + Send + 'static {
+        let context = self.context.clone();
+        move || context.counters.stats()
+    }
+
     /// All rows at once: for results that are known to be small.
     ///
     /// # Errors

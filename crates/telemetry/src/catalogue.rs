@@ -26,7 +26,6 @@ catalogue! {
     CounterDef INVALID_BATCHES = "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total", Count, ["topic"], "Batches refused at the door: a wrong CRC, length or count.";
 
     CounterDef REQUESTS = "kafka_network_requestmetrics_requests_total", Count, ["request"], "Requests answered, by API.";
-    CounterDef REQUEST_ERRORS = "kafka_network_requestmetrics_errors_total", Count, ["request", "error"], "Error codes in answers, by API.";
     HistogramDef REQUEST_TOTAL_TIME = "kafka_network_requestmetrics_totaltimems", Milliseconds, ["request"], "Time from the whole request read to its answer ready, waiting included.";
     CounterDef REQUEST_BYTES = "kafka_network_requestmetrics_requestbytes_total", Bytes, ["request"], "Bytes of requests, by API.";
     CounterDef RESPONSE_BYTES = "kafka_network_requestmetrics_responsebytes_total", Bytes, ["request"], "Bytes of answers, by API.";
@@ -45,21 +44,17 @@ catalogue! {
     GaugeDef UNDER_REPLICATED = "kafka_server_replicamanager_underreplicatedpartitions", Count, [], "Partitions led here whose in-sync set is smaller than their replica set.";
     GaugeDef UNDER_MIN_ISR = "kafka_server_replicamanager_underminisrpartitioncount", Count, [], "Partitions led here with fewer in-sync replicas than min.insync.replicas.";
     GaugeDef OFFLINE_REPLICAS = "kafka_server_replicamanager_offlinereplicacount", Count, [], "Replicas here that can't be served.";
-    CounterDef ISR_SHRINKS = "kafka_server_replicamanager_isrshrinks_total", Count, [], "Times that an in-sync set lost a replica.";
-    CounterDef ISR_EXPANDS = "kafka_server_replicamanager_isrexpands_total", Count, [], "Times that an in-sync set gained a replica.";
 
     GaugeDef LOG_SIZE = "kafka_log_log_size", Bytes, ["topic", "partition"], "Bytes of a partition's log on local disk.";
     GaugeDef LOG_START = "kafka_log_log_logstartoffset", Count, ["topic", "partition"], "The first offset of a partition.";
     GaugeDef LOG_END = "kafka_log_log_logendoffset", Count, ["topic", "partition"], "The offset after the last record of a partition.";
     GaugeDef LOG_SEGMENTS = "kafka_log_log_numlogsegments", Count, ["topic", "partition"], "Segments of a partition on local disk.";
     HistogramDef LOG_FLUSH_TIME = "kafka_log_logflushstats_logflushrateandtimems", Milliseconds, [], "Time of one flush of a log to disk.";
-    CounterDef LOG_FAULTS = "millstream_log_faults_total", Count, ["fault"], "Corruption and I/O errors found in logs, by what was found.";
 
     GaugeDef ACTIVE_CONTROLLERS = "kafka_controller_kafkacontroller_activecontrollercount", Count, [], "1 where this node is the controller.";
     GaugeDef GLOBAL_TOPICS = "kafka_controller_kafkacontroller_globaltopiccount", Count, [], "Topics of the cluster.";
     GaugeDef GLOBAL_PARTITIONS = "kafka_controller_kafkacontroller_globalpartitioncount", Count, [], "Partitions of the cluster.";
     GaugeDef OFFLINE_PARTITIONS = "kafka_controller_kafkacontroller_offlinepartitionscount", Count, [], "Partitions of the cluster without a leader.";
-    GaugeDef METADATA_OFFSET = "kafka_server_broker_metadata_metrics_last_applied_record_offset", Count, [], "The last metadata record this node has applied.";
 
     GaugeDef GROUPS = "kafka_coordinator_group_groupmetadatamanager_numgroups", Count, ["state"], "Consumer groups coordinated here, by state.";
     CounterDef GROUP_REBALANCES = "kafka_coordinator_group_rebalances_total", Count, [], "Rebalances completed.";
@@ -80,7 +75,7 @@ catalogue! {
 
     HistogramDef QUERY_TIME = "millstream_query_ms", Milliseconds, ["outcome"], "Time of one query, by outcome.";
     CounterDef QUERY_ROWS = "millstream_query_rows_total", Count, [], "Rows that queries have returned.";
-    CounterDef ROWS_QUARANTINED = "millstream_rows_quarantined_total", Count, ["topic"], "Rows that do not fit their schema, met by queries.";
+    CounterDef ROWS_QUARANTINED = "millstream_rows_quarantined_total", Count, [], "Rows that do not fit their schema, met by queries.";
 
     CounterDef TIER_UPLOADED = "kafka_server_brokertopicmetrics_remotecopybytes_total", Bytes, ["topic"], "Bytes copied to the object store.";
     CounterDef TIER_FETCHED = "kafka_server_brokertopicmetrics_remotefetchbytes_total", Bytes, ["topic"], "Bytes read from the object store.";
@@ -91,9 +86,7 @@ catalogue! {
     GaugeDef TIER_CACHE = "millstream_tier_cache_bytes", Bytes, [], "Bytes in the local cache of cold data.";
 
     CounterDef EVENTS_IN = "millstream_bus_events_in_total", Count, ["bus"], "Events accepted by a bus.";
-    CounterDef EVENTS_MATCHED = "millstream_bus_events_matched_total", Count, ["bus", "rule"], "Events that matched a rule.";
     CounterDef EVENTS_DUPLICATE = "millstream_bus_events_duplicate_total", Count, ["bus"], "Events not taken because their id was seen within the window.";
-    CounterDef DELIVERIES_FAILED = "millstream_bus_deliveries_failed_total", Count, ["bus", "rule"], "Deliveries given up and sent to the dead-letter topic.";
 
     CounterDef HTTP_REQUESTS = "millstream_http_requests_total", Count, ["route", "status"], "HTTP requests answered.";
     HistogramDef HTTP_TIME = "millstream_http_request_ms", Milliseconds, ["route"], "Time of one HTTP request.";

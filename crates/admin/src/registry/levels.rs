@@ -1,23 +1,45 @@
 //! `/config` and `/mode`: what a subject demands of a new version.
 
 use super::answer::{Answer, Refusal, Registry};
+use crate::about::About;
+use crate::api::Api;
 use crate::ports::Node;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::routing::get;
 use millstream_metadata::Error as MetadataError;
 use millstream_metadata::schemas::COMPATIBILITY_DEFAULT;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/config", get(common).put(set_common).delete(delete_common))
-        .route("/config/{subject}", get(own).put(set_own).delete(delete_own))
-        .route("/mode", get(mode))
-        .route("/mode/{subject}", get(mode_of))
+pub fn routes() -> Api {
+    let level = || json!({"compatibilityLevel": "BACKWARD"});
+    let set = |summary: &str| {
+        let takes =
+            About::new(summary).takes_any("application/vnd.schemaregistry.v1+json", json!({"compatibility": "FULL"}));
+        takes.registry(json!({"compatibility": "FULL"}))
+    };
+    let unset = |summary: &str| About::new(summary).registry(json!("BACKWARD"));
+    let own_about = About::new("A subject's compatibility level.")
+        .query("defaultToGlobal", "`true` gives the common level where the subject has none.");
+    let mode_about = |summary: &str| About::new(summary).registry(json!({"mode": "READWRITE"}));
+    Api::default()
+        .get("/config", common, About::new("The compatibility level of subjects that have none.").registry(level()))
+        .put("/config", set_common, set("Set the common compatibility level."))
+        .delete(
+            "/config",
+            delete_common,
+            unset("Give the common level its default back; the one before is the answer."),
+        )
+        .get("/config/{subject}", own, own_about.registry(level()))
+        .put("/config/{subject}", set_own, set("Set a subject's compatibility level."))
+        .delete(
+            "/config/{subject}",
+            delete_own,
+            unset("Give a subject the common level; its own before is the answer."),
+        )
+        .get("/mode", mode, mode_about("What may be done: always everything."))
+        .get("/mode/{subject}", mode_of, mode_about("What may be done with a subject: always everything."))
 }
 
 #[derive(Deserialize)]

@@ -1,21 +1,39 @@
 //! `/schemas`: schemas by their ids.
 
 use super::answer::{Answer, Refusal, Registry};
+use crate::about::About;
+use crate::api::Api;
 use crate::ports::Node;
-use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::get;
 use millstream_metadata::{Error as MetadataError, Image, Schema, SchemaType};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/schemas/types", get(types))
-        .route("/schemas/ids/{id}", get(by_id))
-        .route("/schemas/ids/{id}/schema", get(text))
-        .route("/schemas/ids/{id}/subjects", get(subjects))
-        .route("/schemas/ids/{id}/versions", get(versions))
+pub fn routes() -> Api {
+    let schema = "{\"type\":\"object\"}";
+    let versions_about = About::new("Where a schema is used: subjects with versions.");
+    Api::default()
+        .get(
+            "/schemas/types",
+            types,
+            About::new("The kinds of schemas there can be.").registry(json!(["JSON", "AVRO"])),
+        )
+        .get("/schemas/ids/{id}", by_id, About::new("A schema by its id.").registry(json!({"schema": schema})))
+        .get(
+            "/schemas/ids/{id}/schema",
+            text,
+            About::new("A schema's own text.").text("text/plain; charset=utf-8", schema),
+        )
+        .get(
+            "/schemas/ids/{id}/subjects",
+            subjects,
+            About::new("The subjects that have a schema.").registry(json!(["orders-value"])),
+        )
+        .get(
+            "/schemas/ids/{id}/versions",
+            versions,
+            versions_about.registry(json!([{"subject": "orders-value", "version": 1}])),
+        )
 }
 
 /// Adds type and references as the registry does: only where they are not Avro and none.

@@ -1,11 +1,11 @@
 //! `/subjects` and `/compatibility`: schemas under names, version by version.
 
 use super::answer::{Answer, Refusal, Registry};
+use crate::about::About;
+use crate::api::Api;
 use crate::ports::{Node, SchemasError};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
 use millstream_metadata::schemas::{COMPATIBILITY_DEFAULT, Register};
 use millstream_metadata::{Error as MetadataError, Image, Schema as Content, SchemaReference, SchemaVersion, Subject};
 use millstream_schema::{Compatibility, Level, Reference, Schema, SchemaType};
@@ -13,16 +13,62 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub fn routes() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/subjects", get(list))
-        .route("/subjects/{subject}", post(find).delete(delete))
-        .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route("/subjects/{subject}/versions/{version}", get(show).delete(delete_version))
-        .route("/subjects/{subject}/versions/{version}/schema", get(text))
-        .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
-        .route("/compatibility/subjects/{subject}/versions/{version}", post(check))
-        .route("/compatibility/subjects/{subject}/versions", post(check_all))
+pub fn routes() -> Api {
+    let schema = "{\"type\":\"object\"}";
+    let posted = || json!({"schema": schema, "schemaType": "JSON"});
+    let takes = |about: About| about.takes_any("application/vnd.schemaregistry.v1+json", posted());
+    let shown = || json!({"subject": "orders-value", "version": 1, "id": 1, "schema": schema});
+    let deleted = |about: About| about.query("permanent", "`true` forgets what was deleted before.");
+    let verdict = |about: About| {
+        let verbose = takes(about).query("verbose", "`true` adds the reasons.");
+        verbose.registry(json!({"is_compatible": true}))
+    };
+    let list_about = About::new("The subjects.").query("subjectPrefix", "Only those that begin so.");
+    let hidden = |about: About| about.query("deleted", "`true` shows what was deleted as well.");
+    Api::default()
+        .get("/subjects", list, hidden(list_about).registry(json!(["orders-value"])))
+        .post(
+            "/subjects/{subject}",
+            find,
+            takes(About::new("The version of a subject that has this schema.")).registry(shown()),
+        )
+        .delete(
+            "/subjects/{subject}",
+            delete,
+            deleted(About::new("Delete a subject; its versions are the answer.")).registry(json!([1])),
+        )
+        .get("/subjects/{subject}/versions", versions, hidden(About::new("A subject's versions.")).registry(json!([1])))
+        .post(
+            "/subjects/{subject}/versions",
+            register,
+            takes(About::new("Register a schema.")).registry(json!({"id": 1})),
+        )
+        .get("/subjects/{subject}/versions/{version}", show, hidden(About::new("A version.")).registry(shown()))
+        .delete(
+            "/subjects/{subject}/versions/{version}",
+            delete_version,
+            deleted(About::new("Delete a version; its number is the answer.")).registry(json!(1)),
+        )
+        .get(
+            "/subjects/{subject}/versions/{version}/schema",
+            text,
+            About::new("A version's own text.").text("text/plain; charset=utf-8", schema),
+        )
+        .get(
+            "/subjects/{subject}/versions/{version}/referencedby",
+            referenced_by,
+            About::new("The ids of schemas that refer to a version.").registry(json!([2])),
+        )
+        .post(
+            "/compatibility/subjects/{subject}/versions/{version}",
+            check,
+            verdict(About::new("Whether a schema is compatible with a version.")),
+        )
+        .post(
+            "/compatibility/subjects/{subject}/versions",
+            check_all,
+            verdict(About::new("Whether a schema is compatible with the versions that count at the subject's level.")),
+        )
 }
 
 /// Registrations repeated because another came between.

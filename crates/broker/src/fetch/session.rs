@@ -158,17 +158,24 @@ impl Session {
 pub(crate) struct Sessions {
     slots: usize,
     sessions: BTreeMap<i32, Session>,
+    /// Dropped for want of room since somebody asked.
+    evicted: u64,
 }
 
 impl Sessions {
     /// Room for that many sessions.
     pub(crate) const fn new(slots: usize) -> Self {
-        Self { slots, sessions: BTreeMap::new() }
+        Self { slots, sessions: BTreeMap::new(), evicted: 0 }
     }
 
     /// How many sessions there are.
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many were dropped for want of room since this was asked last.
+    pub(crate) const fn take_evicted(&mut self) -> u64 {
+        std::mem::replace(&mut self.evicted, 0)
     }
 
     /// What a request fetches. A new session gets the id `candidate` (random), unless it is taken.
@@ -229,7 +236,9 @@ impl Sessions {
             smaller.min_by_key(|(_, session)| session.partitions.len())
         };
         let victim = oldest.or_else(smallest).map(|(id, _)| *id);
-        victim.is_some_and(|id| self.sessions.remove(&id).is_some())
+        let evicted = victim.is_some_and(|id| self.sessions.remove(&id).is_some());
+        self.evicted += u64::from(evicted);
+        evicted
     }
 }
 
@@ -356,5 +365,6 @@ mod tests {
         assert_eq!(sessions.open(request(0, 0, &[1, 2, 3]), 8, later).unwrap().session, 8);
         let much_later = later + EVICTABLE_AFTER + Duration::from_secs(1);
         assert_eq!(sessions.open(request(0, 0, &[1]), 9, much_later).unwrap().session, 9, "the one there is stale");
+        assert_eq!((sessions.take_evicted(), sessions.take_evicted()), (2, 0));
     }
 }

@@ -18,7 +18,7 @@ use kafka_protocol::messages::fetch_request::FetchRequest;
 use millstream_net::Part;
 use millstream_partition::{Isolation, PartitionHandle};
 use millstream_protocol::{Error, FetchAnswer, NodeEndpoint, ResponseError};
-use millstream_telemetry::catalogue::FETCH_SESSIONS;
+use millstream_telemetry::catalogue::{FETCH_SESSION_EVICTIONS, FETCH_SESSIONS};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +83,7 @@ impl Broker {
         let mut sessions = self.sessions.lock();
         let context = sessions.open(request, candidate, self.runtime.clock.elapsed());
         self.metrics.gauge(&FETCH_SESSIONS, &[]).set(i64::try_from(sessions.len()).unwrap_or(i64::MAX));
+        self.metrics.counter(&FETCH_SESSION_EVICTIONS, &[]).add(sessions.take_evicted());
         context
     }
 

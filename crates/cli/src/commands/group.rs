@@ -59,11 +59,7 @@ pub async fn run(command: Group) -> Result<(), Error> {
                 return print(node.output, &[], &[group]);
             }
             if node.output == Format::Table {
-                println!(
-                    "{name}  {}  {} members",
-                    text(&group["state"]),
-                    group["members"].as_array().map_or(0, Vec::len)
-                );
+                println!("{name}  {}  {} members", text(&group["state"]), group["members"]);
             }
             let offsets = group["offsets"].as_array().map_or(&[][..], Vec::as_slice);
             print(node.output, &["topic", "partition", "offset", "high_watermark", "lag"], offsets)

@@ -16,7 +16,8 @@ fn refused(error: &CoordinatorError) -> Error {
 }
 
 impl CoordinatorGroups {
-    async fn offsets(&self, group: &str) -> Result<Vec<GroupOffset>, Error> {
+    /// How far the group is in each partition that it has committed an offset of.
+    pub async fn offsets(&self, group: &str) -> Result<Vec<GroupOffset>, Error> {
         let log = &self.0;
         let image = log.quorum.image();
         let fetched = log.coordinator.fetch_as_admin(group, None).await.map_err(|error| refused(&error))?;

@@ -6,21 +6,28 @@ use millstream_admin::Buses as Port;
 use millstream_bus::{Buses, Config, Rules};
 use millstream_runtime::Runtime;
 use millstream_task::{Error, Host, Topics};
+use millstream_telemetry::{Metrics, catalogue};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Adds rules to the host and gives the API its buses.
-pub fn start(runtime: &Runtime, topics: Arc<dyn Topics>, host: &Host) -> Arc<dyn Port> {
+pub fn start(runtime: &Runtime, metrics: &Metrics, topics: Arc<dyn Topics>, host: &Host) -> Arc<dyn Port> {
     host.register(Arc::new(Rules::new(runtime.clone(), topics.clone())));
-    Arc::new(NodeBuses(Buses::new(runtime.clone(), topics, Config::default())))
+    Arc::new(NodeBuses { buses: Buses::new(runtime.clone(), topics, Config::default()), metrics: metrics.clone() })
 }
 
-struct NodeBuses(Buses);
+struct NodeBuses {
+    buses: Buses,
+    metrics: Metrics,
+}
 
 #[async_trait]
 impl Port for NodeBuses {
     async fn put(&self, bus: &str, headers: &[(String, String)], body: Bytes) -> Result<(usize, usize), Error> {
-        let accepted = self.0.put(bus, headers, body).await?;
+        let accepted = self.buses.put(bus, headers, body).await?;
+        // Only now: a bus that does not exist gets no series.
+        self.metrics.counter(&catalogue::EVENTS_IN, &[bus]).add(accepted.accepted as u64);
+        self.metrics.counter(&catalogue::EVENTS_DUPLICATE, &[bus]).add(accepted.duplicates as u64);
         Ok((accepted.accepted, accepted.duplicates))
     }
 

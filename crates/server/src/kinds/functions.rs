@@ -11,7 +11,9 @@ use millstream_task::{Deployment, DeploymentKind, Error as TaskError, Host, Kind
 use millstream_telemetry::Metrics;
 use millstream_wasm::{Engine, EngineLimits};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The folder of compiled code, within the data folder.
 const CACHE_FOLDER: &str = "components";
@@ -21,7 +23,7 @@ pub fn start(
     runtime: &Runtime,
     settings: &Settings,
     (topics, schemas, metrics): (Arc<dyn Topics>, Arc<QuorumSchemas>, Metrics),
-    host: &Host,
+    (host, mut deployments): (&Host, watch::Receiver<Vec<Deployment>>),
 ) -> Result<Arc<dyn Components>, Error> {
     let limits = EngineLimits { component_bytes_max: settings.component_bytes_max, ..EngineLimits::default() };
     let engine = Engine::new(runtime, limits, Some(settings.data_dir.join(CACHE_FOLDER)));
@@ -31,6 +33,15 @@ pub fn start(
     let functions =
         Arc::new(Functions::new(Ports { engine, components, topics, schemas, logs: logs.clone(), metrics }));
     host.register(Arc::new(Face(functions.clone())));
+    let kept = logs.clone();
+    runtime.tasks.spawn_until_stopped("logs of deleted functions are dropped", async move {
+        while deployments.changed().await.is_ok() {
+            let now = deployments.borrow_and_update();
+            let is_function = |one: &&Deployment| one.key.kind == DeploymentKind::Function;
+            let names: BTreeSet<&str> = now.iter().filter(is_function).map(|one| one.key.name.as_str()).collect();
+            kept.retain(|function| names.contains(function));
+        }
+    });
     Ok(Arc::new(Uploads { functions, logs }))
 }
 

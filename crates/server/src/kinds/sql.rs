@@ -1,9 +1,11 @@
 //! SQL over this node: queries behind the API's port, streams as deployments, and the tables that describe the node.
 
+mod measured;
 mod system;
 
 pub use system::System;
 
+use self::measured::Meter;
 use crate::adapters::schemas::QuorumSchemas;
 use crate::{Error, Settings};
 use async_trait::async_trait;
@@ -17,6 +19,7 @@ use millstream_sql::{
     Engine, EngineConfig, Limits, StatementKind, StreamKind, drop_stream_name, split_statements, statement_kind,
 };
 use millstream_task::{DeploymentKey, DeploymentKind, Error as TaskError, Host, Topics};
+use millstream_telemetry::Metrics;
 use millstream_types::ErrorKind;
 use std::sync::Arc;
 
@@ -30,11 +33,13 @@ pub struct Parts {
     pub system: System,
     /// Where streams run.
     pub host: Host,
+    /// Where queries are counted.
+    pub metrics: Metrics,
 }
 
 /// Starts the engine and adds streams to the host.
 pub fn start(runtime: &Runtime, settings: &Settings, parts: Parts) -> Result<Arc<dyn Sql>, Error> {
-    let Parts { topics, schemas, system, host } = parts;
+    let Parts { topics, schemas, system, host, metrics } = parts;
     let limits = Limits {
         memory_bytes_max: settings.sql_memory_bytes,
         time_max: settings.sql_time,
@@ -45,7 +50,7 @@ pub fn start(runtime: &Runtime, settings: &Settings, parts: Parts) -> Result<Arc
         EngineConfig { topics, schemas: schemas.clone(), system: Arc::new(system), runtime: runtime.clone(), limits };
     let engine = Arc::new(Engine::new(config).map_err(|error| Error::Part { what: "SQL", reason: error.to_string() })?);
     host.register(Arc::new(StreamKind::new(engine.clone())));
-    Ok(Arc::new(Statements { engine, schemas, host }))
+    Ok(Arc::new(Statements { engine, schemas, host, meter: Meter::new(runtime, &metrics) }))
 }
 
 /// Statements as they come in: rows for those that ask, deployments for those that create.
@@ -53,6 +58,7 @@ struct Statements {
     engine: Arc<Engine>,
     schemas: Arc<QuorumSchemas>,
     host: Host,
+    meter: Meter,
 }
 
 fn failed(error: &millstream_sql::Error) -> TaskError {
@@ -93,8 +99,10 @@ impl Statements {
                 }
             }
             StatementKind::Query => {
-                let query = self.engine.query(sql).await.map_err(|error| failed(&error))?;
-                Ok(millstream_sql::encode(query, format(wanted)).map_err(|error| failed(&error)).boxed())
+                let mut measured = self.meter.begin();
+                let query = self.engine.query(sql).await.map_err(|error| measured.failed(&error))?;
+                measured.count(query.watch_stats());
+                Ok(measured.follow(millstream_sql::encode(query, format(wanted))))
             }
         }
     }

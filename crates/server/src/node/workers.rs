@@ -4,6 +4,7 @@ use super::core::Core;
 use crate::adapters::cluster::QuorumCluster;
 use crate::adapters::deployments::QuorumDeployments;
 use crate::adapters::groups::CoordinatorGroups;
+use crate::adapters::measures::NodeMeasures;
 use crate::adapters::schemas::QuorumSchemas;
 use crate::kinds;
 use crate::{Error, Settings};
@@ -26,18 +27,22 @@ pub async fn start(
     let store: Arc<dyn DeploymentStore> = Arc::new(QuorumDeployments::follow(core.quorum.clone(), &runtime.tasks));
     let schemas = Arc::new(QuorumSchemas(core.quorum.clone()));
     let config = TaskConfig { commit_interval: settings.task_commit_interval, ..TaskConfig::default() };
-    let ports = Ports { runtime: runtime.clone(), topics: topics.clone(), store, metrics: metrics.clone() };
+    let ports =
+        Ports { runtime: runtime.clone(), topics: topics.clone(), store: store.clone(), metrics: metrics.clone() };
     let host = Host::new(ports, config);
     let connectors =
         Arc::new(kinds::connectors::registry(runtime.clone(), topics.clone(), schemas.clone(), environment));
     host.register(connectors.clone());
-    let buses = kinds::buses::start(runtime, topics.clone(), &host);
+    let buses = kinds::buses::start(runtime, metrics, topics.clone(), &host);
     let cluster =
         Arc::new(QuorumCluster { log: log.clone(), default_partitions: settings.broker_number("num.partitions")? });
     let groups = Arc::new(CoordinatorGroups(log.clone()));
+    let measures = Arc::new(NodeMeasures::new(log.clone(), metrics.clone()));
     #[cfg(feature = "functions")]
-    let components =
-        Some(kinds::functions::start(runtime, settings, (topics.clone(), schemas.clone(), metrics.clone()), &host)?);
+    let components = {
+        let parts = (topics.clone(), schemas.clone(), metrics.clone());
+        Some(kinds::functions::start(runtime, settings, parts, (&host, store.watch()))?)
+    };
     #[cfg(not(feature = "functions"))]
     let components = None;
     #[cfg(feature = "sql")]
@@ -51,7 +56,13 @@ pub async fn start(
         Some(kinds::sql::start(
             runtime,
             settings,
-            kinds::sql::Parts { topics: topics.clone(), schemas: schemas.clone(), system, host: host.clone() },
+            kinds::sql::Parts {
+                topics: topics.clone(),
+                schemas: schemas.clone(),
+                system,
+                host: host.clone(),
+                metrics: metrics.clone(),
+            },
         )?)
     };
     #[cfg(not(feature = "sql"))]
@@ -60,6 +71,7 @@ pub async fn start(
     let api = Api {
         runtime: runtime.clone(),
         metrics: metrics.clone(),
+        measures,
         cluster,
         topics,
         groups,
