@@ -61,6 +61,30 @@ fn create(node: &Node, topic: &str, segment_bytes: &str) {
     node.ok(&[&["topic", "create", topic, "--partitions", "2"], config.as_slice()].concat());
 }
 
+/// `system.segments` and `tier status` tell the same of a topic's segments; which states there are.
+fn states_of_segments(node: &Node) -> Vec<String> {
+    let question = "SELECT partition, state, count(*) AS segments, sum(bytes) AS bytes, min(base_offset) AS first, max(next_offset) AS last,
+                           count(object) AS objects
+                    FROM system.segments WHERE topic = 'history' GROUP BY partition, state ORDER BY state, partition";
+    let groups = rows(&node.ok(&["sql", "-o", "json", "-c", question]));
+    for status in rows(&node.ok(&["tier", "status", "history", "-o", "json"])) {
+        let of_it: Vec<&Value> = groups.iter().filter(|group| group["partition"] == status["partition"]).collect();
+        let sum = |field: &str, only: &str| -> u64 {
+            let counted = of_it.iter().filter(|group| group["state"] == only || group["state"] == "both");
+            counted.map(|group| group[field].as_u64().unwrap()).sum()
+        };
+        assert_eq!(status["bytes_hot"], sum("bytes", "hot"), "{status} {groups:?}");
+        assert_eq!(status["bytes_cold"], sum("bytes", "cold"), "{status} {groups:?}");
+        assert_eq!(status["segments_cold"], sum("segments", "cold"), "{status} {groups:?}");
+        assert_eq!(status["segments_cold"], sum("objects", "cold"), "what is cold has an object: {groups:?}");
+        let last = of_it.iter().map(|group| group["last"].as_i64()).max();
+        assert_eq!(status["high_watermark"].as_i64(), last.unwrap(), "{status} {groups:?}");
+    }
+    let mut states: Vec<String> = groups.iter().map(|group| group["state"].as_str().unwrap().to_owned()).collect();
+    states.dedup();
+    states
+}
+
 /// The store is asked for what the local folder has no byte of, and the client reads `before`.
 fn assert_read_from_the_store(node: &Node, before: &[Record]) {
     assert_eq!((local_bytes(node, "history-0"), local_bytes(node, "history-1")), (0, 0));
@@ -83,7 +107,11 @@ fn assert_cold_is_the_same_topic(settings: &[String]) {
     let answered = answers(&node);
 
     node.ok(&["tier", "offload", "unwanted"]);
+    node.ok(&["tier", "offload", "history"]);
+    // The open segment is empty and hot.
+    assert_eq!(states_of_segments(&node), ["both", "hot"]);
     node.ok(&["tier", "offload", "history", "--drop-local"]);
+    assert_eq!(states_of_segments(&node), ["cold", "hot"]);
     let status = rows(&node.ok(&["tier", "status", "history", "-o", "json"]));
     assert!(status.iter().all(|row| row["local_start"] == row["high_watermark"]), "{status:?}");
     assert!(status.iter().all(|row| row["segments_cold"].as_u64() > Some(1) && row["bytes_hot"] == 0), "{status:?}");

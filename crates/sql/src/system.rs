@@ -142,7 +142,8 @@ const SEGMENTS: &[(&str, SystemType)] = &[
     ("next_offset", Integer),
     ("bytes", Integer),
     ("max_timestamp", Time),
-    ("location", Text),
+    ("state", Text),
+    ("object", Text),
 ];
 
 const CONNECTORS: &[(&str, SystemType)] = &[

@@ -26,6 +26,6 @@ mod segment;
 
 pub use epochs::{EpochEnd, Epochs};
 pub use error::Error;
-pub use log::{Appended, ClosedSegment, Log, LogId, Opening, Recovery, Slice, remove_deleted};
+pub use log::{Appended, ClosedSegment, LocalSegment, Log, LogId, Opening, Recovery, Slice, remove_deleted};
 pub use names::{folder_name, parse_folder_name};
 pub use producer_snapshot::{ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot};

@@ -7,6 +7,7 @@ mod listing;
 mod open;
 mod read;
 mod retention;
+mod segments;
 mod snapshots;
 mod times;
 mod truncate;
@@ -15,6 +16,7 @@ pub use append::Appended;
 pub use delete::remove_deleted;
 pub use open::{Opening, Recovery};
 pub use read::Slice;
+pub use segments::LocalSegment;
 
 use crate::checkpoint::Checkpoint;
 use crate::epochs::{EpochEnd, Epochs};

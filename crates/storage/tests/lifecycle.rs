@@ -95,6 +95,20 @@ async fn a_compacted_topic_keeps_what_is_old() {
 }
 
 #[tokio::test]
+async fn the_local_segments_are_all_of_the_log_and_the_last_is_written() {
+    let (_, _, log) = open(config()).await;
+    append(&log, 0..20).await;
+    let (all, closed) = (log.local_segments().await.unwrap(), log.closed_segments().await.unwrap());
+    assert_eq!(all.len(), closed.len() + 1);
+    for (segment, closed) in all.iter().zip(&closed) {
+        let told = (segment.base, segment.next, segment.size, segment.max_timestamp);
+        assert_eq!(told, (closed.base, closed.next, closed.size, closed.max_timestamp));
+    }
+    assert_eq!(all.iter().map(|segment| segment.size).sum::<u64>(), log.size());
+    assert_eq!(all.last().unwrap().next, log.log_end());
+}
+
+#[tokio::test]
 async fn segments_in_the_object_store_go_from_the_disk_and_not_from_the_log() {
     let (_, runtime, log) = open(TopicConfig { remote_storage_enable: true, retention_ms: 1, ..config() }).await;
     append(&log, 0..20).await;

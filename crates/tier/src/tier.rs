@@ -4,8 +4,9 @@ use crate::cache::Cache;
 use crate::chunks::ChunkIndex;
 use crate::config::Config;
 use crate::error::Error;
+use crate::layout::Kind;
 use crate::lru::Lru;
-use crate::manifest::{Manifest, TopicDescription};
+use crate::manifest::{Manifest, Segment, TopicDescription};
 use crate::state::{Partition, PartitionStatus};
 use crate::stats::{Counters, Stats};
 use crate::store::{Counted, TierStore};
@@ -104,6 +105,15 @@ impl Tier {
     #[must_use]
     pub fn manifest(&self, partition: TopicPartition) -> Option<Arc<Manifest>> {
         self.0.partition(partition)?.manifest()
+    }
+
+    /// The full name of the object in the store that holds the log of a partition's `segment`; none for a partition that is not
+    /// registered, or a segment of another.
+    #[must_use]
+    pub fn log_object(&self, partition: TopicPartition, segment: &Segment) -> Option<String> {
+        let partition = self.0.partition(partition)?;
+        let log = segment.object(Kind::Log)?;
+        Some(self.0.object_path(&partition, &log.name).to_string())
     }
 
     /// The cold side of every registered partition, by topic id and partition.

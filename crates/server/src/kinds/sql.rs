@@ -1,6 +1,7 @@
 //! SQL over this node: queries behind the API's port, streams as deployments, and the tables that describe the node.
 
 mod measured;
+mod segments;
 mod system;
 
 pub use system::System;

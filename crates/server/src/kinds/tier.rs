@@ -12,6 +12,8 @@ use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use millstream_tier::{Config, Error as TierError, Tier, TierStore};
+#[cfg(feature = "sql")]
+use millstream_tier::{Manifest, Segment};
 use millstream_types::{Offset, TimestampMs, TopicId, TopicPartition};
 use source::PartitionSource;
 use std::collections::BTreeMap;
@@ -106,6 +108,18 @@ impl Cold {
                 .filter(|topic| topic.config.remote_storage_enable)
                 .map(|topic| (topic.id, topic.name.to_string())),
         );
+    }
+
+    /// What the store has of a partition; none where nothing is known of it.
+    #[cfg(feature = "sql")]
+    pub fn manifest(&self, partition: TopicPartition) -> Option<Arc<Manifest>> {
+        self.tier.manifest(partition)
+    }
+
+    /// The object that holds the log of a partition's segment.
+    #[cfg(feature = "sql")]
+    pub fn log_object(&self, partition: TopicPartition, segment: &Segment) -> Option<String> {
+        self.tier.log_object(partition, segment)
     }
 
     fn source(&self, quorum: &Quorum, handle: &PartitionHandle) -> PartitionSource {

@@ -52,6 +52,7 @@ pub async fn start(
             groups: groups.clone(),
             host: host.clone(),
             log: log.clone(),
+            cold: core.cold.clone(),
         };
         Some(kinds::sql::start(
             runtime,

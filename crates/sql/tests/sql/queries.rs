@@ -176,7 +176,7 @@ impl SystemTables for Topics {
     async fn rows(&self, table: SystemTable) -> Result<Vec<Map<String, Value>>, millstream_task::Error> {
         let row = match table {
             SystemTable::Segments => {
-                json!({"topic": "t", "partition": 0, "bytes": 10, "max_timestamp": 1_000, "location": "local"})
+                json!({"topic": "t", "partition": 0, "bytes": 10, "max_timestamp": 1_000, "state": "hot"})
             }
             SystemTable::Partitions => json!({"topic": "t", "replicas": [1, 2], "log_start": 5}),
             _ => return Ok(Vec::new()),

@@ -4,6 +4,8 @@ use crate::adapters::cluster::QuorumCluster;
 use crate::adapters::groups::CoordinatorGroups;
 use crate::adapters::schemas::QuorumSchemas;
 use crate::adapters::topics::LogTopics;
+use crate::kinds::sql::segments;
+use crate::kinds::tier::Cold;
 use async_trait::async_trait;
 use millstream_admin::{Cluster, Groups};
 use millstream_schema::{SchemaLookup, value_subject};
@@ -20,8 +22,10 @@ pub struct System {
     pub groups: Arc<CoordinatorGroups>,
     /// Deployments.
     pub host: Host,
-    /// Segments.
+    /// Segments on the local disk.
     pub log: LogTopics,
+    /// Segments in the object store.
+    pub cold: Cold,
 }
 
 type Row = Map<String, Value>;
@@ -87,13 +91,18 @@ impl System {
     async fn segments(&self) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
         for handle in self.log.partitions.all() {
-            let closed = handle.closed_segments().await.map_err(|error| crate::adapters::topics::failed(&error))?;
-            for segment in closed {
-                rows.push(row(json!({
+            let local = handle.log().local_segments().await;
+            let local = local.map_err(|error| Error::new(error.kind(), error.to_string()))?;
+            let manifest = self.cold.manifest(handle.id());
+            let cold = manifest.as_ref().map_or(&[][..], |manifest| &manifest.segments);
+            rows.extend(segments::merge(&local, cold).into_iter().map(|segment| {
+                row(json!({
                     "topic": handle.topic(), "partition": handle.id().partition.0, "base_offset": segment.base.0,
-                    "next_offset": segment.next.0, "bytes": segment.size, "max_timestamp": segment.max_timestamp.0, "location": "local",
-                })));
-            }
+                    "next_offset": segment.next.0, "bytes": segment.bytes, "state": segment.state.text(),
+                    "max_timestamp": segment.max_timestamp.map(|time| time.0),
+                    "object": segment.cold.and_then(|cold| self.cold.log_object(handle.id(), cold)),
+                }))
+            }));
         }
         Ok(rows)
     }
