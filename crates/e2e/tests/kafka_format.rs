@@ -102,6 +102,18 @@ fn assert_dump_passes(ours: &Path, theirs: &Path) {
     assert!(dumped.matches("isvalid: true").count() >= BATCHES as usize, "{}", complaints(&dumped, "isvalid"));
 }
 
+/// The snapshots of producers have the same entries. Their order is that of a hash map in Apache Kafka, and by id here.
+fn assert_same_producers(ours: &Path, theirs: &Path) {
+    let [ours, theirs] = [ours, theirs].map(|folder| {
+        let dumped = dump(folder, &["snapshot"], &[]);
+        let mut lines: Vec<String> = dumped.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    });
+    assert!(ours.iter().filter(|line| line.starts_with("producerId: ")).count() >= 9, "{ours:?}");
+    assert_eq!(ours, theirs);
+}
+
 fn complaints(dumped: &str, about: &str) -> String {
     dumped.lines().filter(|line| line.contains(about)).take(10).collect::<Vec<_>>().join("\n")
 }
@@ -160,6 +172,7 @@ fn apache_kafka_and_this_node_write_the_same_files_and_serve_each_others() {
     assert_equal(&stamped, &kafkas_stamped, "index");
     assert_equal_but_for_append_times(&stamped, &kafkas_stamped);
     assert_dump_passes(&plain, &kafkas_plain);
+    assert_same_producers(&plain, &kafkas_plain);
 
     let [our_folder, kafkas_place] = both("ours");
     hand_over(&our_folder, &kafkas_place);
