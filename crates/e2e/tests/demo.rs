@@ -87,6 +87,9 @@ fn the_demo_ends_well_and_answers_as_duckdb_does() {
     let temporary = tempfile::tempdir().unwrap();
     let text = demo(&[], temporary.path());
     assert!(text.contains("328521 flights, 8255 cancelled, 0 rejected"), "{text}");
+    let took =
+        text.lines().find_map(|line| line.strip_prefix("All of it took ")?.strip_suffix(" s.")?.parse::<f64>().ok());
+    assert!(took.is_some_and(|seconds| seconds < 60.0), "a newcomer waits for less than a minute:\n{text}");
     assert_read_from_the_store(&text);
     assert!(text.contains("nothing is left behind"), "{text}");
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the temporary folder should be gone");
