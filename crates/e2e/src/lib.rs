@@ -13,6 +13,7 @@ mod meter;
 mod moto;
 mod node;
 mod program;
+mod tap;
 mod wait;
 
 pub use client::{Family, Interactive, Record, clients_folder, run_script};
@@ -20,4 +21,5 @@ pub use kafka::{Kafka, batches, kafka_tool, kafka_tool_with_input};
 pub use meter::Meter;
 pub use moto::Moto;
 pub use node::{Node, binary};
+pub use tap::Tap;
 pub use wait::eventually;

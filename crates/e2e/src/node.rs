@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The binary under test: `MILLSTREAM_BINARY`, or the one cargo built beside this test.
 ///
@@ -19,6 +20,16 @@ pub fn binary() -> PathBuf {
     let path = folder.join("millstream");
     assert!(path.exists(), "{} is missing: `cargo build` makes it", path.display());
     path
+}
+
+fn serve(folder: &tempfile::TempDir, settings: &[String], kafka: &str, http: &str) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
+    command.args(["--set", "group.initial.rebalance.delay.ms=0"]).stdin(Stdio::null());
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command
 }
 
 /// A running node.
@@ -50,14 +61,8 @@ impl Node {
             .append(true)
             .open(folder.path().join("node.log"))
             .expect("a log file can be made");
-        let mut command = Command::new(binary());
-        command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
-        command.args(["--set", "group.initial.rebalance.delay.ms=0"]);
-        for setting in &settings {
-            command.args(["--set", setting]);
-        }
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
+        let mut command = serve(&folder, &settings, kafka, http);
+        let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let mut address = |name: &str| {
             let line = lines.next().and_then(Result::ok);
@@ -91,6 +96,17 @@ impl Node {
         let (kafka, http) = (self.kafka.clone(), self.http.clone());
         let next = Self::start_in(self.folder.clone(), self.settings.clone(), &kafka, &http);
         *self = next;
+    }
+
+    /// Starts a process on the same folder and ports and kills it (SIGKILL) after `moment`, whatever it is at. The node must be dead.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start_and_kill(&mut self, moment: Duration) {
+        let mut command = serve(&self.folder, &self.settings, &self.kafka, &self.http);
+        self.process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary can be started");
+        std::thread::sleep(moment);
+        self.kill();
     }
 
     /// Asks the process to stop (SIGTERM) and waits until it has. Returns whether it ended well.
