@@ -106,7 +106,15 @@ impl Topics for LogTopics {
     }
 
     async fn bounds(&self, partition: TopicPartition) -> Result<Bounds, Error> {
-        let bounds = self.partition(partition).await?.bounds();
+        let handle = self.partition(partition).await?;
+        let bounds = handle.bounds();
+        if !bounds.is_leader {
+            // As a node starts: what is committed is known only where the partition is led.
+            return Err(Error::new(
+                ErrorKind::NotLeader,
+                format!("{}-{} is not led here yet", handle.topic(), partition.partition),
+            ));
+        }
         Ok(Bounds {
             log_start: bounds.log_start,
             high_watermark: bounds.last_stable,
