@@ -72,9 +72,14 @@ impl Epochs {
         true
     }
 
-    /// Begins `epoch` at `start` where it is newer than all: what recovery finds in batches.
-    pub(crate) fn assign_if_newer(&mut self, epoch: LeaderEpoch, start: Offset) {
-        if self.latest().is_none_or(|latest| epoch > latest) {
+    /// Takes in that recovery found a batch of `epoch` at `start`. An epoch may be in the file with a later start: that of records which a
+    /// power cut took, before others of the same epoch came to lie lower.
+    pub(crate) fn found(&mut self, epoch: LeaderEpoch, start: Offset) {
+        let is_new = match self.0.get(&epoch) {
+            Some(known) => start < *known,
+            None => self.latest().is_none_or(|latest| epoch > latest),
+        };
+        if is_new {
             self.assign(epoch, start);
         }
     }
@@ -147,6 +152,15 @@ impl Epochs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_found_below_a_stored_start_move_it_down() {
+        let mut epochs = Epochs::parse(b"0\n3\n0 0\n1 25\n2 41\n").unwrap();
+        for (epoch, start) in [(0, 0), (0, 12), (1, 20), (1, 22), (2, 30)] {
+            epochs.found(LeaderEpoch(epoch), Offset(start));
+        }
+        assert_eq!(epochs.text(), "0\n3\n0 0\n1 20\n2 30\n");
+    }
 
     fn epochs(entries: &[(i32, i64)]) -> Epochs {
         Epochs(entries.iter().map(|&(epoch, start)| (LeaderEpoch(epoch), Offset(start))).collect())

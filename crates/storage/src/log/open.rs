@@ -238,12 +238,19 @@ impl Opener<'_> {
     fn missing(&self, segment: &Segment, end: Offset, next: Offset) -> Result<Option<String>, Error> {
         let may_be_compacted = self.config.compact && !self.is_ours;
         // Below the log's start there may be less than there was: a truncation can end there.
-        let end = end.max(self.log_start);
-        if end >= next || next <= self.recovery_point || may_be_compacted {
+        let known = end.max(self.log_start);
+        let problem = if end > next {
+            // The next one was dropped before, and a power cut brought it back.
+            format!("its records go on to {end}, past {next} where the next segment begins")
+        } else if known < next && !may_be_compacted {
+            format!("records {known} to {next} are missing at its end")
+        } else {
+            return Ok(None);
+        };
+        if next <= self.recovery_point {
             return Ok(None);
         }
-        let problem = format!("records {end} to {next} are missing at its end");
-        if self.recovery.same_boot || end < self.recovery_point {
+        if self.recovery.same_boot || known < self.recovery_point {
             return Err(Error::corrupt(segment.path(), segment.size(), problem));
         }
         Ok(Some(problem))
@@ -270,6 +277,7 @@ impl Opener<'_> {
                 }
             }
         }
-        Ok(())
+        // At once: what a power cut brought back would follow records that were written since.
+        self.runtime.disk.sync_dir(self.folder).await.map_err(Error::io("sync", self.folder))
     }
 }

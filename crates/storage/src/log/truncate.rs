@@ -107,6 +107,8 @@ impl Shared {
             self.remove_files(segment.base).await?;
         }
         let segment = Segment::create(&self.runtime, &self.folder, start, self.jitter_ms()).await?;
+        // Before anything is appended: a power cut that brought old records back would put new ones after them.
+        self.runtime.disk.sync_dir(&self.folder).await.map_err(Error::io("sync", &self.folder))?;
         {
             let mut state = self.state.lock();
             state.segments.clear();

@@ -107,7 +107,7 @@ impl Segment {
                 Ok(None) => break None,
                 Ok(Some(place)) => {
                     segment.grow(&[place], interval);
-                    epochs.assign_if_newer(place.epoch, place.base);
+                    epochs.found(place.epoch, place.base);
                     valid = place.end();
                 }
                 Err(Error::Corrupt { problem, .. }) => break Some(problem),
