@@ -72,6 +72,15 @@ impl Tier {
         Ok(RecoveredTopic { name: topic.name, id: topic.id, configs: topic.configs, partitions })
     }
 
+    /// What the store has of one partition whose topic is known, for a log that was lost.
+    ///
+    /// # Errors
+    /// As [`Tier::recover`].
+    pub async fn recover_one(&self, topic: &str, partition: TopicPartition) -> Result<RecoveredPartition, Error> {
+        let partition = self.0.register(topic, partition);
+        self.recover_partition(&partition).await
+    }
+
     async fn recover_partition(&self, partition: &Partition) -> Result<RecoveredPartition, Error> {
         let manifest = self.0.reload(partition).await?;
         let end = manifest.end().unwrap_or(manifest.log_start).max(manifest.log_start);

@@ -11,7 +11,7 @@ use millstream_partition::{ColdError, ColdReader, OffsetAt, PartitionHandle, Par
 use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
-use millstream_tier::{Config, Error as TierError, Tier, TierStore};
+use millstream_tier::{Config, Error as TierError, RecoveredPartition, Tier, TierStore};
 #[cfg(feature = "sql")]
 use millstream_tier::{Manifest, Segment};
 use millstream_types::{Offset, TimestampMs, TopicId, TopicPartition};
@@ -62,6 +62,33 @@ impl Cold {
             _ = futures::future::join_all(loads) => {}
             () = self.runtime.clock.sleep(LOAD_LIMIT) => {}
         }
+    }
+
+    /// Begins logs where the store ends that are empty though the store has records of them: their folders were lost. They would give the
+    /// store's offsets to other records. To be called before anybody writes.
+    ///
+    /// # Errors
+    /// The store's and the disk's, with the partition's name.
+    pub async fn restore_lost(&self, partitions: &Partitions) -> Result<(), Error> {
+        for handle in partitions.all().into_iter().filter(|handle| handle.config().remote_storage_enable) {
+            let is_cold = self.tier.log_end(handle.id()).is_some_and(|end| end > Offset::ZERO);
+            if !is_cold || handle.bounds().log_end > Offset::ZERO {
+                continue;
+            }
+            let folder = handle.folder().display().to_string();
+            let failed = |reason: String| Error::Part { what: "cold storage", reason: format!("{folder}: {reason}") };
+            let recovered = self.tier.recover_one(handle.topic(), handle.id()).await;
+            let recovered = recovered.map_err(|error| failed(error.to_string()))?;
+            let begun = begin_where_the_store_ends(&handle, &recovered).await;
+            begun.map_err(|error| failed(error.to_string()))?;
+            tracing::warn!(
+                folder,
+                start = recovered.log_start.0,
+                end = recovered.end.0,
+                "a log was lost: it goes on where the object store ends"
+            );
+        }
+        Ok(())
     }
 
     /// Copies, drops and deletes in rounds until the node stops.
@@ -125,6 +152,19 @@ impl Cold {
     fn source(&self, quorum: &Quorum, handle: &PartitionHandle) -> PartitionSource {
         PartitionSource { handle: handle.clone(), quorum: quorum.clone() }
     }
+}
+
+/// Puts an empty log where the store's ends.
+async fn begin_where_the_store_ends(
+    handle: &PartitionHandle,
+    recovered: &RecoveredPartition,
+) -> Result<(), millstream_storage::Error> {
+    handle.log().restore(recovered.log_start, recovered.end, &recovered.epochs).await?;
+    if let Some(snapshot) = &recovered.producer_snapshot {
+        handle.log().write_producer_snapshot(recovered.end, snapshot.clone()).await?;
+    }
+    handle.reload_bounds();
+    Ok(())
 }
 
 /// The partitions of topics with remote storage, with their topics' names.

@@ -50,6 +50,7 @@ impl Core {
             cold: Some(cold.reader()),
         };
         let partitions = Partitions::start(PartitionConfig::new(settings.node_id), data_dir, deps).await?;
+        cold.restore_lost(&partitions).await?;
         cold.follow(&quorum, &partitions);
         let controller = QuorumController {
             quorum: quorum.clone(),

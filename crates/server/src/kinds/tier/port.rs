@@ -51,13 +51,8 @@ impl Port {
             let message = format!("{} holds records already; it is left as it is", handle.folder().display());
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let storage = |error: millstream_storage::Error| Error::new(error.kind(), error.to_string());
-        handle.log().restore(recovered.log_start, recovered.end, &recovered.epochs).await.map_err(storage)?;
-        if let Some(snapshot) = &recovered.producer_snapshot {
-            handle.log().write_producer_snapshot(recovered.end, snapshot.clone()).await.map_err(storage)?;
-        }
-        handle.reload_bounds();
-        Ok(())
+        let restored = super::begin_where_the_store_ends(&handle, recovered).await;
+        restored.map_err(|error| Error::new(error.kind(), error.to_string()))
     }
 }
 
