@@ -22,6 +22,18 @@ fn get(node: &Node, path: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
+fn call(node: &Node, method: &str, path: &str, body: &Value) -> (u16, String) {
+    let (mut stream, body) = (TcpStream::connect(&node.http).unwrap(), body.to_string());
+    let length = body.len();
+    let head =
+        format!("{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 /// Every series with its value; buckets are left out.
 fn metrics(node: &Node) -> BTreeMap<String, f64> {
     let text = get(node, "/metrics");
@@ -139,6 +151,20 @@ fn a_default_of_topics_given_at_start_is_in_force_and_told_as_kafka_tells_it() {
     assert_eq!(refused.status.code(), Some(1), "{error}");
     assert!(error.contains("max.message.bytes") && error.contains("2000"), "{error}");
     assert!(shell("sets").status.success());
+}
+
+#[test]
+fn an_option_is_in_force_when_its_change_is_answered() {
+    let node = Node::start(&[]);
+    for n in 0..3 {
+        let topic = format!("t{n}");
+        node.ok(&["topic", "create", &topic, "--partitions", "20"]);
+        let change = json!({"configs": {"remote.storage.enable": "true"}});
+        let (status, answer) = call(&node, "PATCH", &format!("/v1/topics/{topic}"), &change);
+        assert_eq!(status, 200, "{answer}");
+        let (status, answer) = call(&node, "POST", "/v1/tier/offload", &json!({"topic": topic}));
+        assert_eq!(status, 200, "{answer}");
+    }
 }
 
 #[test]

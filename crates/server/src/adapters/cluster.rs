@@ -11,6 +11,12 @@ use millstream_quorum::Error as QuorumError;
 use millstream_task::{Error, Topics};
 use millstream_types::{ErrorKind, PartitionIndex, TopicPartition};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long an answer waits for options to be in force.
+const IN_FORCE_LIMIT: Duration = Duration::from_secs(5);
+/// How often it looks.
+const IN_FORCE_STEP: Duration = Duration::from_millis(2);
 
 /// The cluster as this node knows it.
 pub struct QuorumCluster {
@@ -68,6 +74,25 @@ impl QuorumCluster {
     }
 }
 
+impl QuorumCluster {
+    /// Waits until the partitions here go by the topic's options as they were decided, so that what is asked next finds them in force.
+    /// A node that takes too long has still decided.
+    async fn in_force(&self, name: &str) {
+        let clock = &self.log.runtime.clock;
+        let deadline = clock.elapsed() + IN_FORCE_LIMIT;
+        while clock.elapsed() < deadline && !self.goes_by_its_options(name) {
+            clock.sleep(IN_FORCE_STEP).await;
+        }
+    }
+
+    fn goes_by_its_options(&self, name: &str) -> bool {
+        let image = self.log.quorum.image();
+        let Some(topic) = image.topic_named(name) else { return true };
+        let here = topic.partitions().map(|(index, _)| TopicPartition::new(topic.id, index));
+        here.filter_map(|id| self.log.partitions.get(id).ok()).all(|handle| *handle.config() == *topic.config)
+    }
+}
+
 #[async_trait]
 impl Cluster for QuorumCluster {
     fn ready(&self) -> Result<(), String> {
@@ -116,6 +141,7 @@ impl Cluster for QuorumCluster {
             };
             self.log.quorum.decide(|image| create_partitions(image, &grow)).await.map_err(|error| refused(&error))?;
         }
+        self.in_force(name).await;
         self.topic(name).await
     }
 
