@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "handlers/adapters.rs"]
+mod adapters;
 #[path = "handlers/admin.rs"]
 mod admin;
 #[path = "handlers/fetching.rs"]

@@ -6,7 +6,7 @@ mod tree;
 
 use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
 use async_trait::async_trait;
-use file::{Faults, SimFile};
+use file::{Nature, SimFile};
 use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub enum Fault {
 #[derive(Default)]
 pub struct SimDisk {
     tree: Mutex<Tree>,
-    faults: Faults,
+    nature: Arc<Nature>,
 }
 
 impl SimDisk {
@@ -41,23 +41,29 @@ impl SimDisk {
         Self::default()
     }
 
+    /// An empty disk on which a sync takes long enough for other tasks to have their turn: a crash can come while one is on its way.
+    #[must_use]
+    pub fn slow() -> Self {
+        Self { nature: Arc::new(Nature { slow: true, ..Nature::default() }), ..Self::default() }
+    }
+
     /// The disk that a power cut leaves now; `draw(n)` picks from `0..=n`. Whoever has this one goes on in a world that is lost.
     #[must_use]
     pub fn after_power_cut(&self, draw: impl FnMut(u64) -> u64) -> Self {
-        let faults = Faults::default();
-        Self { tree: Mutex::new(self.tree.lock().after_crash(&faults, draw)), faults }
+        let nature = Arc::new(Nature { slow: self.nature.slow, ..Nature::default() });
+        Self { tree: Mutex::new(self.tree.lock().after_crash(&nature, draw)), nature }
     }
 
     /// The same in place, where nobody uses the disk any more; only files that are still open keep the lost world.
     pub fn crash(&self, draw: impl FnMut(u64) -> u64) {
-        *self.faults.lock() = None;
+        *self.nature.fault.lock() = None;
         let mut tree = self.tree.lock();
-        *tree = tree.after_crash(&self.faults, draw);
+        *tree = tree.after_crash(&self.nature, draw);
     }
 
     /// Makes every write fail from now on, or work again.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        *self.faults.lock() = fault;
+        *self.nature.fault.lock() = fault;
     }
 
     /// Flips bits of a stored byte, as a failing disk does. Returns whether there was such a byte.
@@ -86,10 +92,10 @@ impl Disk for SimDisk {
             (None, OpenMode::Read) => return Err(not_found(path)),
             (None, OpenMode::Append | OpenMode::CreateNew) => {}
         }
-        if *self.faults.lock() == Some(Fault::Full) {
+        if *self.nature.fault.lock() == Some(Fault::Full) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let file = Arc::new(SimFile::new(self.faults.clone()));
+        let file = Arc::new(SimFile::new(self.nature.clone()));
         tree.add_file(path, file.clone())?;
         Ok(file)
     }
@@ -115,6 +121,7 @@ impl Disk for SimDisk {
     }
 
     async fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.nature.wait().await;
         self.tree.lock().sync(path)
     }
 
@@ -123,7 +130,7 @@ impl Disk for SimDisk {
     }
 
     async fn space(&self, _path: &Path) -> io::Result<(u64, u64)> {
-        let full = *self.faults.lock() == Some(Fault::Full);
+        let full = *self.nature.fault.lock() == Some(Fault::Full);
         Ok((if full { 0 } else { 1 << 40 }, 1 << 40))
     }
 }

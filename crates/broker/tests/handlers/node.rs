@@ -32,6 +32,7 @@ pub struct Node {
     pub runtime: Runtime,
     pub quorum: Quorum,
     pub partitions: Partitions,
+    pub coordinator: Coordinator,
     pub service: Service,
     context: ConnectionContext,
 }
@@ -47,12 +48,16 @@ impl Node {
 
     /// A node of `seed` over a disk that may have been another's.
     pub async fn on(seed: u64, disk: Arc<SimDisk>, options: &[(&str, &str)]) -> Self {
-        let runtime = Runtime::simulated(seed, disk);
+        Self::over(Runtime::simulated(seed, disk), "boot", options).await
+    }
+
+    /// A node on that machine, which has that boot.
+    pub async fn over(runtime: Runtime, boot: &str, options: &[(&str, &str)]) -> Self {
         let metrics = Metrics::new();
         let listener = Listener { name: "PLAINTEXT".into(), host: "broker.example".into(), port: 9092 };
         let quorum =
             QuorumService::start(&runtime, QuorumConfig::new("data".into(), ME, vec![listener])).await.unwrap();
-        let data_dir = DataDir::open(&runtime, Path::new("data"), Some("boot")).await.unwrap();
+        let data_dir = DataDir::open(&runtime, Path::new("data"), Some(boot)).await.unwrap();
         let deps =
             PartitionDeps { runtime: runtime.clone(), metrics: metrics.clone(), image: quorum.watch(), cold: None };
         let partitions = Partitions::start(PartitionConfig::new(ME), data_dir, deps).await.unwrap();
@@ -66,7 +71,7 @@ impl Node {
             metrics,
             quorum: quorum.clone(),
             partitions: partitions.clone(),
-            coordinator,
+            coordinator: coordinator.clone(),
         };
         let service = Service::new(Config { node: ME, values }, deps).unwrap();
         let context = ConnectionContext {
@@ -75,7 +80,7 @@ impl Node {
             id: 1,
             principal: "User:ANONYMOUS".into(),
         };
-        Self { runtime, quorum, partitions, service, context }
+        Self { runtime, quorum, partitions, coordinator, service, context }
     }
 
     /// What becomes of a request.

@@ -10,30 +10,48 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-/// What is wrong with a disk, known to all its files.
-pub(super) type Faults = Arc<Mutex<Option<Fault>>>;
+/// What a disk is like, known to all its files.
+#[derive(Default)]
+pub(super) struct Nature {
+    pub(super) fault: Mutex<Option<Fault>>,
+    /// A sync lets other tasks have their turn.
+    pub(super) slow: bool,
+}
+
+impl Nature {
+    /// Lets others have their turn while a slow disk syncs.
+    pub(super) async fn wait(&self) {
+        if self.slow {
+            tokio::task::yield_now().await;
+        }
+    }
+}
 
 pub(super) struct SimFile {
     content: Mutex<Content>,
-    faults: Faults,
+    nature: Arc<Nature>,
 }
 
 impl SimFile {
-    pub(super) fn new(faults: Faults) -> Self {
-        Self { content: Mutex::default(), faults }
+    pub(super) fn new(nature: Arc<Nature>) -> Self {
+        Self { content: Mutex::default(), nature }
     }
 
-    /// The file after a power cut, on a disk with those faults.
-    pub(super) fn after_crash(&self, faults: &Faults, draw: &mut impl FnMut(u64) -> u64) -> Self {
-        Self { content: Mutex::new(self.content.lock().after_crash(draw)), faults: faults.clone() }
+    /// The file after a power cut, on a disk of that nature.
+    pub(super) fn after_crash(&self, nature: &Arc<Nature>, draw: &mut impl FnMut(u64) -> u64) -> Self {
+        Self { content: Mutex::new(self.content.lock().after_crash(draw)), nature: nature.clone() }
     }
 
     pub(super) fn flip(&self, position: usize, mask: u8) -> bool {
         self.content.lock().flip(position, mask)
     }
 
+    pub(super) fn sync_now(&self) {
+        self.content.lock().sync();
+    }
+
     fn writable(&self) -> io::Result<()> {
-        match *self.faults.lock() {
+        match *self.nature.fault.lock() {
             None => Ok(()),
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
@@ -70,7 +88,8 @@ impl DiskFile for SimFile {
         // A full disk syncs what it has taken; one that fails to write does not.
         self.writable()
             .or_else(|error| if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) })?;
-        self.content.lock().sync();
+        self.nature.wait().await;
+        self.sync_now();
         Ok(())
     }
 

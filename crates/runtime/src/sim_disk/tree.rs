@@ -1,6 +1,6 @@
 //! The folders of a simulated disk: names as they are, names as they would be after a power cut, and the changes between the two.
 
-use super::file::{Faults, SimFile};
+use super::file::{Nature, SimFile};
 use crate::disk::EntryKind;
 use std::collections::BTreeMap;
 use std::io;
@@ -222,11 +222,11 @@ impl Tree {
         }
     }
 
-    /// The tree that a power cut leaves, on a disk with `faults`: of each folder's unsynced changes only the first few, `draw(changes)`
+    /// The tree that a power cut leaves, on a disk of `nature`: of each folder's unsynced changes only the first few, `draw(changes)`
     /// of them.
-    pub(super) fn after_crash(&self, faults: &Faults, mut draw: impl FnMut(u64) -> u64) -> Self {
+    pub(super) fn after_crash(&self, nature: &Arc<Nature>, mut draw: impl FnMut(u64) -> u64) -> Self {
         let mut left = Self::default();
-        self.copy((ROOT, ROOT), &mut left, faults, &mut draw);
+        self.copy((ROOT, ROOT), &mut left, nature, &mut draw);
         left
     }
 
@@ -235,7 +235,7 @@ impl Tree {
         &self,
         (id, to): (FolderId, FolderId),
         left: &mut Self,
-        faults: &Faults,
+        nature: &Arc<Nature>,
         draw: &mut impl FnMut(u64) -> u64,
     ) {
         let folder = &self.folders[id];
@@ -245,10 +245,10 @@ impl Tree {
         folder.pending.iter().take(kept).for_each(|change| apply(&mut names, change.clone()));
         for (name, node) in names {
             let node = match node {
-                Node::File(file) => Node::File(Arc::new(file.after_crash(faults, draw))),
+                Node::File(file) => Node::File(Arc::new(file.after_crash(nature, draw))),
                 Node::Folder(below) => {
                     let copy = if below == ABSOLUTE { ABSOLUTE } else { left.push() };
-                    self.copy((below, copy), left, faults, draw);
+                    self.copy((below, copy), left, nature, draw);
                     Node::Folder(copy)
                 }
             };
