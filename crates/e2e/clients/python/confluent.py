@@ -45,16 +45,18 @@ def group(bootstrap, topic, name):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
                          "heartbeat.interval.ms": 500, "partition.assignment.strategy": "cooperative-sticky", "enable.auto.commit": False})
 
-    def changed(consumer, _):
-        write(assigned=sorted(one.partition for one in consumer.assignment()))
+    # Kept here: a consumer that is closing can't be asked any more.
+    held = set()
 
     def assigned(consumer, partitions):
         consumer.incremental_assign(partitions)
-        changed(consumer, None)
+        held.update(one.partition for one in partitions)
+        write(assigned=sorted(held))
 
     def revoked(consumer, partitions):
         consumer.incremental_unassign(partitions)
-        changed(consumer, None)
+        held.difference_update(one.partition for one in partitions)
+        write(assigned=sorted(held))
 
     consumer.subscribe([topic], on_assign=assigned, on_revoke=revoked)
     while not ended.is_set():

@@ -3,6 +3,8 @@
 use crate::shell::Shell;
 use serde_json::{Value, json};
 
+const SAMPLES: &str = "{\"id\":1,\"amount\":120.5}\n{\"id\":2,\"amount\":900}\nnot json\n";
+
 /// What every kind of deployment can be told, on one that reads `in`. Each step is seen to have happened.
 fn shared_verbs(shell: &Shell<'_>, kind: &str, name: &str) {
     assert!(shell.rows(&[kind, "list"]).iter().any(|one| one["name"] == name));
@@ -30,8 +32,8 @@ fn deleted(shell: &Shell<'_>, kind: &str, name: &str) {
     assert!(shell.fails(&[kind, "describe", name]).contains(name));
 }
 
-pub fn functions(shell: &Shell<'_>) {
-    let samples = "{\"id\":1,\"amount\":120.5}\n{\"id\":2,\"amount\":900}\nnot json\n";
+/// From an empty folder to what a component makes of records, in both languages.
+fn are_made(shell: &Shell<'_>) {
     for (language, folder) in [("rust", "discount"), ("js", "discount-js")] {
         let folder = shell.path(folder);
         shell.ok(&["function", "new", &folder, "--language", language]);
@@ -41,13 +43,17 @@ pub fn functions(shell: &Shell<'_>) {
         let outcomes: Vec<Value> = by_file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let names: Vec<&Value> = outcomes.iter().map(|one| &one["outcome"]).collect();
         assert_eq!(names, ["dropped", "written", "failed"], "{by_file}");
-        assert_eq!(shell.typed(&["function", "test", &component], samples), by_file);
-        let kept = shell.typed(&["function", "test", &component, "--settings", "{\"min\": 100}"], samples);
+        assert_eq!(shell.typed(&["function", "test", &component], SAMPLES), by_file);
+        let kept = shell.typed(&["function", "test", &component, "--settings", "{\"min\": 100}"], SAMPLES);
         assert!(kept.starts_with("{\"outcome\":\"written\""), "{kept}");
     }
+}
+
+pub fn functions(shell: &Shell<'_>) {
+    are_made(shell);
     let component = shell.path("discount/discount.wasm");
     shell.ok(&["topic", "create", "payments"]);
-    shell.typed(&["topic", "produce", "payments"], samples);
+    shell.typed(&["topic", "produce", "payments"], SAMPLES);
     let deploy = [
         "function",
         "deploy",
@@ -86,12 +92,15 @@ pub fn functions(shell: &Shell<'_>) {
     assert_eq!(shell.ok(&again), "discount: deployed, generation 2\n");
     taken_back(shell, "function", "discount", &first);
     deleted(shell, "function", "discount");
+    begins_at_the_end(shell, &component);
+}
 
+fn begins_at_the_end(shell: &Shell<'_>, component: &str) {
     let late = [
         "function",
         "deploy",
         "late",
-        &component,
+        component,
         "--input",
         "payments",
         "--to",
