@@ -7,6 +7,7 @@ use millstream_e2e::{binary, clients_folder};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 type Table = Vec<Vec<String>>;
 
@@ -43,8 +44,12 @@ fn carried() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights/data")
 }
 
+/// One demo at a time: what it takes is said of a demo that has the machine.
+static MACHINE: Mutex<()> = Mutex::new(());
+
 /// What the demo printed, which ended well.
 fn demo(args: &[&str], temporary: &Path) -> String {
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(binary()).arg("demo").args(args).env("TMPDIR", temporary).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
