@@ -3,7 +3,6 @@
 use crate::checkpoint::{self, HIGH_WATERMARKS};
 use crate::config::Config;
 use crate::{ColdReader, DataDir, Error, PartitionHandle, follow, upkeep};
-use futures::StreamExt;
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -157,11 +156,9 @@ impl Partitions {
     /// The first thing that went wrong; the next start checks the logs then.
     pub async fn close(&self) -> Result<(), Error> {
         let in_time = self.0.tasks.stop_and_wait(STOP_LIMIT).await;
-        let closing = self.0.open().into_iter().map(|handle| async move { handle.shut().await });
-        let outcomes: Vec<Result<(), Error>> =
-            futures::stream::iter(closing).buffer_unordered(self.0.config.open_parallel).collect().await;
+        let closed = upkeep::close(&self.0, self.0.open()).await;
         upkeep::write_checkpoints(&self.0).await?;
-        outcomes.into_iter().collect::<Result<(), Error>>()?;
+        closed?;
         let all_open = self.0.partitions.read().values().all(|slot| matches!(slot, Slot::Open(_)));
         if in_time && all_open {
             self.0.data_dir.mark_clean().await?;

@@ -3,14 +3,21 @@
 use crate::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::service::{Shared, Slot};
 use crate::{Bounds, Error, PartitionHandle, producers};
+use bytes::Bytes;
+use millstream_storage::Log;
 use millstream_telemetry::catalogue::{
     LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED,
 };
 use millstream_types::Offset;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Logs from which on one sync of everything is cheaper than a sync of each of their files.
+const TOGETHER_MIN: usize = 16;
 
 type Round = for<'a> fn(&'a Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -57,24 +64,54 @@ pub(crate) async fn retain(shared: &Arc<Shared>) {
 /// Makes what was appended survive a power cut.
 pub(crate) async fn flush(shared: &Arc<Shared>) {
     let time = shared.metrics.histogram(&LOG_FLUSH_TIME, &[]);
-    for handle in shared.open() {
-        let log = &handle.0.log;
-        if log.unflushed_records() > 0 {
+    let (all, begun) = (shared.open(), shared.runtime.clock.elapsed());
+    let unflushed: Vec<Log> =
+        all.iter().map(|handle| &handle.0.log).filter(|log| log.unflushed_records() > 0).cloned().collect();
+    if unflushed.len() >= TOGETHER_MIN {
+        let outcomes = on_disk(shared, async move { Log::flush_all(&unflushed).await }).await;
+        for error in outcomes.into_iter().flatten().filter_map(Result::err) {
+            tracing::warn!(%error, "a log was not flushed");
+        }
+        time.observe(shared.runtime.clock.elapsed().saturating_sub(begun));
+    } else {
+        for log in unflushed {
             let begun = shared.runtime.clock.elapsed();
             if let Err(error) = log.flush().await {
-                tracing::warn!(partition = %handle.0.name, %error, "a log was not flushed");
+                tracing::warn!(folder = %log.folder().display(), %error, "a log was not flushed");
             }
             time.observe(shared.runtime.clock.elapsed().saturating_sub(begun));
         }
-        handle.0.measure();
     }
+    all.iter().for_each(|handle| handle.0.measure());
+}
+
+/// Does `work` on the disk pool in one trip; none when it panicked, which is logged.
+async fn on_disk<T: Send + 'static>(shared: &Shared, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let (done, outcome) = oneshot::channel();
+    let work = async move {
+        // Who waits may have gone.
+        let _ = done.send(work.await);
+    };
+    if let Err(error) = shared.runtime.disk.run(Box::pin(work)).await {
+        tracing::error!(%error, "work on many logs ended early; this is a bug in Millstream");
+    }
+    outcome.await.ok()
 }
 
 async fn checkpoint_now(shared: &Arc<Shared>) {
-    for handle in shared.open() {
-        if let Err(error) = handle.0.log.checkpoint().await {
-            tracing::warn!(partition = %handle.0.name, %error, "a recovery point was not written; recovery checks more then");
+    let logs: Vec<Log> = shared.open().iter().map(|handle| handle.0.log.clone()).collect();
+    let outcomes = on_disk(shared, async move {
+        if logs.len() >= TOGETHER_MIN {
+            return Log::checkpoint_all(&logs).await;
         }
+        let mut outcomes = Vec::new();
+        for log in logs {
+            outcomes.push(log.checkpoint().await);
+        }
+        outcomes
+    });
+    for error in outcomes.await.into_iter().flatten().filter_map(Result::err) {
+        tracing::warn!(%error, "a recovery point was not written; recovery checks more then");
     }
     if let Err(error) = write_checkpoints(shared).await {
         tracing::warn!(%error, "the checkpoints were not written; they are tried again at the next round");
@@ -130,12 +167,22 @@ pub(crate) fn count(shared: &Shared) {
     }
 }
 
-impl PartitionHandle {
-    /// Closes the partition in order: what waits is written, the log is synced, and its producers are kept for the next start.
-    pub(crate) async fn shut(&self) -> Result<(), Error> {
-        let partition = &self.0;
-        let producers = producers::snapshot(&partition.producers.lock());
-        partition.close();
-        partition.log.close(Some(producers)).await.map_err(|error| partition.failed(error))
-    }
+/// Closes partitions in order: what waits is written, the logs are synced, and their producers are kept for the next start.
+pub(crate) async fn close(shared: &Shared, handles: Vec<PartitionHandle>) -> Result<(), Error> {
+    let producers: Vec<Bytes> = handles.iter().map(|handle| producers::snapshot(&handle.0.producers.lock())).collect();
+    handles.iter().for_each(|handle| handle.0.close());
+    let logs: Vec<Log> = handles.iter().map(|handle| handle.0.log.clone()).collect();
+    let closed = on_disk(shared, async move {
+        if logs.len() >= TOGETHER_MIN {
+            return Log::close_all(&logs, producers).await;
+        }
+        let mut outcomes = Vec::new();
+        for (log, producers) in logs.iter().zip(producers) {
+            outcomes.push(log.close(Some(producers)).await);
+        }
+        outcomes
+    });
+    let panicked = || Error::io(shared.data_dir.path(), io::Error::other("closing the logs did not end"));
+    let outcomes = closed.await.ok_or_else(panicked)?;
+    handles.iter().zip(outcomes).try_for_each(|(handle, outcome)| outcome.map_err(|error| handle.0.failed(error)))
 }

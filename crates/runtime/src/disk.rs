@@ -94,8 +94,19 @@ pub trait Disk: Send + Sync + 'static {
         file.read_at(0, len).await
     }
 
+    /// Makes everything on the file system of `path` survive a power cut: for hundreds of files cheaper than a sync of each.
+    async fn sync_all(&self, path: &Path) -> io::Result<()>;
+
     /// Replaces a small file as a whole: after a crash it is the old one or the new one.
     async fn write_atomic(&self, path: &Path, content: Bytes) -> io::Result<()> {
+        let temporary = self.write_beside(path, content).await?;
+        self.open(&temporary, OpenMode::Read).await?.sync().await?;
+        self.rename(&temporary, path).await?;
+        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+    }
+
+    /// The first half of [`Disk::write_atomic`]: a file that is to be synced and then renamed to `path`. Returns its own path.
+    async fn write_beside(&self, path: &Path, content: Bytes) -> io::Result<PathBuf> {
         let mut temporary = PathBuf::from(path).into_os_string();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
@@ -104,9 +115,7 @@ pub trait Disk: Send + Sync + 'static {
         }
         let file = self.open(&temporary, OpenMode::CreateNew).await?;
         file.append(&[content]).await?;
-        file.sync().await?;
-        self.rename(&temporary, path).await?;
-        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+        Ok(temporary)
     }
 }
 

@@ -133,6 +133,11 @@ impl Disk for RealDisk {
         blocking(move || File::open(path)?.sync_all()).await
     }
 
+    async fn sync_all(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || Ok(rustix::fs::syncfs(File::open(path)?)?)).await
+    }
+
     async fn exists(&self, path: &Path) -> io::Result<bool> {
         let path = path.to_owned();
         blocking(move || path.try_exists()).await

@@ -125,6 +125,16 @@ impl Disk for SimDisk {
         self.tree.lock().sync(path)
     }
 
+    async fn sync_all(&self, _path: &Path) -> io::Result<()> {
+        match *self.nature.fault.lock() {
+            Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
+            Some(Fault::Full) | None => {
+                self.tree.lock().sync_all();
+                Ok(())
+            }
+        }
+    }
+
     async fn exists(&self, path: &Path) -> io::Result<bool> {
         Ok(self.tree.lock().get(path).is_some())
     }

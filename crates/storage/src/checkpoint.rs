@@ -10,7 +10,7 @@ use crate::error::Error;
 use bytes::Bytes;
 use millstream_runtime::Disk;
 use millstream_types::Offset;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name.
 pub const NAME: &str = "millstream.checkpoint";
@@ -33,9 +33,17 @@ impl Checkpoint {
     }
 
     pub async fn write(self, disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(NAME);
-        let content = format!("{VERSION}\n{LOG_START} {}\n{RECOVERY_POINT} {}\n", self.log_start, self.recovery_point);
-        disk.write_atomic(&path, Bytes::from(content)).await.map_err(Error::io("write", &path))
+        let path = Self::path(folder);
+        disk.write_atomic(&path, Bytes::from(self.text())).await.map_err(Error::io("write", &path))
+    }
+
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+
+    /// The checkpoint as it is stored.
+    pub fn text(self) -> String {
+        format!("{VERSION}\n{LOG_START} {}\n{RECOVERY_POINT} {}\n", self.log_start, self.recovery_point)
     }
 
     fn parse(content: &[u8]) -> Result<Self, String> {

@@ -13,7 +13,7 @@ use millstream_runtime::Disk;
 use millstream_types::{LeaderEpoch, Offset};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name.
 pub const NAME: &str = "leader-epoch-checkpoint";
@@ -107,8 +107,12 @@ impl Epochs {
     }
 
     pub(crate) async fn write(&self, disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(NAME);
+        let path = Self::path(folder);
         disk.write_atomic(&path, Bytes::from(self.text())).await.map_err(Error::io("write", &path))
+    }
+
+    pub(crate) fn path(folder: &Path) -> PathBuf {
+        folder.join(NAME)
     }
 
     /// The checkpoint as text, as it is stored and uploaded.

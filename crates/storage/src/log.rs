@@ -10,6 +10,7 @@ mod retention;
 mod segments;
 mod snapshots;
 mod times;
+mod together;
 mod truncate;
 
 pub use append::Appended;

@@ -255,6 +255,9 @@ impl Disk for NoNewFiles {
     async fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
         self.disk.sync_dir(path).await
     }
+    async fn sync_all(&self, path: &Path) -> std::io::Result<()> {
+        self.disk.sync_all(path).await
+    }
     async fn exists(&self, path: &Path) -> std::io::Result<bool> {
         self.disk.exists(path).await
     }

@@ -196,6 +196,18 @@ impl Tree {
         Ok(())
     }
 
+    /// Makes every name and every content durable.
+    pub(super) fn sync_all(&mut self) {
+        for folder in &mut self.folders {
+            folder.sync();
+            for node in folder.live.values() {
+                if let Node::File(file) = node {
+                    file.sync_now();
+                }
+            }
+        }
+    }
+
     pub(super) fn entries(&self, path: &Path) -> io::Result<Vec<(String, EntryKind)>> {
         let id = self.folder(path)?;
         let entries = self.folders[id].live.iter().map(|(name, node)| match node {
