@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use millstream_connect::OperatorError;
 use millstream_runtime::{Disk, OpenMode};
-use millstream_types::ErrorKind;
+use millstream_types::{ErrorKind, with_causes};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -51,6 +51,15 @@ impl Place {
     }
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "file://{}", folder.display()),
+            Self::S3 { bucket, .. } => write!(f, "s3://{bucket}"),
+        }
+    }
+}
+
 /// An open destination.
 pub(crate) struct Destination {
     store: Arc<dyn ObjectStore>,
@@ -87,7 +96,7 @@ impl Destination {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(&path, PutPayload::from_bytes(content), options).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => self.sync(folder, name).await,
-            Err(error) => Err(explain(&format!("could not write {path}"), &error)),
+            Err(error) => Err(explain(&format!("could not write {path} to {}", self.place), &error)),
         }
     }
 
@@ -112,7 +121,7 @@ impl Destination {
             })
             .try_collect()
             .await
-            .map_err(|error| explain(&format!("could not list {folder_path}"), &error))?;
+            .map_err(|error| explain(&format!("could not list {folder_path} in {}", self.place), &error))?;
         let ranges = listed.iter().filter_map(|object| Range::parse(object.location.filename()?, suffix));
         Ok(ranges.filter(|range| (range.partition, range.first) == (partition, first)).max())
     }
@@ -174,9 +183,9 @@ fn explain(what: &str, error: &object_store::Error) -> OperatorError {
         | Store::NotSupported { .. }
         | Store::NotImplemented { .. }
         | Store::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, "; correct the settings"),
-        _ => (ErrorKind::Unavailable, ""),
+        _ => (ErrorKind::Unavailable, "; it is tried again, check that the object store can be reached and allows it"),
     };
-    OperatorError::new(kind, format!("{what}: {error}{next}"))
+    OperatorError::new(kind, format!("{what}: {}{next}", with_causes(error)))
 }
 
 #[cfg(test)]

@@ -78,6 +78,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 Err(invalid("the body must be JSON: set content-type: application/json"))
             }
+            Err(JsonRejection::BytesRejection(_)) => Err(invalid(format!(
+                "the body can't be read whole: it may have {} bytes; send less at once",
+                crate::JSON_BYTES_MAX
+            ))),
             Err(other) => Err(invalid(format!("the body is not what is expected here: {}", other.body_text()))),
         }
     }

@@ -37,18 +37,40 @@ impl From {
         Ok(Self::Time(TimestampMs(time.timestamp_millis())))
     }
 
-    /// The offset in one partition, within what can be read.
+    /// The offset in each of these partitions of `topic`, within what can be read there: partitions are not equally long.
     ///
     /// # Errors
-    /// The log's.
-    pub async fn offset(self, topics: &dyn Topics, partition: TopicPartition) -> Result<Offset, Error> {
-        let bounds = topics.bounds(partition).await?;
-        Ok(match self {
-            Self::Earliest => bounds.log_start,
-            Self::Latest => bounds.high_watermark,
-            Self::Offset(offset) => offset.clamp(bounds.log_start, bounds.high_watermark),
-            Self::Time(time) => topics.offset_for_time(partition, time).await?.unwrap_or(bounds.high_watermark),
-        })
+    /// `Invalid` for an offset that none of them has; the log's.
+    pub async fn offsets(
+        self,
+        topics: &dyn Topics,
+        topic: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Offset>, Error> {
+        let mut bounds = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            bounds.push(topics.bounds(*partition).await?);
+        }
+        let start = bounds.iter().map(|bounds| bounds.log_start).min().unwrap_or(Offset::ZERO);
+        let end = bounds.iter().map(|bounds| bounds.high_watermark).max().unwrap_or(Offset::ZERO);
+        if let Self::Offset(offset) = self
+            && !(start..=end).contains(&offset)
+        {
+            let message = format!(
+                "offset {offset} is not in topic {topic:?}, which has {start} to {end}: name one of these, earliest or latest"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let mut offsets = Vec::with_capacity(partitions.len());
+        for (partition, bounds) in partitions.iter().zip(bounds) {
+            offsets.push(match self {
+                Self::Earliest => bounds.log_start,
+                Self::Latest => bounds.high_watermark,
+                Self::Offset(offset) => offset.clamp(bounds.log_start, bounds.high_watermark),
+                Self::Time(time) => topics.offset_for_time(*partition, time).await?.unwrap_or(bounds.high_watermark),
+            });
+        }
+        Ok(offsets)
     }
 
     /// The same place in the words of tasks.

@@ -144,20 +144,18 @@ async fn consume(
 ) -> Answer<Response> {
     let topic = topic(&node, &name)?;
     let from = From::parse(query.from.as_deref().unwrap_or("earliest"))?;
-    let partitions = match query.partition {
+    let partitions: Vec<TopicPartition> = match query.partition {
         Some(index) => vec![partition(&topic, index)?],
         None => topic.topic_partitions().collect(),
     };
+    let begin = from.offsets(&*node.topics, &name, &partitions).await?;
     let mut cursors = Vec::new();
-    for partition in partitions {
-        cursors.push(Cursor {
-            partition,
-            next: from.offset(&*node.topics, partition).await?,
-            end: node.topics.bounds(partition).await?.high_watermark,
-        });
+    for (partition, next) in partitions.into_iter().zip(begin) {
+        let end = node.topics.bounds(partition).await?.high_watermark;
+        cursors.push(Cursor { partition, next, end });
     }
-    let reader =
-        Reader { topics: node.topics.clone(), cursors, left: query.limit.unwrap_or(u64::MAX), follow: query.follow };
+    let left = query.limit.unwrap_or(u64::MAX);
+    let reader = Reader { topics: node.topics.clone(), name, cursors, left, follow: query.follow };
     let lines = futures::stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         match reader.next().await {
@@ -183,6 +181,8 @@ struct Cursor {
 
 struct Reader {
     topics: Arc<dyn Topics>,
+    /// The topic's name.
+    name: String,
     cursors: Vec<Cursor>,
     left: u64,
     follow: bool,
@@ -214,10 +214,20 @@ impl Reader {
         let fetched = self.topics.read(cursor.partition, cursor.next, READ_BYTES).await?;
         let mut records = Columns::default();
         let mut next = cursor.next;
-        let corrupt = |error: millstream_record::Error| Error::new(ErrorKind::Corrupt, error.to_string());
+        let unreadable = |at: Offset| {
+            let (name, partition) = (&self.name, cursor.partition.partition);
+            move |error: millstream_record::Error| {
+                let message = format!(
+                    "the batch at offset {at} of partition {partition} of {name:?} can't be read: {error}; begin after it with --from"
+                );
+                Error::new(ErrorKind::Corrupt, message)
+            }
+        };
         for stored in fetched.batches {
-            for batch in split(stored).map_err(corrupt)?.iter().filter(|batch| !batch.is_control()) {
-                records.append_batch(batch, cursor.next, &Limits::default()).map_err(corrupt)?;
+            let batches = split(stored).map_err(unreadable(next))?;
+            for batch in batches.iter().filter(|batch| !batch.is_control()) {
+                let at = batch.base_offset();
+                records.append_batch(batch, cursor.next, &Limits::default()).map_err(unreadable(at))?;
                 next = next.max(batch.next_offset());
             }
         }

@@ -3,12 +3,15 @@
 use crate::about::About;
 use crate::answer::{Answer, Body, Refusal};
 use crate::api::Api;
-use crate::ports::{Format, Node, Sql};
+use crate::ports::{Format, Node, QueryAnswer, Sql};
 use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use millstream_task::Error;
 use millstream_types::ErrorKind;
 use serde::Deserialize;
@@ -61,8 +64,37 @@ fn engine(node: &Node) -> Answer<&Arc<dyn Sql>> {
 }
 
 async fn query(State(node): State<Arc<Node>>, Body(query): Body<Query>) -> Answer<Response> {
-    let answer = engine(&node)?.query(&query.query, query.format).await?;
-    Ok(([(header::CONTENT_TYPE, answer.content_type)], Stream::from_stream(answer.body)).into_response())
+    let QueryAnswer { content_type, mut body } = engine(&node)?.query(&query.query, query.format).await?;
+    // The first rows are waited for: what fails before there are any is still told by the status.
+    let first = body.next().await.transpose()?;
+    let body = stream::iter(first.map(Ok)).chain(rest(body, query.format));
+    Ok(([(header::CONTENT_TYPE, content_type)], Stream::from_stream(body)).into_response())
+}
+
+/// The rows after the first. When they fail the status is sent already: the cause is logged, and is the last line where the format has room
+/// for it; otherwise the answer is cut off.
+fn rest(
+    body: BoxStream<'static, Result<Bytes, Error>>,
+    format: Format,
+) -> impl futures::Stream<Item = Result<Bytes, Error>> + Send {
+    stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match body.next().await? {
+            Ok(piece) => Some((Ok(piece), Some(body))),
+            Err(error) => {
+                tracing::warn!(%error, "a query failed while its rows were being read");
+                Some((last_words(format, error), None))
+            }
+        }
+    })
+}
+
+fn last_words(format: Format, error: Error) -> Result<Bytes, Error> {
+    match format {
+        Format::Table => Ok(format!("error: {}\n", error.message).into()),
+        Format::Json => Ok(format!("{}\n", json!({"error": {"kind": error.kind, "message": error.message}})).into()),
+        Format::Csv | Format::Arrow => Err(error),
+    }
 }
 
 async fn create(State(node): State<Arc<Node>>, Body(create): Body<Create>) -> Answer<(StatusCode, Json<Value>)> {

@@ -63,7 +63,9 @@ fn structured(value: &RawValue) -> Result<CloudEvent, Error> {
 }
 
 fn batch(body: &[u8]) -> Result<Vec<CloudEvent>, Error> {
-    let values: Vec<Box<RawValue>> = json(body)?;
+    let whole: Box<RawValue> = json(body)?;
+    let values: Vec<Box<RawValue>> =
+        serde_json::from_str(whole.get()).map_err(|_| refused("batch", "a JSON array of events", cut(whole.get())))?;
     if values.len() > EVENTS_PER_REQUEST_MAX {
         let what = "the batch".to_owned();
         return Err(Error::TooLarge { what, found: values.len(), limit: EVENTS_PER_REQUEST_MAX, unit: "events" });

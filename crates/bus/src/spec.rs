@@ -138,7 +138,8 @@ impl RuleSpec {
     /// Reads and checks a spec.
     pub(crate) fn checked(rule: &str, spec: &Value) -> Result<Checked, Error> {
         let in_spec = |problem: String| Error::Spec { rule: rule.to_owned(), problem };
-        let spec: Self = serde_json::from_value(spec.clone()).map_err(|error| in_spec(error.to_string()))?;
+        let spec: Self = serde_json::from_value(spec.clone())
+            .map_err(|error| in_spec(format!("{error}; `millstream rule create --help` tells what a rule has")))?;
         let pattern =
             Pattern::from_value(&Value::Object(spec.pattern.clone())).map_err(|error| in_spec(error.to_string()))?;
         let field = |(field, expected, found)| Error::Field { rule: rule.to_owned(), field, expected, found };

@@ -64,7 +64,7 @@ pub enum Error {
     },
     /// A query's memory is used up.
     #[error(
-        "the query needs more than its {limit} bytes of memory ({reason}); narrow it by WHERE or LIMIT, or raise sql.query.memory.bytes"
+        "the query needs more than its {limit} bytes of memory ({reason}); narrow it by WHERE or LIMIT, or raise sql.memory.bytes"
     )]
     Memory {
         /// What it may use.
@@ -74,14 +74,14 @@ pub enum Error {
     },
     /// A query's time is used up.
     #[error(
-        "the query ran longer than {limit_ms} ms and was stopped; narrow it by _timestamp or _offset, or raise sql.query.time.ms"
+        "the query ran longer than {limit_ms} ms and was stopped; narrow it by _timestamp or _offset, or raise sql.time.ms"
     )]
     Time {
         /// What it may take.
         limit_ms: u128,
     },
     /// Too many queries at once.
-    #[error("{limit} queries are running, which is the limit; wait for one to end, or raise sql.queries.max")]
+    #[error("{limit} queries are running, which is the limit; wait for one to end, or raise sql.concurrency")]
     Busy {
         /// How many may run.
         limit: usize,

@@ -69,6 +69,9 @@ pub(crate) fn syntax(error: &DataFusionError) -> Error {
     let inner = ["SQL error: ", "ParserError(", "TokenizerError("]
         .iter()
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    if inner.starts_with("RecursionLimitExceeded") {
+        return Error::Syntax { reason: "it is nested too deeply; simplify it or split it".to_owned() };
+    }
     let reason = inner.strip_suffix(')').filter(|_| inner.len() < text.len()).unwrap_or(inner).trim_matches('"');
     Error::Syntax { reason: reason.replace("\\\"", "\"") }
 }

@@ -215,6 +215,8 @@ impl Task {
                 });
                 Ok(())
             }
+            // The input topic is what can be missing here.
+            Err(error) if error.kind == ErrorKind::NotFound => Err(Halt::Failed(self.outlet.input.explain(error))),
             Err(error) => {
                 let error = Error::new(
                     error.kind,

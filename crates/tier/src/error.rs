@@ -1,6 +1,6 @@
 //! Why cold storage could not do what it was asked.
 
-use millstream_types::{ErrorKind, LeaderEpoch, Offset, TopicPartition};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, TopicPartition, with_causes};
 use std::path::PathBuf;
 
 /// A failure of cold storage.
@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub enum Error {
     /// The object store did not do it.
     #[error(
-        "{action} {object} in {store}: {source}; it is tried again, check that the object store can be reached and allows it"
+        "{action} {object} in {store}: {}; it is tried again, check that the object store can be reached and allows it",
+        with_causes(source)
     )]
     Store {
         /// What was being done.

@@ -2,12 +2,14 @@
 //!
 //! Nothing here does I/O or decides; every other crate may use it.
 
+mod causes;
 mod config;
 mod epoch;
 mod id;
 mod kind;
 mod offset;
 
+pub use causes::with_causes;
 pub use config::{BROKER_CONFIGS, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
 pub use epoch::{BrokerEpoch, ControllerEpoch, LeaderEpoch, ProducerEpoch};
 pub use id::{BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicPartition};

@@ -119,9 +119,14 @@ async fn deploy(node: &Node, deploy: Deploy) -> Result<(), Error> {
     let component = read(&deploy.component)?;
     let request =
         client.request(Method::PUT, "/v1/components").header("content-type", "application/wasm").body(component);
+    let refused = |error: Error| match error {
+        Error::Node(reason) => Error::Node(format!("{}: {reason}", deploy.component.display())),
+        other => other,
+    };
     let uploaded: Value = client
         .send(request)
-        .await?
+        .await
+        .map_err(refused)?
         .json()
         .await
         .map_err(|error| Error::Node(format!("the answer is not JSON: {error}")))?;

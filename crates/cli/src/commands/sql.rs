@@ -49,17 +49,42 @@ async fn execute(client: &Client, format: Format, sql: &str) -> Result<(), Error
     let body = json!({"query": sql, "format": format.word()});
     let mut pieces = client.send(client.request(Method::POST, "/v1/sql").json(&body)).await?.bytes_stream();
     let mut out = std::io::stdout();
+    // The last line so far, held back: where a query fails midway it is the cause.
+    let mut last: Vec<u8> = Vec::new();
     while let Some(piece) = pieces.next().await {
-        // A query that fails midway ends its stream without an end: what came is printed, then the error.
         let piece = piece.map_err(|error| {
             Error::Node(format!(
                 "the query failed while its rows were being read ({error}); the node's log names the cause"
             ))
         })?;
-        out.write_all(&piece)?;
+        last.extend_from_slice(&piece);
+        let before =
+            last[..last.len().saturating_sub(1)].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        out.write_all(&last[..before])?;
+        last.drain(..before);
     }
+    if let Some(cause) = cause(format, &last) {
+        out.flush()?;
+        return Err(Error::Node(cause));
+    }
+    out.write_all(&last)?;
     out.flush()?;
     Ok(())
+}
+
+/// Why a query failed midway, where its last line says so.
+fn cause(format: Format, line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    match format {
+        Format::Table => line.strip_prefix("error: ").map(str::to_owned),
+        Format::Json => {
+            let error: serde_json::Value = serde_json::from_str(line).ok()?;
+            let only = error.as_object().is_some_and(|fields| fields.len() == 1);
+            let message = error.pointer("/error/message").filter(|_| only)?;
+            message.as_str().map(str::to_owned)
+        }
+        Format::Csv => None,
+    }
 }
 
 async fn prompt(client: &Client, format: Format) -> Result<(), Error> {

@@ -15,6 +15,13 @@ fn refused(error: &CoordinatorError) -> Error {
     Error::new(error.kind(), error.to_string())
 }
 
+fn no_group(group: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no group {group:?}; `millstream group list` shows what there is"),
+    )
+}
+
 impl CoordinatorGroups {
     /// How far the group is in each partition that it has committed an offset of.
     pub async fn offsets(&self, group: &str) -> Result<Vec<GroupOffset>, Error> {
@@ -82,17 +89,18 @@ impl Groups for CoordinatorGroups {
     async fn describe(&self, group: &str) -> Result<GroupDetail, Error> {
         let known = self.list().await?.iter().any(|row| row.group == group);
         if !known {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("there is no group {group:?}; `millstream group list` shows what there is"),
-            ));
+            return Err(no_group(group));
         }
         self.detail(group).await
     }
 
     async fn delete(&self, group: &str) -> Result<(), Error> {
         for (_, outcome) in self.0.coordinator.delete(&[group.to_owned()]).await {
-            outcome.map_err(|error| refused(&error))?;
+            match outcome {
+                // Without the offsets topic there is no group.
+                Err(CoordinatorError::NoOffsetsTopic { .. }) => return Err(no_group(group)),
+                outcome => outcome.map_err(|error| refused(&error))?,
+            }
         }
         Ok(())
     }
@@ -100,16 +108,15 @@ impl Groups for CoordinatorGroups {
     async fn reset(&self, group: &str, topic: &str, to: From) -> Result<(), Error> {
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no topic {topic:?}"));
         let view = self.0.topic(topic).ok_or_else(missing)?;
-        let mut offsets = Vec::new();
-        for partition in view.topic_partitions() {
-            let offset = to.offset(&self.0, partition).await?;
-            offsets.push(CommittedOffset {
-                partition,
-                offset,
-                leader_epoch: LeaderEpoch::NONE,
-                metadata: String::new(),
-            });
-        }
+        let partitions: Vec<TopicPartition> = view.topic_partitions().collect();
+        let begin = to.offsets(&self.0, topic, &partitions).await?;
+        let one = |(partition, offset): (TopicPartition, Offset)| CommittedOffset {
+            partition,
+            offset,
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: String::new(),
+        };
+        let offsets: Vec<CommittedOffset> = partitions.into_iter().zip(begin).map(one).collect();
         self.0.commit(group, &offsets).await
     }
 }
