@@ -7,11 +7,12 @@
 //!   00000000000000000000.log           batches, one after another, as they were sent but for base offset and leader epoch
 //!   00000000000000000000.index         last offset of a batch -> its position, every index.interval.bytes or so
 //!   00000000000000000000.timeindex     largest timestamp so far -> the last offset of its batch
+//!   00000000000000000000.txnindex      transactions that a marker in the segment aborted, where there are any
 //!   00000000000000000000.snapshot      what producers had written below that offset
 //!   millstream.checkpoint              log start and recovery point (ours: Kafka keeps them in one file for all partitions, and ignores this one)
 //! ```
 //!
-//! One [`Log`] is one such folder. It knows nothing of replicas, leaders or transactions.
+//! One [`Log`] is one such folder. It knows nothing of replicas or leaders, and of transactions only which were aborted.
 
 mod checkpoint;
 mod epochs;
@@ -23,9 +24,11 @@ mod partition_metadata;
 mod producer_snapshot;
 mod scan;
 mod segment;
+mod txn_index;
 
 pub use epochs::{EpochEnd, Epochs};
 pub use error::Error;
 pub use log::{Appended, ClosedSegment, LocalSegment, Log, LogId, Opening, Recovery, Slice, remove_deleted};
 pub use names::{folder_name, parse_folder_name};
 pub use producer_snapshot::{ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot};
+pub use txn_index::AbortedTxn;

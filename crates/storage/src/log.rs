@@ -1,5 +1,6 @@
 //! One partition's log: its segments in order, where it starts and ends, and who may change it.
 
+mod aborted;
 mod append;
 mod delete;
 mod flush;
@@ -71,6 +72,8 @@ struct Shared {
     flusher: tokio::sync::Mutex<()>,
     /// Held by whoever writes the checkpoint files.
     checkpointer: tokio::sync::Mutex<()>,
+    /// Short too, and taken after `state` where both are.
+    txn_indexes: Mutex<aborted::TxnIndexes>,
     /// The short lock; never held over I/O.
     state: Mutex<State>,
 }
@@ -113,6 +116,8 @@ pub struct ClosedSegment {
     pub index: PathBuf,
     /// The `.timeindex` file.
     pub time_index: PathBuf,
+    /// The `.txnindex` file, which is there only where a marker in the segment aborted a transaction.
+    pub txn_index: PathBuf,
     /// Where the producers' state at its end is, if it was written: the snapshot at `next`.
     pub producer_snapshot: PathBuf,
 }
@@ -237,6 +242,7 @@ impl Log {
                 log: segment.path().to_owned(),
                 index: index.to_owned(),
                 time_index: time_index.to_owned(),
+                txn_index: names::file(&self.0.folder, segment.base, Suffix::TxnIndex),
                 producer_snapshot: names::file(&self.0.folder, after.base, Suffix::Snapshot),
             });
         }

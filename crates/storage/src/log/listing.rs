@@ -33,12 +33,19 @@ impl Listing {
         [Suffix::Index, Suffix::TimeIndex].into_iter().all(|kind| self.of_kind(kind).any(|at| at == base))
     }
 
-    /// Removes leftovers; returns the bases of the segments, in order.
-    pub async fn tidy(&self, runtime: &Runtime, folder: &Path) -> Result<Vec<Offset>, Error> {
+    /// The bases of the transaction indexes that [`Listing::tidy`] leaves.
+    pub fn txn_indexes(&self, has_remote: bool) -> BTreeSet<Offset> {
+        let bases: BTreeSet<Offset> = self.of_kind(Suffix::Log).collect();
+        self.of_kind(Suffix::TxnIndex).filter(|base| has_remote || bases.contains(base)).collect()
+    }
+
+    /// Removes leftovers; returns the bases of the segments, in order. With a remote store the aborts of segments stay that are only there.
+    pub async fn tidy(&self, runtime: &Runtime, folder: &Path, has_remote: bool) -> Result<Vec<Offset>, Error> {
         let bases: BTreeSet<Offset> = self.of_kind(Suffix::Log).collect();
         for name in &self.0 {
             let is_orphan = match names::parse(name) {
-                Some((base, Suffix::Index | Suffix::TimeIndex | Suffix::TxnIndex)) => !bases.contains(&base),
+                Some((base, Suffix::Index | Suffix::TimeIndex)) => !bases.contains(&base),
+                Some((base, Suffix::TxnIndex)) => !has_remote && !bases.contains(&base),
                 Some((_, Suffix::Log | Suffix::Snapshot)) | None => false,
             };
             if is_orphan || names::is_leftover(name) {

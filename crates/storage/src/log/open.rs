@@ -1,6 +1,7 @@
 //! Opening a partition's folder: a new one, one that was closed cleanly, one that was not, and one that Kafka wrote.
 
 use super::listing::Listing;
+use super::aborted::TxnIndexes;
 use super::{Log, LogId, Shared, State};
 use crate::checkpoint::{self, Checkpoint};
 use crate::epochs::{self, Epochs};
@@ -69,7 +70,8 @@ impl Log {
             true => Claim::Settled,
         };
         partition_metadata::claim(&*runtime.disk, &folder, id.partition.topic, claim).await?;
-        let bases = listing.tidy(&runtime, &folder).await?;
+        let has_remote = config.remote_storage_enable;
+        let bases = listing.tidy(&runtime, &folder, has_remote).await?;
         let epochs = match listing.has(epochs::NAME) {
             true => Epochs::read(&*runtime.disk, &folder).await?,
             false => Epochs::default(),
@@ -93,6 +95,7 @@ impl Log {
         let unstored = epochs != epochs_before;
         let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
         log.0.state.lock().epochs_unstored = unstored;
+        *log.0.txn_indexes.lock() = TxnIndexes::new(listing.txn_indexes(has_remote));
         log.settle(listing.has_snapshots()).await?;
         Ok(log)
     }
@@ -135,6 +138,7 @@ impl Log {
             writer: tokio::sync::Mutex::new(()),
             flusher: tokio::sync::Mutex::new(()),
             checkpointer: tokio::sync::Mutex::new(()),
+            txn_indexes: Mutex::default(),
             state: Mutex::new(state),
         }))
     }

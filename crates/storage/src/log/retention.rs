@@ -51,7 +51,7 @@ impl Log {
     pub async fn delete_local_before(&self, offset: Offset) -> Result<usize, Error> {
         let _writer = self.0.writer.lock().await;
         self.0.writable()?;
-        self.0.drop_below(offset).await
+        self.0.drop_below(offset, true).await
     }
 }
 
@@ -100,17 +100,23 @@ impl Shared {
         if active.size() > 0 && active.extent().next <= start {
             self.roll_to(&active, active.extent().next).await?;
         }
-        self.drop_below(start).await
+        let dropped = self.drop_below(start, false).await?;
+        self.drop_aborted_below(start).await?;
+        Ok(dropped)
     }
 
-    /// Drops closed segments whose records are all below `offset`, oldest first, so that a crash leaves no gap.
-    async fn drop_below(&self, offset: Offset) -> Result<usize, Error> {
+    /// Drops closed segments whose records are all below `offset`, oldest first, so that a crash leaves no gap. What `stays_remote` can still be
+    /// read from the object store, and its aborts are looked up here.
+    async fn drop_below(&self, offset: Offset, stays_remote: bool) -> Result<usize, Error> {
         let segments = self.segments();
         let bases: Vec<Offset> =
             segments.windows(2).take_while(|pair| pair[1].base <= offset).map(|pair| pair[0].base).collect();
         for base in &bases {
             self.state.lock().segments.remove(base);
-            self.remove_files(*base).await?;
+            match stays_remote {
+                true => self.remove_log_files(*base).await?,
+                false => self.remove_files(*base).await?,
+            }
             let snapshot = names::file(&self.folder, *base, Suffix::Snapshot);
             match self.runtime.disk.remove_file(&snapshot).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use millstream_types::Offset;
 
 impl Log {
-    /// Stores what producers had written below `at`. To be called at [`Log::rolls_before`], and at a clean close.
+    /// Stores what producers had written below `at`, after the aborts below it. To be called at [`Log::rolls_before`], and at a clean close.
     ///
     /// # Errors
     /// The disk's.
     pub async fn write_producer_snapshot(&self, at: Offset, content: Bytes) -> Result<(), Error> {
         self.0.usable()?;
+        self.0.sync_aborted().await?;
         let path = names::file(&self.0.folder, at, Suffix::Snapshot);
         self.0.runtime.disk.write_atomic(&path, content).await.map_err(Error::io("write", &path))
     }

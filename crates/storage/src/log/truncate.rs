@@ -106,6 +106,7 @@ impl Shared {
         for segment in gone.iter().rev() {
             self.remove_files(segment.base).await?;
         }
+        self.remove_txn_indexes().await?;
         let segment = Segment::create(&self.runtime, &self.folder, start, self.jitter_ms()).await?;
         // Before anything is appended: a power cut that brought old records back would put new ones after them.
         self.runtime.disk.sync_dir(&self.folder).await.map_err(Error::io("sync", &self.folder))?;
@@ -134,7 +135,13 @@ impl Shared {
 
     /// Removes a segment's files, the log first. Handles that are open (a fetch on its way) keep what they read.
     pub(super) async fn remove_files(&self, base: Offset) -> Result<(), Error> {
-        for suffix in [Suffix::Log, Suffix::Index, Suffix::TimeIndex, Suffix::TxnIndex] {
+        self.remove_txn_index(base).await?;
+        self.remove_log_files(base).await
+    }
+
+    /// The same, but the segment's aborts stay: it is in the object store.
+    pub(super) async fn remove_log_files(&self, base: Offset) -> Result<(), Error> {
+        for suffix in [Suffix::Log, Suffix::Index, Suffix::TimeIndex] {
             let path = names::file(&self.folder, base, suffix);
             match self.runtime.disk.remove_file(&path).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
