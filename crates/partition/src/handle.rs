@@ -117,15 +117,21 @@ impl PartitionHandle {
         self.0.high_watermark.subscribe()
     }
 
-    /// Returns when the high watermark is above `from`.
+    /// Returns when the last stable offset is above `from`: when there is something more for a reader of committed records.
     ///
     /// # Errors
     /// `Closed` when the partition has gone.
     pub async fn readable(&self, from: Offset) -> Result<(), Error> {
         let mut high_watermark = self.high_watermark();
-        // The sender lives as long as the partition that this future holds.
-        let _ = high_watermark.wait_for(|now| *now > from || *now == Offset::NONE).await;
-        self.0.check_open()
+        loop {
+            let now = *high_watermark.borrow_and_update();
+            if now == Offset::NONE || (now > from && self.0.bounds().last_stable > from) {
+                return self.0.check_open();
+            }
+            // A transaction is over only when the high watermark passes its marker, so that whoever waits for that sees it. The sender
+            // lives as long as the partition that this future holds.
+            let _ = high_watermark.changed().await;
+        }
     }
 
     /// Where `requested` ended here, for a caller that believes `current` to be the current epoch (`NONE`: it does not care).

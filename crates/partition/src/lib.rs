@@ -21,6 +21,7 @@ mod producers;
 mod read;
 mod request;
 mod service;
+mod transactions;
 mod upkeep;
 mod writer;
 
@@ -30,7 +31,9 @@ pub use data_dir::{DataDir, boot_id};
 pub use error::Error;
 pub use handle::PartitionHandle;
 pub use meter::Meter;
+pub use millstream_storage::AbortedTxn;
 pub use request::{
     AppendOptions, Appended, Bounds, Chunk, EpochEnd, Isolation, OffsetAt, Origin, Read, ReadRequest, TimeQuery,
 };
 pub use service::{Deps, Partitions};
+pub use transactions::marker_batch;

@@ -13,6 +13,9 @@ use tokio::sync::watch;
 
 use crate::writer::Queue;
 
+/// "No transaction is open" as a first unstable offset.
+const STABLE: i64 = i64::MAX;
+
 /// What the parts of a partition share. Every lock in it is short and never held over an await.
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,
@@ -27,6 +30,9 @@ pub(crate) struct Partition {
     pub(crate) queue: Mutex<Queue>,
     /// Changed by the writer alone, in the order of the log.
     pub(crate) producers: Mutex<Producers>,
+    /// The first offset of a transaction that is not over; [`STABLE`] when there is none. Read after the high watermark: it goes down before
+    /// that goes up over a transaction's first record, and up after that went up over its marker.
+    pub(crate) first_unstable: AtomicI64,
     /// The high watermark; [`Offset::NONE`] once the partition is closed, so that whoever waits looks again.
     pub(crate) high_watermark: watch::Sender<Offset>,
     pub(crate) closed: AtomicBool,
@@ -56,6 +62,7 @@ impl Partition {
         let producers = producers::load(&log).await.map_err(failed)?;
         let replica = Replica::new(local, log.log_start(), log.log_end(), high_watermark);
         let high_watermark = watch::Sender::new(replica.high_watermark());
+        let first_unstable = producers.first_unstable().map_or(STABLE, |offset| offset.0);
         Ok(Arc::new(Self {
             id,
             topic,
@@ -67,6 +74,7 @@ impl Partition {
             replica: Mutex::new(replica),
             queue: Mutex::default(),
             producers: Mutex::new(producers),
+            first_unstable: AtomicI64::new(first_unstable),
             high_watermark,
             closed: AtomicBool::new(false),
             tiered_to: AtomicI64::new(Offset::ZERO.0),
@@ -96,6 +104,11 @@ impl Partition {
     /// Wakes whoever waits for the high watermark, where it moved.
     pub(crate) fn tell(&self, replica: &Replica) {
         let now = replica.high_watermark();
+        if self.first_unstable.load(Ordering::Acquire) != STABLE {
+            let mut producers = self.producers.lock();
+            producers.replicated_to(now);
+            self.note_unstable(&producers);
+        }
         self.high_watermark.send_if_modified(|told| {
             let moved = *told != now && !self.closed.load(Ordering::Acquire);
             if moved {
@@ -103,6 +116,12 @@ impl Partition {
             }
             moved
         });
+    }
+
+    /// Takes over where the first transaction begins that is not over.
+    pub(crate) fn note_unstable(&self, producers: &Producers) {
+        let first = producers.first_unstable().map_or(STABLE, |offset| offset.0);
+        self.first_unstable.store(first, Ordering::Release);
     }
 
     /// Takes over the log's start after something below it went.
@@ -126,12 +145,13 @@ impl Partition {
     pub(crate) fn bounds(&self) -> Bounds {
         let local_start = self.log.local_start();
         let replica = self.replica.lock();
+        let (log_start, high_watermark) = (replica.log_start(), replica.high_watermark());
+        let first_unstable = Offset(self.first_unstable.load(Ordering::Acquire));
         Bounds {
-            log_start: replica.log_start(),
+            log_start,
             local_start,
-            // No transaction is ever open yet.
-            last_stable: replica.high_watermark(),
-            high_watermark: replica.high_watermark(),
+            last_stable: high_watermark.min(first_unstable.max(log_start)),
+            high_watermark,
             log_end: replica.log_end(),
             leader_epoch: replica.leader_epoch(),
             is_leader: replica.is_leader(),

@@ -1,9 +1,11 @@
 //! The state of a partition's idempotent producers: from snapshots and the log at opening, and to snapshots.
 
 use bytes::Bytes;
-use millstream_record::{Batch, split};
-use millstream_storage::{Error, Log, ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot};
-use millstream_txn::{Producers, Sequenced, SnapshotEntry};
+use millstream_record::{Batch, Limits, split};
+use millstream_storage::{
+    AbortedTxn, Error, Log, ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot,
+};
+use millstream_txn::{Completed, Marker, Outcome, Producers, Sequenced, SnapshotEntry};
 use millstream_types::{Offset, ProducerId, TimestampMs};
 
 /// Bytes read at once while the log's end is read again for its producers.
@@ -23,17 +25,50 @@ pub(crate) fn sequenced(batch: &Batch) -> Option<Sequenced> {
     })
 }
 
-/// The producers at the log's end: the newest snapshot, and the batches after it.
+/// What a control batch says of its producer's transaction; none where it says something else, or is empty since its transaction was
+/// compacted away.
+pub(crate) fn marker(batch: &Batch) -> Option<Marker> {
+    if !batch.is_control() || batch.producer_id() == ProducerId::NONE {
+        return None;
+    }
+    let (producer, epoch) = (batch.producer_id(), batch.producer_epoch());
+    let mut marker = None;
+    let read = batch.each(&Limits::default(), |record| {
+        let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+        marker = Marker::read(producer, epoch, key, value);
+    });
+    read.ok().and(marker)
+}
+
+/// What the log keeps of a transaction that was aborted.
+pub(crate) fn aborted(completed: &Completed) -> Option<AbortedTxn> {
+    let Completed { producer, first_offset, last_offset, last_stable, outcome } = *completed;
+    (outcome == Outcome::Abort).then_some(AbortedTxn { producer, first_offset, last_offset, last_stable })
+}
+
+/// The producers at the log's end: the newest snapshot, and the batches after it. What they aborted is noted again.
 pub(crate) async fn load(log: &Log) -> Result<Producers, Error> {
     let end = log.log_end();
     let (mut producers, at) = newest_snapshot(log, end).await?;
     let mut from = at.max(log.local_start());
+    if !log.forget_aborted_from(from).await? {
+        tracing::warn!(folder = %log.folder().display(), "an index of aborted transactions is damaged; the whole log is read again for it");
+        log.remove_producer_snapshots(|_| true).await?;
+        (producers, from) = (Producers::new(), log.local_start());
+        // From the segment's first offset: what is torn may be of any marker in it. Of segments that are gone nothing can be read again.
+        let first = log.segment_bases(Offset::ZERO).first().copied().unwrap_or(from);
+        log.forget_aborted_from(first).await?;
+    }
+    let mut found = Vec::new();
     while from < end {
         let slice = log.read(from, end, SCAN_BYTES, true).await?;
         let Some(range) = &slice.records else { break };
         let io = |source| Error::Io { action: "read", path: log.folder().to_owned(), source };
-        apply(&mut producers, range.read().await.map_err(io)?, from);
+        found.extend(apply(&mut producers, range.read().await.map_err(io)?, from));
         from = slice.next_offset;
+    }
+    if !found.is_empty() {
+        log.add_aborted(&found).await?;
     }
     Ok(producers)
 }
@@ -51,13 +86,18 @@ async fn newest_snapshot(log: &Log, end: Offset) -> Result<(Producers, Offset), 
     Ok((Producers::new(), Offset::ZERO))
 }
 
-fn apply(producers: &mut Producers, records: Bytes, from: Offset) {
+fn apply(producers: &mut Producers, records: Bytes, from: Offset) -> Vec<AbortedTxn> {
+    let mut found = Vec::new();
     // The log has checked these batches when it was opened: what is cut off here is what it cut off.
     for batch in split(records).unwrap_or_default().iter().filter(|batch| batch.base_offset() >= from) {
         if let Some(sequenced) = sequenced(batch) {
             producers.apply(&sequenced, batch.base_offset(), batch.max_timestamp());
+        } else if let Some(marker) = marker(batch) {
+            let completed = producers.end(&marker, batch.base_offset(), batch.max_timestamp());
+            found.extend(completed.as_ref().and_then(aborted));
         }
     }
+    found
 }
 
 /// The bytes of a snapshot file.

@@ -2,8 +2,10 @@
 
 use crate::handle::PartitionHandle;
 use crate::partition::Partition;
-use crate::{Bounds, Chunk, ColdError, Error, OffsetAt, Read, ReadRequest, TimeQuery};
-use millstream_types::{LeaderEpoch, Offset, TimestampMs};
+use crate::{Bounds, Chunk, ColdError, Error, Isolation, OffsetAt, Read, ReadRequest, TimeQuery};
+use millstream_record::split;
+use millstream_storage::AbortedTxn;
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, TimestampMs};
 use std::sync::atomic::Ordering;
 
 impl PartitionHandle {
@@ -25,8 +27,9 @@ impl PartitionHandle {
         match partition.log.read(from, below, max_bytes, at_least_one).await {
             Ok(slice) => {
                 let len = slice.len();
+                let aborted = partition.aborted(request.isolation, from, slice.next_offset).await?;
                 let records = slice.records.filter(|range| range.len > 0).map(Chunk::File).into_iter().collect();
-                Ok(Read { records, len, bounds })
+                Ok(Read { records, len, bounds, aborted })
             }
             Err(millstream_storage::Error::NotLocal { .. }) => read_cold(partition, request, bounds).await,
             // The log's start moved between the check and the read.
@@ -89,7 +92,7 @@ impl PartitionHandle {
 }
 
 const fn nothing(bounds: Bounds) -> Read {
-    Read { records: Vec::new(), len: 0, bounds }
+    Read { records: Vec::new(), len: 0, bounds, aborted: Vec::new() }
 }
 
 async fn read_cold(partition: &Partition, request: ReadRequest, bounds: Bounds) -> Result<Read, Error> {
@@ -103,10 +106,31 @@ async fn read_cold(partition: &Partition, request: ReadRequest, bounds: Bounds) 
     }
     let found = cold.read(partition.id, from, max_bytes).await.map_err(|error| failed_cold(partition, error))?;
     match found {
-        Some(bytes) => Ok(Read { len: bytes.len(), records: vec![Chunk::Bytes(bytes)], bounds }),
+        Some(bytes) => {
+            let batches = split(bytes.clone()).map_err(|error| failed_cold(partition, damaged(&error)))?;
+            let next = batches.last().map_or(from, millstream_record::Batch::next_offset);
+            let aborted = partition.aborted(request.isolation, from, next).await?;
+            Ok(Read { len: bytes.len(), records: vec![Chunk::Bytes(bytes)], bounds, aborted })
+        }
         None => {
             let (start, end) = (bounds.local_start, bounds.log_end);
             Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset: from, start, end }))
+        }
+    }
+}
+
+fn damaged(error: &millstream_record::Error) -> ColdError {
+    ColdError { kind: ErrorKind::Corrupt, message: format!("what the object store has of it is damaged: {error}") }
+}
+
+impl Partition {
+    /// The aborted transactions that a reader of committed records skips between `from` and `next`.
+    async fn aborted(&self, isolation: Isolation, from: Offset, next: Offset) -> Result<Vec<AbortedTxn>, Error> {
+        match isolation {
+            Isolation::ReadCommitted if next > from => {
+                self.log.aborted(from, next).await.map_err(|error| self.failed(error))
+            }
+            Isolation::ReadCommitted | Isolation::ReadUncommitted | Isolation::LogEnd => Ok(Vec::new()),
         }
     }
 }

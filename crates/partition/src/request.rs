@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use millstream_replica::Acks;
 use millstream_runtime::FileRange;
+use millstream_storage::AbortedTxn;
+use millstream_txn::{Guard, Version};
 use millstream_types::{LeaderEpoch, Offset, TimestampMs};
 use std::io;
 use std::time::Duration;
@@ -32,13 +34,24 @@ pub struct AppendOptions {
     pub timeout: Duration,
     /// The epoch the caller believes to be current, `NONE` where it does not care.
     pub leader_epoch: LeaderEpoch,
+    /// For the first batch of a transaction: that its coordinator was asked ([`crate::PartitionHandle::verify`]).
+    pub guard: Option<Guard>,
+    /// For a marker: what its transaction's client speaks.
+    pub version: Version,
 }
 
 impl AppendOptions {
     /// All in-sync replicas, 30 s, any epoch.
     #[must_use]
     pub const fn new(origin: Origin) -> Self {
-        Self { acks: Acks::All, origin, timeout: INTERNAL_TIMEOUT, leader_epoch: LeaderEpoch::NONE }
+        Self {
+            acks: Acks::All,
+            origin,
+            timeout: INTERNAL_TIMEOUT,
+            leader_epoch: LeaderEpoch::NONE,
+            guard: None,
+            version: Version::Classic,
+        }
     }
 }
 
@@ -171,6 +184,8 @@ pub struct Read {
     pub len: usize,
     /// What of the partition there is, at the moment of reading.
     pub bounds: Bounds,
+    /// For a reader of committed records: the transactions among them that were aborted.
+    pub aborted: Vec<AbortedTxn>,
 }
 
 /// What offset is looked for.

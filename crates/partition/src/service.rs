@@ -6,7 +6,7 @@ use crate::{ColdReader, DataDir, Error, PartitionHandle, follow, upkeep};
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
-use millstream_types::TopicPartition;
+use millstream_types::{PartitionIndex, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -99,6 +99,15 @@ impl Partitions {
         let image = self.0.image.borrow();
         let is_ours = image.partition(partition).is_some_and(|state| state.replicas.contains(&self.0.config.local));
         Err(if is_ours { Error::NotOpen { partition } } else { Error::NotHere { partition } })
+    }
+
+    /// The partition of a topic by the topic's name; none where there is no such partition at all.
+    ///
+    /// # Errors
+    /// As [`Partitions::get`].
+    pub fn named(&self, topic: &str, index: PartitionIndex) -> Result<Option<PartitionHandle>, Error> {
+        let found = self.0.image.borrow().topic_named(topic).filter(|topic| topic.partition(index).is_some()).cloned();
+        found.map(|topic| self.get(TopicPartition::new(topic.id, index))).transpose()
     }
 
     /// The partition, as soon as it is open here, within `limit`.

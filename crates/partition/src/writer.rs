@@ -10,12 +10,13 @@
 
 use crate::config::{APPENDS_QUEUED_MAX, WRITE_BYTES_MAX};
 use crate::partition::Partition;
-use crate::producers::{sequenced, snapshot, stamp};
+use crate::producers::{aborted, marker, sequenced, snapshot, stamp};
 use crate::{AppendOptions, Appended, Error};
+use bytes::Bytes;
 use millstream_record::Batch;
 use millstream_replica::Acks;
-use millstream_storage::Appended as Placed;
-use millstream_txn::{Duplicate, Producers, Verdict};
+use millstream_storage::{AbortedTxn, Appended as Placed};
+use millstream_txn::{Duplicate, Guard, Producers, Verdict, Version};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ struct Entry {
     batches: Vec<Batch>,
     bytes: usize,
     acks: Acks,
+    guard: Option<Guard>,
+    version: Version,
     /// Where its first batch is, when that came before.
     duplicate: Option<Duplicate>,
     answer: oneshot::Sender<Answer>,
@@ -43,7 +46,8 @@ struct Entry {
 pub(crate) async fn append(partition: &Arc<Partition>, batches: Vec<Batch>, options: &AppendOptions) -> Answer {
     let (answer, answered) = oneshot::channel();
     let bytes = batches.iter().map(Batch::size).sum();
-    let entry = Entry { batches, bytes, acks: options.acks, duplicate: None, answer };
+    let AppendOptions { acks, guard, version, .. } = *options;
+    let entry = Entry { batches, bytes, acks, guard, version, duplicate: None, answer };
     if enqueue(partition, entry)? {
         let mut drain = Box::pin(drain(partition.clone()));
         if futures::poll!(&mut drain).is_pending() {
@@ -134,13 +138,22 @@ fn check(partition: &Partition, entry: &mut Entry) -> Result<(), Error> {
     let mut ahead: Option<Producers> = None;
     let many = entry.batches.len() > 1;
     let mut new = Vec::with_capacity(entry.batches.len());
+    let refused = |source| Error::Producer { name: partition.name.clone(), source };
     for batch in std::mem::take(&mut entry.batches) {
         let Some(sequenced) = sequenced(&batch) else {
+            if let Some(marker) = marker(&batch) {
+                let state = ahead.as_ref().unwrap_or(&producers);
+                state.check_marker(&marker, entry.version).map_err(refused)?;
+                if many {
+                    let state = ahead.get_or_insert_with(|| producers.clone());
+                    state.end(&marker, Offset::ZERO, batch.max_timestamp());
+                }
+            }
             new.push(batch);
             continue;
         };
-        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced, None);
-        match verdict.map_err(|source| Error::Producer { name: partition.name.clone(), source })? {
+        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced, entry.guard);
+        match verdict.map_err(refused)? {
             Verdict::Duplicate(duplicate) => entry.duplicate = entry.duplicate.or(Some(duplicate)),
             Verdict::Accept => {
                 if many {
@@ -237,7 +250,13 @@ async fn settle(
     batches: &[Batch],
     placed: &Placed,
 ) -> Result<(), millstream_storage::Error> {
-    note_producers(partition, batches, placed);
+    let Noted { aborted, snapshots } = note_producers(partition, batches, placed);
+    if !aborted.is_empty() {
+        // Before the high watermark passes the markers: from then on readers of committed records go past them.
+        partition.log.add_aborted(&aborted).await?;
+    }
+    // A snapshot says that the aborts below it are noted.
+    snapshots.into_iter().for_each(|(at, content)| write_snapshot(partition, at, content));
     let config = partition.log.config();
     if partition.log.unflushed_records() >= config.flush_messages {
         partition.log.flush().await?;
@@ -249,24 +268,42 @@ async fn settle(
     Ok(())
 }
 
-/// Applies batches to the producers' state. Where a segment begins, the state below it is written beside it.
-fn note_producers(partition: &Arc<Partition>, batches: &[Batch], placed: &Placed) {
+/// What batches did to the producers' state.
+#[derive(Default)]
+struct Noted {
+    aborted: Vec<AbortedTxn>,
+    /// The state below each segment that was begun.
+    snapshots: Vec<(Offset, Bytes)>,
+}
+
+/// Applies batches to the producers' state.
+fn note_producers(partition: &Partition, batches: &[Batch], placed: &Placed) -> Noted {
     let bases = if placed.rolled { partition.log.segment_bases(placed.base_offset) } else { Vec::new() };
     let mut producers = partition.producers.lock();
     let mut next = placed.base_offset;
+    let mut noted = Noted::default();
+    let mut is_transactional = false;
     for batch in batches {
         if bases.contains(&next) {
-            write_snapshot(partition, next, &producers);
+            noted.snapshots.push((next, snapshot(&producers)));
         }
         if let Some(sequenced) = sequenced(batch) {
             producers.apply(&sequenced, next, stamp(batch, placed.append_time));
+        } else if let Some(marker) = marker(batch) {
+            let completed = producers.end(&marker, next, stamp(batch, placed.append_time));
+            noted.aborted.extend(completed.as_ref().and_then(aborted));
         }
+        is_transactional |= batch.is_transactional();
         next = next + i64::from(batch.last_offset_delta()) + 1;
     }
+    if is_transactional {
+        partition.note_unstable(&producers);
+    }
+    noted
 }
 
-fn write_snapshot(partition: &Arc<Partition>, at: Offset, producers: &Producers) {
-    let (log, content) = (partition.log.clone(), snapshot(producers));
+fn write_snapshot(partition: &Partition, at: Offset, content: Bytes) {
+    let log = partition.log.clone();
     partition.runtime.tasks.spawn("producer snapshot", async move {
         if let Err(error) = log.write_producer_snapshot(at, content).await {
             tracing::warn!(folder = %log.folder().display(), %at, %error, "a producer snapshot was not written; recovery reads more of the log instead");

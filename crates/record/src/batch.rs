@@ -106,6 +106,20 @@ impl Batch {
         [head.freeze(), tail]
     }
 
+    /// The batch without its records, as compaction leaves one: its place in the log, and nothing in it.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let mut head = BytesMut::from(&self.0[..BATCH_HEADER_BYTES]);
+        let length = i32::try_from(BATCH_HEADER_BYTES - LENGTH_PREFIX_BYTES).unwrap_or_default();
+        head[at::LENGTH..at::LEADER_EPOCH].copy_from_slice(&length.to_be_bytes());
+        let attributes = at::u16_at(&head, at::ATTRIBUTES) & !at::CODEC_BITS;
+        head[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+        head[at::RECORD_COUNT..].copy_from_slice(&0i32.to_be_bytes());
+        let crc = at::crc32c(&[&head[at::ATTRIBUTES..]]);
+        head[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        Self(head.freeze())
+    }
+
     /// A copy with another timestamp type and largest timestamp, and the CRC for them.
     pub(crate) fn restamped(&self, kind: TimestampType, max_timestamp: i64) -> Self {
         let mut whole = BytesMut::from(self.0.as_ref());

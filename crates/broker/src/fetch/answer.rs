@@ -3,9 +3,9 @@
 use crate::fetch::pass::{Found, Target};
 use crate::fetch::session::{Outcome, TopicKey};
 use millstream_net::Part;
-use millstream_partition::{Chunk, EpochEnd, Isolation};
+use millstream_partition::{AbortedTxn, Chunk, EpochEnd, Isolation};
 use millstream_protocol::{
-    DivergingEpoch, Error, FetchAnswer, PartitionAnswer, Piece, StrBytes, TopicAnswer, encode_fetch,
+    AbortedTransaction, DivergingEpoch, Error, FetchAnswer, PartitionAnswer, Piece, StrBytes, TopicAnswer, encode_fetch,
 };
 use millstream_types::{Offset, PartitionIndex, TopicId};
 
@@ -59,6 +59,10 @@ impl Assembly {
     }
 }
 
+fn aborted_transaction(txn: &AbortedTxn) -> AbortedTransaction {
+    AbortedTransaction { producer: txn.producer, first_offset: txn.first_offset }
+}
+
 fn part(chunk: Chunk) -> Part {
     match chunk {
         Chunk::Bytes(bytes) => Part::Bytes(bytes),
@@ -93,11 +97,11 @@ pub(crate) fn outcome(found: &Found) -> Outcome {
 }
 
 fn partition_answer(partition: PartitionIndex, found: Found, isolation: Isolation) -> (PartitionAnswer, Vec<Chunk>) {
-    let (bounds, records, records_len, diverging) = match found {
+    let (bounds, records, records_len, diverging, aborted) = match found {
         Found::Failed(failure) => return (PartitionAnswer::empty(partition, failure.code.code()), Vec::new()),
-        Found::Read(read) => (read.bounds, read.records, read.len, None),
+        Found::Read(read) => (read.bounds, read.records, read.len, None, read.aborted),
         Found::Diverges(EpochEnd { epoch, end_offset }, bounds) => {
-            (bounds, Vec::new(), 0, Some(DivergingEpoch { epoch, end_offset }))
+            (bounds, Vec::new(), 0, Some(DivergingEpoch { epoch, end_offset }), Vec::new())
         }
     };
     let answer = PartitionAnswer {
@@ -105,8 +109,8 @@ fn partition_answer(partition: PartitionIndex, found: Found, isolation: Isolatio
         last_stable: bounds.last_stable,
         log_start: bounds.log_start,
         diverging_epoch: diverging,
-        // There are no transactions yet, so that none was aborted.
-        aborted_transactions: (isolation == Isolation::ReadCommitted).then(Vec::new),
+        aborted_transactions: (isolation == Isolation::ReadCommitted)
+            .then(|| aborted.iter().map(aborted_transaction).collect()),
         records_len,
         ..PartitionAnswer::empty(partition, 0)
     };

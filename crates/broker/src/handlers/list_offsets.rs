@@ -66,7 +66,11 @@ impl Broker {
         let handle = self.partition(topic, partition.partition_index)?;
         let Some(query) = query else { return Ok(None) };
         let epoch = LeaderEpoch(partition.current_leader_epoch);
-        Ok(handle.offset_for_time(query, epoch).await?)
+        let found = handle.offset_for_time(query, epoch).await?;
+        // A record is told only to who could read it now.
+        let is_record = matches!(query, TimeQuery::At(_) | TimeQuery::MaxTimestamp);
+        let end = handle.bounds().end(isolation);
+        Ok(found.filter(|found| !is_record || found.offset < end))
     }
 }
 

@@ -21,7 +21,7 @@ use millstream_partition::{AppendOptions, Appended, Origin};
 use millstream_protocol::ResponseError;
 use millstream_replica::Acks;
 use millstream_telemetry::catalogue::INVALID_BATCHES;
-use millstream_types::{LeaderEpoch, TimestampMs, TopicId};
+use millstream_types::{TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +179,7 @@ fn options(acks: i16, timeout_ms: i32) -> Result<AppendOptions, Failure> {
         }
     };
     let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    Ok(AppendOptions { acks, origin: Origin::Client, timeout, leader_epoch: LeaderEpoch::NONE })
+    Ok(AppendOptions { acks, timeout, ..AppendOptions::new(Origin::Client) })
 }
 
 fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceResponse {

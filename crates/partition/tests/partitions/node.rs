@@ -85,8 +85,23 @@ impl Node {
     }
 
     pub async fn over(runtime: Runtime, dir: &Path, image: Image, cold: Option<Arc<dyn ColdReader>>) -> Self {
+        Self::booted("boot", runtime, (dir, image), cold).await
+    }
+
+    /// A node on a machine that was started anew since the last one wrote to that disk.
+    #[allow(dead_code, reason = "some tests cut no power")]
+    pub async fn after_power_cut(disk: &Arc<SimDisk>, image: Image) -> Self {
+        Self::booted("the next boot", Runtime::simulated(7, disk.clone()), (Path::new("data"), image), None).await
+    }
+
+    async fn booted(
+        boot: &str,
+        runtime: Runtime,
+        (dir, image): (&Path, Image),
+        cold: Option<Arc<dyn ColdReader>>,
+    ) -> Self {
         let (image, watched) = watch::channel(Arc::new(image));
-        let data_dir = DataDir::open(&runtime, dir, Some("boot")).await.unwrap();
+        let data_dir = DataDir::open(&runtime, dir, Some(boot)).await.unwrap();
         let deps = Deps { runtime: runtime.clone(), metrics: Metrics::new(), image: watched, cold };
         let partitions = Partitions::start(Config::new(ME), data_dir, deps).await.unwrap();
         Self { runtime, partitions, image }
