@@ -147,6 +147,7 @@ pub(crate) const fn producer(error: &millstream_txn::Error) -> ResponseError {
         E::NotTransactional { .. } | E::NotInTransaction { .. } | E::InvalidTxnState { .. } => {
             ResponseError::InvalidTxnState
         }
+        E::NotAdded { .. } => ResponseError::TransactionAbortable,
         E::CoordinatorFenced { .. } => ResponseError::TransactionCoordinatorFenced,
         E::EmptyTransactionalId => ResponseError::InvalidRequest,
         E::InvalidTransactionTimeout { .. } => ResponseError::InvalidTransactionTimeout,
@@ -170,6 +171,8 @@ impl From<millstream_group::Error> for Failure {
 pub(crate) const fn group(error: &millstream_group::Error) -> ResponseError {
     use millstream_group::Error as E;
     match error {
+        E::ProducerFenced { .. } => ResponseError::InvalidProducerEpoch,
+        E::NotInTransaction { .. } => ResponseError::InvalidTxnState,
         E::UnknownMemberId { .. } => ResponseError::UnknownMemberId,
         E::IllegalGeneration { .. } => ResponseError::IllegalGeneration,
         E::RebalanceInProgress { .. } => ResponseError::RebalanceInProgress,
@@ -194,10 +197,12 @@ impl From<millstream_coordinator::Error> for Failure {
         use millstream_coordinator::Error as E;
         let code = match &error {
             E::Group(error) => group(error),
-            E::NotCoordinator { .. } => ResponseError::NotCoordinator,
-            E::LoadInProgress { .. } => ResponseError::CoordinatorLoadInProgress,
-            E::NoOffsetsTopic { .. } | E::Busy { .. } | E::Controller(_) => ResponseError::CoordinatorNotAvailable,
-            E::TransactionsUnsupported { .. } => ResponseError::TransactionalIdAuthorizationFailed,
+            E::Transaction(error) => producer(error),
+            E::NotCoordinator { .. } | E::NotTxnCoordinator { .. } => ResponseError::NotCoordinator,
+            E::LoadInProgress { .. } | E::TxnLoadInProgress { .. } => ResponseError::CoordinatorLoadInProgress,
+            E::NoOffsetsTopic { .. } | E::NoTransactionsTopic { .. } | E::Busy { .. } | E::Controller(_) => {
+                ResponseError::CoordinatorNotAvailable
+            }
             E::WrongReply { .. } => ResponseError::UnknownServerError,
         };
         Self::new(code, error.to_string())

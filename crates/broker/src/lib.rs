@@ -17,6 +17,7 @@ mod meters;
 mod operations;
 mod service;
 mod topics;
+mod transactions;
 
 pub use config::Config;
 pub use error::Error;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Where groups keep their offsets.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
-/// Where transactions will keep their state.
+/// Where transactions keep their state.
 pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 /// Where share groups will keep theirs.
 pub(crate) const SHARE_STATE_TOPIC: &str = "__share_group_state";

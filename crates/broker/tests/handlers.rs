@@ -18,5 +18,7 @@ mod options;
 mod producing;
 #[path = "handlers/simulation.rs"]
 mod simulation;
+#[path = "handlers/transactions.rs"]
+mod transactions;
 #[path = "handlers/versions.rs"]
 mod versions;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Config {
     /// What groups decide by.
     pub group: millstream_group::Config,
+    /// What transactions decide by.
+    pub transactions: millstream_txn::Config,
 }
 
 /// Bytes of records in one append to the offsets topic, unless one write alone is larger. Below the topic's `max.message.bytes`.
@@ -26,3 +28,15 @@ pub(crate) const INTERNAL_WAIT: Duration = Duration::from_secs(10);
 
 /// Timers wait at most this long at once, so that an infinite deadline is a number.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(3_600);
+
+/// Pause before a marker that could not be written is written again: at first, and at most.
+pub(crate) const MARKER_BACKOFF: Duration = Duration::from_millis(20);
+pub(crate) const MARKER_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Writes to `__transaction_state` in one append.
+pub(crate) const TXN_WRITES_MAX: usize = 1_000;
+
+/// How long a partition's question to a busy transaction's coordinator is asked again before its client is told to try again, and how often
+/// (`add.partitions.to.txn.retry.backoff.max.ms` and `add.partitions.to.txn.retry.backoff.ms`).
+pub(crate) const ADD_RETRY_MAX: Duration = Duration::from_millis(100);
+pub(crate) const ADD_RETRY_BACKOFF: Duration = Duration::from_millis(20);

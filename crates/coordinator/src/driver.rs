@@ -3,13 +3,15 @@
 use crate::config::{APPEND_BYTES_MAX, RELOAD_BACKOFF, SLEEP_MAX};
 use crate::load;
 use crate::port::{LogError, OffsetsLog};
-use crate::slot::Slot;
+use crate::slot::{Queued, Slot, Transactional};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use millstream_group::{Shard, StoredRecord, Ticket, Write, WriteError};
+use millstream_partition::marker_batch;
 use millstream_record::{Batch, BatchBuilder, Codec};
 use millstream_runtime::Clock;
-use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+use millstream_txn::{Marker, NO_SEQUENCE, Version};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -18,7 +20,12 @@ use tokio::sync::watch;
 const RELOAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// What became of each write of one append, or why that is not known.
-type Outcome = Result<Vec<(Ticket, Result<(), WriteError>)>, LogError>;
+type Outcome = Result<Landed, LogError>;
+
+enum Landed {
+    Writes(Settled),
+    Marker(Ticket, Marker, Result<(), WriteError>),
+}
 
 /// See the module.
 pub(crate) struct Driver {
@@ -79,7 +86,8 @@ impl Driver {
                 outcome = landed => {
                     flight = None;
                     match outcome {
-                        Ok(settled) => self.settle(settled),
+                        Ok(Landed::Writes(settled)) => self.settle(settled),
+                        Ok(Landed::Marker(ticket, marker, outcome)) => self.slot.settle_end(ticket, &marker, outcome),
                         Err(cause) => return cause,
                     }
                 }
@@ -96,15 +104,52 @@ impl Driver {
     }
 }
 
+/// Appends what was taken off the queue.
+async fn append(log: Arc<dyn OffsetsLog>, queued: Vec<Queued>, now: TimestampMs) -> Outcome {
+    if let [Queued { write, transactional: Some(transactional) }] = queued.as_slice() {
+        return append_transactional(&*log, write, *transactional, now).await;
+    }
+    let writes: Vec<Write> = queued.into_iter().map(|queued| queued.write).collect();
+    append_plain(&*log, &writes, now).await.map(Landed::Writes)
+}
+
+async fn append_transactional(
+    log: &dyn OffsetsLog,
+    write: &Write,
+    transactional: Transactional,
+    now: TimestampMs,
+) -> Outcome {
+    match transactional {
+        Transactional::Marker(marker, version) => {
+            let appended = log.append_transactional(marker_batch(&marker, now), None, version).await;
+            Ok(Landed::Marker(write.ticket, marker, definite(appended)?))
+        }
+        Transactional::Offsets(producer, guard) => {
+            let mut builder =
+                BatchBuilder::new(Codec::None).producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
+            for record in &write.records {
+                builder.push(now, Some(&record.key), record.value.as_deref(), []);
+            }
+            let appended = match build(builder) {
+                Ok(batch) => log.append_transactional(batch, guard, Version::Bumping).await,
+                Err(error) => Err(error),
+            };
+            Ok(Landed::Writes(vec![(write.ticket, definite(appended)?)]))
+        }
+    }
+}
+
+type Settled = Vec<(Ticket, Result<(), WriteError>)>;
+
 /// Appends the writes together. One that is too large must not take the others with it: then each is appended alone.
-async fn append(log: Arc<dyn OffsetsLog>, writes: Vec<Write>, now: TimestampMs) -> Outcome {
-    let records = writes.iter().flat_map(|write| &write.records);
-    match append_records(&*log, records, now).await {
+async fn append_plain(log: &dyn OffsetsLog, writes: &[Write], now: TimestampMs) -> Result<Settled, LogError> {
+    let records = writes.iter().flat_map(|write| write.records.iter().map(pair));
+    match append_records(log, records, now).await {
         Ok(()) => Ok(writes.iter().map(|write| (write.ticket, Ok(()))).collect()),
         Err(LogError::TooLarge(_)) if writes.len() > 1 => {
             let mut settled = Vec::with_capacity(writes.len());
-            for write in &writes {
-                let outcome = definite(append_records(&*log, write.records.iter(), now).await)?;
+            for write in writes {
+                let outcome = definite(append_records(log, write.records.iter().map(pair), now).await)?;
                 settled.push((write.ticket, outcome));
             }
             Ok(settled)
@@ -116,20 +161,28 @@ async fn append(log: Arc<dyn OffsetsLog>, writes: Vec<Write>, now: TimestampMs) 
     }
 }
 
-async fn append_records(
+fn pair(record: &StoredRecord) -> Pair<'_> {
+    (&record.key, record.value.as_deref())
+}
+
+/// A record's key and value.
+pub(crate) type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Appends records together, as batches of no producer.
+pub(crate) async fn append_records<'a>(
     log: &dyn OffsetsLog,
-    records: impl Iterator<Item = &StoredRecord>,
+    records: impl Iterator<Item = Pair<'a>>,
     now: TimestampMs,
 ) -> Result<(), LogError> {
     log.append(batches(records, now)?).await
 }
 
 /// Batches of about `APPEND_BYTES_MAX` each: a write of more records than that is several.
-fn batches<'a>(records: impl Iterator<Item = &'a StoredRecord>, now: TimestampMs) -> Result<Vec<Batch>, LogError> {
+fn batches<'a>(records: impl Iterator<Item = Pair<'a>>, now: TimestampMs) -> Result<Vec<Batch>, LogError> {
     let mut batches = Vec::new();
     let mut builder = BatchBuilder::new(Codec::None);
-    for record in records {
-        builder.push(now, Some(&record.key), record.value.as_deref(), []);
+    for (key, value) in records {
+        builder.push(now, Some(key), value, []);
         if builder.plain_bytes() >= APPEND_BYTES_MAX {
             let full = std::mem::replace(&mut builder, BatchBuilder::new(Codec::None));
             batches.push(build(full)?);
@@ -151,6 +204,10 @@ fn definite(result: Result<(), LogError>) -> Result<Result<(), WriteError>, LogE
         Ok(()) => Ok(Ok(())),
         Err(LogError::TooLarge(_)) => Ok(Err(WriteError::TooLarge)),
         Err(LogError::Refused(_)) => Ok(Err(WriteError::NotAvailable)),
+        Err(LogError::Producer(refused)) => Ok(Err(match refused.kind() {
+            ErrorKind::Fenced => WriteError::ProducerFenced,
+            _ => WriteError::NotInTransaction,
+        })),
         Err(unknown @ (LogError::NotLeader | LogError::Unknown(_) | LogError::Corrupt(_))) => Err(unknown),
     }
 }

@@ -46,13 +46,36 @@ pub enum Error {
     /// COORDINATOR_NOT_AVAILABLE: the controller could not help.
     #[error(transparent)]
     Controller(#[from] ControllerError),
-    /// Transactions are not built yet.
+    /// The transaction refuses it.
+    #[error(transparent)]
+    Transaction(#[from] millstream_txn::Error),
+    /// NOT_COORDINATOR: the transactional id's partition is led elsewhere, or not yet here.
     #[error(
-        "transactional.id {transactional_id:?} was sent, and this version of Millstream has no transactions: leave it out for idempotent produce"
+        "partition {partition} of __transaction_state, which holds transactional id {id:?}, is not led by this node: find its coordinator again"
     )]
-    TransactionsUnsupported {
-        /// What was sent.
-        transactional_id: String,
+    NotTxnCoordinator {
+        /// The id.
+        id: String,
+        /// Its partition.
+        partition: PartitionIndex,
+    },
+    /// COORDINATOR_LOAD_IN_PROGRESS: the transactional id's partition is still being read.
+    #[error(
+        "partition {partition} of __transaction_state, which holds transactional id {id:?}, is still being loaded: try again"
+    )]
+    TxnLoadInProgress {
+        /// The id; empty where all are asked for.
+        id: String,
+        /// Its partition.
+        partition: PartitionIndex,
+    },
+    /// COORDINATOR_NOT_AVAILABLE: the topic does not exist yet.
+    #[error(
+        "there is no __transaction_state yet: find the coordinator of transactional id {id:?} first, which makes it"
+    )]
+    NoTransactionsTopic {
+        /// The id.
+        id: String,
     },
     /// A broken invariant of ours.
     #[error("the coordinator answered {expected} with something else; this is a bug in Millstream")]
@@ -68,11 +91,14 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Group(error) => error.kind(),
-            Self::NotCoordinator { .. } => ErrorKind::NotLeader,
-            Self::LoadInProgress { .. } | Self::NoOffsetsTopic { .. } => ErrorKind::Unavailable,
+            Self::Transaction(error) => error.kind(),
+            Self::NotCoordinator { .. } | Self::NotTxnCoordinator { .. } => ErrorKind::NotLeader,
+            Self::LoadInProgress { .. }
+            | Self::NoOffsetsTopic { .. }
+            | Self::TxnLoadInProgress { .. }
+            | Self::NoTransactionsTopic { .. } => ErrorKind::Unavailable,
             Self::Busy { .. } => ErrorKind::Throttled,
             Self::Controller(error) => error.kind,
-            Self::TransactionsUnsupported { .. } => ErrorKind::Invalid,
             Self::WrongReply { .. } => ErrorKind::Internal,
         }
     }

@@ -116,14 +116,11 @@ impl Handle {
         self.inner.slot_of(&request.group)?.ask(&request.group, |shard, _| shard.fetch(request))
     }
 
-    /// InitProducerId. Without a transactional id every request gets a new id with epoch 0, as in Kafka.
+    /// InitProducerId without a transactional id: every request gets a new id with epoch 0, as in Kafka.
     ///
     /// # Errors
-    /// `TransactionsUnsupported`, or `Controller` when no id could be had.
-    pub async fn init_producer_id(&self, transactional_id: Option<&str>) -> Result<(ProducerId, ProducerEpoch), Error> {
-        if let Some(id) = transactional_id {
-            return Err(Error::TransactionsUnsupported { transactional_id: id.to_owned() });
-        }
+    /// `Controller` when no id could be had.
+    pub async fn init_producer_id(&self) -> Result<(ProducerId, ProducerEpoch), Error> {
         Ok((self.inner.producer_ids.next().await?, ProducerEpoch::FIRST))
     }
 

@@ -16,6 +16,9 @@ pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, Lo
     loop {
         let batches = log.read(loading.next, LOAD_READ_BYTES).await?;
         if batches.is_empty() {
+            for (producer, changes) in loading.open {
+                changes.into_iter().for_each(|change| loading.shard.replay_in_transaction(producer, change));
+            }
             return Ok(loading.shard);
         }
         for batch in &batches {
@@ -28,7 +31,7 @@ pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, Lo
 
 struct Loading {
     shard: Shard,
-    /// Offsets committed in transactions (of a Kafka that wrote this log) whose end has not come yet.
+    /// Offsets committed in transactions whose end has not come yet.
     open: BTreeMap<ProducerId, Vec<Change>>,
     next: Offset,
 }

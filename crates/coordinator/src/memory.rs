@@ -1,9 +1,10 @@
 //! The coordinator's ports in memory, for tests and simulations: a log that outlives its coordinator, and faults on request.
 
-use crate::port::{Controller, ControllerError, LogError, OffsetsLog};
+use crate::port::{Controller, ControllerError, LogError, MarkError, OffsetsLog, Participants};
 use async_trait::async_trait;
 use millstream_record::{Batch, Limits, split};
-use millstream_types::{LeaderEpoch, Offset};
+use millstream_txn::{Guard, Marker, Partition, Producers, Sequenced, Unverified, Version};
+use millstream_types::{LeaderEpoch, Offset, TimestampMs};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -26,6 +27,26 @@ struct Stored {
     batches: Vec<Batch>,
     end: i64,
     faults: VecDeque<Fault>,
+    producers: Producers,
+}
+
+fn sequenced(batch: &Batch) -> Sequenced {
+    Sequenced {
+        producer: batch.producer_id(),
+        epoch: batch.producer_epoch(),
+        first_sequence: batch.base_sequence(),
+        records: batch.record_count(),
+        is_transactional: batch.is_transactional(),
+    }
+}
+
+fn marker_of(batch: &Batch) -> Option<Marker> {
+    let mut marker = None;
+    let read = batch.each(&Limits::default(), |record| {
+        let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+        marker = Marker::read(batch.producer_id(), batch.producer_epoch(), key, value);
+    });
+    read.ok().and(marker).filter(|_| batch.is_control())
 }
 
 /// A log in memory. Clones share it.
@@ -64,12 +85,28 @@ impl MemoryLog {
         self.0.lock().batches.len()
     }
 
+    fn check(&self, batch: &Batch, guard: Option<Guard>, version: Version) -> Result<(), millstream_txn::Error> {
+        let stored = self.0.lock();
+        match marker_of(batch) {
+            Some(marker) => stored.producers.check_marker(&marker, version),
+            None => stored.producers.check(&sequenced(batch), guard).map(|_| ()),
+        }
+    }
+
     fn store(&self, batches: Vec<Batch>) -> Result<(), LogError> {
         let mut stored = self.0.lock();
         for batch in batches {
             let placed: Vec<u8> = batch.placed(Offset(stored.end), LeaderEpoch(0), None).concat();
             let placed = split(placed.into()).map_err(|error| LogError::Corrupt(error.to_string()))?;
+            let base = Offset(stored.end);
             stored.end = placed.last().map_or(stored.end, |last| last.next_offset().0);
+            for batch in &placed {
+                match (marker_of(batch), batch.is_transactional()) {
+                    (Some(marker), _) => drop(stored.producers.end(&marker, base, TimestampMs(0))),
+                    (None, true) => stored.producers.apply(&sequenced(batch), base, TimestampMs(0)),
+                    (None, false) => {}
+                }
+            }
             stored.batches.extend(placed);
         }
         Ok(())
@@ -87,6 +124,19 @@ impl OffsetsLog for MemoryLog {
             None => {}
         }
         self.store(batches)
+    }
+
+    async fn append_transactional(&self, batch: Batch, guard: Option<Guard>, version: Version) -> Result<(), LogError> {
+        self.check(&batch, guard, version).map_err(LogError::Producer)?;
+        self.append(vec![batch]).await
+    }
+
+    fn verify(&self, asked: &Unverified) -> Option<Guard> {
+        self.0.lock().producers.verify(asked, TimestampMs(0))
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(0)
     }
 
     async fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Batch>, LogError> {
@@ -149,5 +199,40 @@ impl Controller for MemoryController {
         cluster.next_producer_id += cluster.block;
         cluster.blocks += 1;
         Ok(first..cluster.next_producer_id)
+    }
+}
+
+/// Partitions that take markers, in memory. Clones share them.
+#[derive(Clone, Default)]
+pub struct MemoryParticipants(Arc<Mutex<Marked>>);
+
+#[derive(Default)]
+struct Marked {
+    markers: Vec<(Partition, Marker)>,
+    faults: VecDeque<MarkError>,
+}
+
+impl MemoryParticipants {
+    /// Every marker that was written, in order.
+    #[must_use]
+    pub fn markers(&self) -> Vec<(Partition, Marker)> {
+        self.0.lock().markers.clone()
+    }
+
+    /// The next marker meets `fault`; faults are met in the order given.
+    pub fn fault(&self, fault: MarkError) {
+        self.0.lock().faults.push_back(fault);
+    }
+}
+
+#[async_trait]
+impl Participants for MemoryParticipants {
+    async fn mark(&self, partition: &Partition, marker: &Marker, _version: Version) -> Result<(), MarkError> {
+        let mut marked = self.0.lock();
+        if let Some(fault) = marked.faults.pop_front() {
+            return Err(fault);
+        }
+        marked.markers.push((partition.clone(), *marker));
+        Ok(())
     }
 }

@@ -4,6 +4,8 @@ use millstream_types::PartitionIndex;
 
 /// The topic that holds groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// The topic that holds transactions.
+pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 /// Java's `String.hashCode`: over UTF-16 units.
 #[must_use]

@@ -1,18 +1,33 @@
 //! A partition of this broker as the log of an internal topic.
 
-use crate::port::{LogError, OffsetsLog};
+use crate::port::{LogError, MarkError, OffsetsLog, Participants};
 use async_trait::async_trait;
-use millstream_partition::{AppendOptions, Error, Isolation, Origin, PartitionHandle, ReadRequest};
+use millstream_partition::{AppendOptions, Error, Isolation, Origin, PartitionHandle, Partitions, ReadRequest};
 use millstream_record::{Batch, split};
 use millstream_replica::Error as ReplicaError;
 use millstream_storage::Error as StorageError;
-use millstream_types::{ErrorKind, LeaderEpoch, Offset};
+use millstream_txn::{Guard, Marker, Partition, Unverified, Version};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex};
 
 #[async_trait]
 impl OffsetsLog for PartitionHandle {
     async fn append(&self, batches: Vec<Batch>) -> Result<(), LogError> {
         let appended = Self::append(self, batches, AppendOptions::new(Origin::Coordinator)).await;
         appended.map(|_| ()).map_err(|error| not_appended(&error))
+    }
+
+    async fn append_transactional(&self, batch: Batch, guard: Option<Guard>, version: Version) -> Result<(), LogError> {
+        let options = AppendOptions { guard, version, ..AppendOptions::new(Origin::Coordinator) };
+        let appended = Self::append(self, vec![batch], options).await;
+        appended.map(|_| ()).map_err(|error| not_appended(&error))
+    }
+
+    fn verify(&self, asked: &Unverified) -> Option<Guard> {
+        Self::verify(self, asked)
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        self.bounds().leader_epoch
     }
 
     async fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Batch>, LogError> {
@@ -28,11 +43,26 @@ impl OffsetsLog for PartitionHandle {
     }
 }
 
+#[async_trait]
+impl Participants for Partitions {
+    async fn mark(&self, partition: &Partition, marker: &Marker, version: Version) -> Result<(), MarkError> {
+        let Partition { topic, index } = partition;
+        let retry = |error: Error| MarkError::Retry(error.to_string());
+        let Some(handle) = self.named(topic, PartitionIndex(*index)).map_err(retry)? else { return Ok(()) };
+        match handle.end_transaction(marker, version).await {
+            Ok(_) => Ok(()),
+            Err(Error::Producer { source, .. }) => Err(MarkError::Refused(source.to_string())),
+            Err(error) => Err(retry(error)),
+        }
+    }
+}
+
 fn not_appended(error: &Error) -> LogError {
     match error {
         Error::Replica { source: ReplicaError::NotEnoughReplicas { .. }, .. } | Error::Busy { .. } => {
             LogError::Refused(error.to_string())
         }
+        Error::Producer { source, .. } => LogError::Producer(source.clone()),
         Error::Storage { source, .. } if matches!(**source, StorageError::BatchTooLarge { .. }) => {
             LogError::TooLarge(error.to_string())
         }

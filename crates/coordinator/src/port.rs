@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use millstream_record::Batch;
-use millstream_types::{ErrorKind, Offset};
+use millstream_txn::{Guard, Marker, Partition, Unverified, Version};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset};
 use std::ops::Range;
 
 /// One led partition of an internal topic.
@@ -13,6 +14,19 @@ pub trait OffsetsLog: Send + Sync + 'static {
     /// # Errors
     /// Says whether something may have been written.
     async fn append(&self, batches: Vec<Batch>) -> Result<(), LogError>;
+
+    /// Appends what a coordinator writes for a transactional producer, or the marker that ends its transaction; returns when it is committed.
+    /// A batch that may begin a transaction has the `guard` of [`OffsetsLog::verify`].
+    ///
+    /// # Errors
+    /// As [`Self::append`], or `Producer`.
+    async fn append_transactional(&self, batch: Batch, guard: Option<Guard>, version: Version) -> Result<(), LogError>;
+
+    /// What to append with where a batch may begin its transaction here; none where it is open already.
+    fn verify(&self, asked: &Unverified) -> Option<Guard>;
+
+    /// The epoch in which this node leads the partition.
+    fn leader_epoch(&self) -> LeaderEpoch;
 
     /// Whole batches from `from` on, about `max_bytes` of them and at least one; none at the log's end. The first may begin before
     /// `from`. From an offset before the log's start it reads at the start.
@@ -34,12 +48,36 @@ pub enum LogError {
     /// Nothing was written: the log can't take it now.
     #[error("the log can't be written now: {0}")]
     Refused(String),
+    /// Nothing was written: the producer may not write now.
+    #[error(transparent)]
+    Producer(millstream_txn::Error),
     /// It may have been written or not.
     #[error("it is unknown whether the log was written: {0}")]
     Unknown(String),
     /// What is stored is damaged.
     #[error("the log is damaged: {0}")]
     Corrupt(String),
+}
+
+/// Why a partition did not take a marker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MarkError {
+    /// It can be tried again.
+    #[error("{0}")]
+    Retry(String),
+    /// The partition has seen a newer epoch: the marker is late.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The partitions that transactions write to, wherever they are led.
+#[async_trait]
+pub trait Participants: Send + Sync + 'static {
+    /// Writes a marker to a partition. A partition that is no more has it already.
+    ///
+    /// # Errors
+    /// Says whether to try again.
+    async fn mark(&self, partition: &Partition, marker: &Marker, version: Version) -> Result<(), MarkError>;
 }
 
 /// What the controller could not do.

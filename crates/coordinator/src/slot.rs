@@ -2,9 +2,10 @@
 
 use crate::config::QUEUED_BYTES_MAX;
 use crate::error::Error;
-use millstream_group::{Effects, Now, Reply, Shard, Ticket, Waiter, Write, WriteError};
+use millstream_group::{Effects, Now, Producer, Reply, Shard, Ticket, Waiter, Write, WriteError};
 use millstream_runtime::Clock;
 use millstream_telemetry::Counter;
+use millstream_txn::{Guard, Marker, Outcome, Version};
 use millstream_types::PartitionIndex;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,22 @@ pub(crate) struct Slot {
     pub(crate) wake: Notify,
 }
 
+/// What is to be appended for a transactional producer, alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Transactional {
+    /// Offsets, with what says that the transaction's coordinator was asked.
+    Offsets(Producer, Option<Guard>),
+    /// The end of its transaction.
+    Marker(Marker, Version),
+}
+
+/// A write in its turn.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) write: Write,
+    pub(crate) transactional: Option<Transactional>,
+}
+
 #[derive(Default)]
 struct State {
     /// The partition is led here no more: whoever still holds the slot is sent away.
@@ -30,16 +47,21 @@ struct State {
     shard: Option<Shard>,
     waiters: BTreeMap<Waiter, oneshot::Sender<Reply>>,
     waiter_count: u64,
-    queue: VecDeque<Write>,
+    queue: VecDeque<Queued>,
     queued_bytes: usize,
 }
 
 impl State {
     /// Queues what is to be written and answers what is decided. A reply that nobody waits for any more is dropped.
     fn absorb(&mut self, effects: Effects) {
+        self.absorb_for(None, effects);
+    }
+
+    fn absorb_for(&mut self, transactional: Option<Transactional>, effects: Effects) {
         for write in effects.writes {
             self.queued_bytes += bytes_of(&write);
-            self.queue.push_back(write);
+            let transactional = transactional.filter(|_| write.transaction.is_some());
+            self.queue.push_back(Queued { write, transactional });
         }
         for (waiter, reply) in effects.replies {
             if let Some(answer) = self.waiters.remove(&waiter) {
@@ -55,6 +77,10 @@ impl Slot {
         Self { index, clock, rebalances, state: Mutex::new(State::default()), wake: Notify::new() }
     }
 
+    pub(crate) const fn index(&self) -> PartitionIndex {
+        self.index
+    }
+
     pub(crate) fn is_loaded(&self) -> bool {
         self.state.lock().shard.is_some()
     }
@@ -63,6 +89,16 @@ impl Slot {
     pub(crate) fn begin(
         &self,
         group: &str,
+        decide: impl FnOnce(&mut Shard, Waiter, Now) -> Effects,
+    ) -> Result<oneshot::Receiver<Reply>, Error> {
+        self.begin_for(group, None, decide)
+    }
+
+    /// The same, where what it writes is for a transactional producer.
+    pub(crate) fn begin_for(
+        &self,
+        group: &str,
+        transactional: Option<Transactional>,
         decide: impl FnOnce(&mut Shard, Waiter, Now) -> Effects,
     ) -> Result<oneshot::Receiver<Reply>, Error> {
         let now = self.now();
@@ -77,7 +113,7 @@ impl Slot {
         let (answer, receiver) = oneshot::channel();
         state.waiters.insert(waiter, answer);
         let effects = decide(shard, waiter, now);
-        state.absorb(effects);
+        state.absorb_for(transactional, effects);
         self.wake.notify_one();
         Ok(receiver)
     }
@@ -149,16 +185,20 @@ impl Slot {
         Duration::from_millis(deadline.saturating_sub(now.elapsed_ms))
     }
 
-    /// Takes writes off the queue, in order: about `bytes_max` of them, one at least.
-    pub(crate) fn take_writes(&self, bytes_max: usize) -> Vec<Write> {
+    /// Takes writes off the queue, in order: about `bytes_max` of them, one at least. One of a transaction comes alone.
+    pub(crate) fn take_writes(&self, bytes_max: usize) -> Vec<Queued> {
         let mut state = self.state.lock();
         let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(next) = state.queue.front().map(bytes_of) {
-            if !taken.is_empty() && bytes + next > bytes_max {
+        while let Some(front) = state.queue.front() {
+            let (next, is_alone) = (bytes_of(&front.write), front.transactional.is_some());
+            if !taken.is_empty() && (is_alone || bytes + next > bytes_max) {
                 break;
             }
             bytes += next;
             taken.extend(state.queue.pop_front());
+            if is_alone {
+                break;
+            }
         }
         state.queued_bytes = state.queued_bytes.saturating_sub(bytes);
         taken
@@ -171,6 +211,19 @@ impl Slot {
         if let Some(shard) = &mut state.shard {
             let effects = shard.written(ticket, outcome, now);
             self.rebalances.add(effects.rebalances_completed);
+            state.absorb(effects);
+        }
+    }
+}
+
+impl Slot {
+    /// What became of a marker.
+    pub(crate) fn settle_end(&self, ticket: Ticket, marker: &Marker, outcome: Result<(), WriteError>) {
+        let now = self.now();
+        let mut state = self.state.lock();
+        if let Some(shard) = &mut state.shard {
+            let commits = marker.outcome == Outcome::Commit;
+            let effects = shard.ended(ticket, (marker.producer, commits), outcome, now);
             state.absorb(effects);
         }
     }

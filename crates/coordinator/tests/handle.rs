@@ -7,8 +7,8 @@ use millstream_coordinator::group::{
     ByTopic, CommitRequest, Error as GroupError, FetchRequest, GroupState, HeartbeatRequest, JoinRequest, Joined,
     LeaveRequest, Leaving, ListFilter, OffsetCommit, OffsetDeleteRequest, Protocol, SyncRequest,
 };
-use millstream_coordinator::memory::{Fault, MemoryController, MemoryLog};
-use millstream_coordinator::{Config, Controller, Error, Handle, LogError, OFFSETS_TOPIC, Service};
+use millstream_coordinator::memory::{Fault, MemoryController, MemoryLog, MemoryParticipants};
+use millstream_coordinator::{Config, Controller, Error, Handle, LogError, OFFSETS_TOPIC, Ports, Service};
 use millstream_runtime::{Runtime, SimDisk};
 use millstream_telemetry::{Metrics, catalogue};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, TopicId};
@@ -33,7 +33,7 @@ impl Node {
         let controller = MemoryController::new(PARTITIONS, 10);
         controller.ensure_internal_topic(OFFSETS_TOPIC).await.unwrap();
         let metrics = Metrics::new();
-        let handle = Service::start(runtime.clone(), Config::default(), Arc::new(controller.clone()), &metrics);
+        let handle = Service::start(runtime.clone(), Config::default(), ports(&controller), &metrics);
         let node = Self { handle, runtime, controller, logs, metrics };
         for index in 0..PARTITIONS {
             node.elect(index);
@@ -81,6 +81,10 @@ impl Node {
         assert_eq!(synced.assignment.as_ref(), b"all");
         joined
     }
+}
+
+fn ports(controller: &MemoryController) -> Ports {
+    Ports { controller: Arc::new(controller.clone()), participants: Arc::new(MemoryParticipants::default()) }
 }
 
 fn one_offset(topic: &str, offset: i64) -> Vec<ByTopic<OffsetCommit>> {
@@ -355,7 +359,7 @@ async fn groups_offsets_and_topics_are_deleted_for_good() {
 async fn the_offsets_topic_is_made_when_its_coordinator_is_looked_for() {
     let runtime = Runtime::simulated(1, Arc::new(SimDisk::new()));
     let controller = MemoryController::new(PARTITIONS, 10);
-    let handle = Service::start(runtime, Config::default(), Arc::new(controller.clone()), &Metrics::new());
+    let handle = Service::start(runtime, Config::default(), ports(&controller), &Metrics::new());
     assert_eq!(handle.describe(GROUP), Err(Error::NoOffsetsTopic { group: GROUP.into() }));
     assert_eq!(controller.internal_topic(OFFSETS_TOPIC), None);
     let index = handle.partition_of(GROUP).await.unwrap();
@@ -367,7 +371,7 @@ async fn the_offsets_topic_is_made_when_its_coordinator_is_looked_for() {
 #[tokio::test(start_paused = true)]
 async fn producer_ids_are_given_once_from_as_few_blocks_as_needed() {
     let node = Node::new().await;
-    let asked = (0..35).map(|_| node.handle.init_producer_id(None));
+    let asked = (0..35).map(|_| node.handle.init_producer_id());
     let mut ids: Vec<i64> = futures::future::join_all(asked)
         .await
         .into_iter()
@@ -380,6 +384,4 @@ async fn producer_ids_are_given_once_from_as_few_blocks_as_needed() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!((ids.len(), node.controller.blocks()), (35, 4));
-    let refused = node.handle.init_producer_id(Some("tx")).await;
-    assert_eq!(refused, Err(Error::TransactionsUnsupported { transactional_id: "tx".into() }));
 }

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::request::{ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
 use bytes::Bytes;
+use millstream_types::{ProducerEpoch, ProducerId};
 
 /// Names one waiting request; the shell hands it in and gets it back with the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,8 +27,19 @@ pub struct StoredRecord {
 pub struct Write {
     /// Its name.
     pub ticket: Ticket,
-    /// What to append.
+    /// What to append; nothing where the write is the end of a transaction, for which the shell has the marker.
     pub records: Vec<StoredRecord>,
+    /// The producer in whose transaction they are.
+    pub transaction: Option<Producer>,
+}
+
+/// A transactional producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Producer {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
 }
 
 /// Why a write did not happen.
@@ -39,6 +51,10 @@ pub enum WriteError {
     NotLeader,
     /// A record is larger than the topic allows.
     TooLarge,
+    /// A newer instance of the transactional producer has written.
+    ProducerFenced,
+    /// The transaction is not open, or not any more.
+    NotInTransaction,
 }
 
 /// The answer to a waiting request.
@@ -54,6 +70,8 @@ pub enum Reply {
     Offsets(Result<Vec<ByTopic<PartitionResult>>, Error>),
     /// To a deletion of groups, or of a topic's offsets.
     Deleted(Vec<(String, Result<(), Error>)>),
+    /// To the end of a transaction.
+    Ended(Result<(), WriteError>),
 }
 
 /// What one decision asks for.

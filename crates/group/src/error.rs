@@ -6,6 +6,20 @@ use millstream_types::{ErrorKind, TimestampMs};
 /// What a group answers when it does not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// INVALID_PRODUCER_EPOCH: offsets of a transaction whose producer was fenced.
+    #[error(
+        "offsets of group {group:?} came from a producer that a newer instance has replaced: nothing was committed"
+    )]
+    ProducerFenced {
+        /// The group.
+        group: String,
+    },
+    /// INVALID_TXN_STATE: offsets of a transaction that is over, or does not have the group's partition.
+    #[error("offsets of group {group:?} came in a transaction that is not open here: abort it and begin anew")]
+    NotInTransaction {
+        /// The group.
+        group: String,
+    },
     /// UNKNOWN_MEMBER_ID.
     #[error("group {group:?} has no member {member:?}: join again with an empty member id")]
     UnknownMemberId {
@@ -165,6 +179,8 @@ impl Error {
             | Self::InvalidGroupId
             | Self::OffsetMetadataTooLarge { .. } => ErrorKind::Invalid,
             Self::GroupMaxSizeReached { .. } | Self::RecordTooLarge { .. } => ErrorKind::Exhausted,
+            Self::ProducerFenced { .. } => ErrorKind::Fenced,
+            Self::NotInTransaction { .. } => ErrorKind::Conflict,
             Self::CoordinatorNotAvailable { .. } => ErrorKind::Unavailable,
             Self::NotCoordinator { .. } => ErrorKind::NotLeader,
             Self::CorruptRecord { .. } => ErrorKind::Corrupt,

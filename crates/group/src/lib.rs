@@ -18,7 +18,7 @@ mod timers;
 mod turn;
 
 pub use config::Config;
-pub use effects::{Effects, Reply, StoredRecord, Ticket, Waiter, Write, WriteError};
+pub use effects::{Effects, Producer, Reply, StoredRecord, Ticket, Waiter, Write, WriteError};
 pub use error::Error;
 pub use layout::Change;
 pub use request::{

@@ -2,7 +2,7 @@
 
 use crate::layout::{Change, Committed};
 use crate::request::{ByTopic, FetchedOffset};
-use millstream_types::{LeaderEpoch, Offset, TimestampMs};
+use millstream_types::{LeaderEpoch, Offset, ProducerId, TimestampMs};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
@@ -10,6 +10,14 @@ struct Slot {
     committed: Option<Committed>,
     /// Writes under way that commit or remove it.
     pending: u32,
+    /// What transactions that are open will commit, by producer.
+    open: BTreeMap<ProducerId, Committed>,
+}
+
+impl Slot {
+    fn is_unused(&self) -> bool {
+        self.committed.is_none() && self.pending == 0 && self.open.is_empty()
+    }
 }
 
 /// See the module. What is not written yet is not seen by a fetch, but is known to whoever deletes or expires.
@@ -45,14 +53,38 @@ impl Offsets {
             self.0.insert(topic.to_owned(), BTreeMap::new());
         }
         if let Some(partitions) = self.0.get_mut(topic) {
-            partitions.entry(partition).or_default().committed = committed;
+            let slot = partitions.entry(partition).or_default();
+            if committed.is_none() {
+                slot.open.clear();
+            }
+            slot.committed = committed;
         }
         self.prune(topic, partition);
     }
 
+    /// The log holds this of the offset, in a transaction that is open.
+    pub(crate) fn hold(&mut self, producer: ProducerId, topic: &str, partition: i32, committed: Committed) {
+        let partitions = self.0.entry(topic.to_owned()).or_default();
+        partitions.entry(partition).or_default().open.insert(producer, committed);
+    }
+
+    /// The producer's transaction is over.
+    pub(crate) fn end_transaction(&mut self, producer: ProducerId, commits: bool) {
+        for partitions in self.0.values_mut() {
+            for slot in partitions.values_mut() {
+                let held = slot.open.remove(&producer);
+                if commits && held.is_some() {
+                    slot.committed = held;
+                }
+            }
+            partitions.retain(|_, slot| !slot.is_unused());
+        }
+        self.0.retain(|_, partitions| !partitions.is_empty());
+    }
+
     fn prune(&mut self, topic: &str, partition: i32) {
         let Some(partitions) = self.0.get_mut(topic) else { return };
-        if partitions.get(&partition).is_some_and(|slot| slot.committed.is_none() && slot.pending == 0) {
+        if partitions.get(&partition).is_some_and(Slot::is_unused) {
             partitions.remove(&partition);
         }
         if partitions.is_empty() {
@@ -70,25 +102,22 @@ impl Offsets {
         self.0.get(topic).map(|partitions| partitions.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// What a client sees of the offset.
-    pub(crate) fn fetch(&self, topic: &str, partition: i32) -> FetchedOffset {
-        let committed = self
-            .0
-            .get(topic)
-            .and_then(|partitions| partitions.get(&partition))
-            .and_then(|slot| slot.committed.as_ref());
-        fetched(partition, committed)
+    /// What a client sees of the offset; where it `requires` so, not what an open transaction may change.
+    pub(crate) fn fetch(&self, topic: &str, partition: i32, requires_stable: bool) -> FetchedOffset {
+        let slot = self.0.get(topic).and_then(|partitions| partitions.get(&partition));
+        fetched(partition, slot, requires_stable)
     }
 
     /// What a client sees of every offset.
-    pub(crate) fn fetch_all(&self) -> Vec<ByTopic<FetchedOffset>> {
+    pub(crate) fn fetch_all(&self, requires_stable: bool) -> Vec<ByTopic<FetchedOffset>> {
         self.0
             .iter()
             .map(|(topic, partitions)| ByTopic {
                 topic: topic.clone(),
                 partitions: partitions
                     .iter()
-                    .filter_map(|(partition, slot)| slot.committed.as_ref().map(|some| fetched(*partition, Some(some))))
+                    .filter(|(_, slot)| slot.committed.is_some() || (requires_stable && !slot.open.is_empty()))
+                    .map(|(partition, slot)| fetched(*partition, Some(slot), requires_stable))
                     .collect(),
             })
             .filter(|topic| !topic.partitions.is_empty())
@@ -108,7 +137,10 @@ impl Offsets {
         let mut expired = Vec::new();
         for (topic, partitions) in &self.0 {
             for (partition, slot) in partitions {
-                if slot.pending == 0 && slot.committed.as_ref().is_some_and(|committed| is_expired(topic, committed)) {
+                if slot.pending == 0
+                    && slot.open.is_empty()
+                    && slot.committed.as_ref().is_some_and(|committed| is_expired(topic, committed))
+                {
                     expired.push((topic.clone(), *partition));
                 }
             }
@@ -135,14 +167,14 @@ pub(crate) fn is_expired(committed: &Committed, base: TimestampMs, retention_ms:
     }
 }
 
-fn fetched(partition: i32, committed: Option<&Committed>) -> FetchedOffset {
-    committed.map_or_else(
-        || FetchedOffset { partition, offset: Offset::NONE, leader_epoch: LeaderEpoch::NONE, metadata: String::new() },
-        |some| FetchedOffset {
-            partition,
-            offset: some.offset,
-            leader_epoch: some.leader_epoch,
-            metadata: some.metadata.clone(),
-        },
-    )
+fn fetched(partition: i32, slot: Option<&Slot>, requires_stable: bool) -> FetchedOffset {
+    let is_unstable = requires_stable && slot.is_some_and(|slot| !slot.open.is_empty());
+    let committed = slot.and_then(|slot| slot.committed.as_ref()).filter(|_| !is_unstable);
+    FetchedOffset {
+        partition,
+        offset: committed.map_or(Offset::NONE, |some| some.offset),
+        leader_epoch: committed.map_or(LeaderEpoch::NONE, |some| some.leader_epoch),
+        metadata: committed.map(|some| some.metadata.clone()).unwrap_or_default(),
+        is_unstable,
+    }
 }

@@ -214,7 +214,7 @@ pub struct FetchRequest {
     pub group: String,
     /// Which partitions; none means every one the group has.
     pub topics: Option<Vec<ByTopic<i32>>>,
-    /// Refuse offsets that an open transaction may still change. Nothing can, until there are transactions.
+    /// Refuse offsets that an open transaction may still change.
     pub require_stable: bool,
 }
 
@@ -229,6 +229,8 @@ pub struct FetchedOffset {
     pub leader_epoch: LeaderEpoch,
     /// The client's own text.
     pub metadata: String,
+    /// An open transaction may still change it, and the request asked for none such: offset and leader epoch are -1.
+    pub is_unstable: bool,
 }
 
 /// OffsetDelete.

@@ -6,6 +6,7 @@
 mod admin;
 mod commit;
 mod expire;
+mod transaction;
 
 use crate::Error;
 use crate::classic::Classic;
@@ -16,7 +17,8 @@ use crate::offsets::Offsets;
 use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, Now, SyncRequest, UNKNOWN_MEMBER};
 use crate::timers::{Timer, Timers};
 use crate::turn::{Outstanding, Pending, Then, Turn, not_written};
-use std::collections::BTreeMap;
+use millstream_types::ProducerId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A group: its members and its offsets.
@@ -32,6 +34,8 @@ pub struct Shard {
     groups: BTreeMap<Arc<str>, Group>,
     timers: Timers,
     pending: Pending,
+    /// The groups that transactional producers hold offsets of.
+    held: BTreeMap<ProducerId, BTreeSet<Arc<str>>>,
     /// When expired offsets are looked for next.
     cleanup_at: u64,
 }
@@ -40,7 +44,14 @@ impl Shard {
     /// A shard without groups.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, groups: BTreeMap::new(), timers: Timers::default(), pending: Pending::default(), cleanup_at: 0 }
+        Self {
+            config,
+            groups: BTreeMap::new(),
+            timers: Timers::default(),
+            pending: Pending::default(),
+            held: BTreeMap::new(),
+            cleanup_at: 0,
+        }
     }
 
     /// Takes over one record of the log, in log order, before the shard is used.
@@ -95,6 +106,7 @@ impl Shard {
             fail_held(name, outstanding.held, WriteError::NotLeader, &mut effects);
         }
         self.groups.clear();
+        self.held.clear();
         self.timers = Timers::default();
         effects
     }
@@ -199,7 +211,11 @@ impl Shard {
         while self.pending.queue.front().is_some_and(|first| first.ticket <= ticket) {
             let Some(Outstanding { changes, then, held, .. }) = self.pending.queue.pop_front() else { break };
             let name = changes.first().and_then(Change::group).unwrap_or_default().to_owned();
-            let touched = self.settle(changes, outcome);
+            let held_by = match &then {
+                Then::Hold(producer) => Some(*producer),
+                Then::Nothing | Then::Assign { .. } | Then::Replaced(_) => None,
+            };
+            let touched = self.settle(changes, held_by, outcome);
             effects.extend(self.after(then, outcome, now));
             match outcome {
                 Ok(()) => effects.replies.extend(held),
@@ -211,7 +227,12 @@ impl Shard {
     }
 
     /// Applies what is written now, or gives up what is not. Gives back the groups it was about.
-    fn settle(&mut self, changes: Vec<Change>, outcome: Result<(), WriteError>) -> Vec<Arc<str>> {
+    fn settle(
+        &mut self,
+        changes: Vec<Change>,
+        held_by: Option<ProducerId>,
+        outcome: Result<(), WriteError>,
+    ) -> Vec<Arc<str>> {
         let mut touched: Vec<Arc<str>> = Vec::new();
         for change in changes {
             let Some(group) = change.group().and_then(|id| self.groups.get_mut(id)) else { continue };
@@ -220,8 +241,13 @@ impl Shard {
             }
             match (change, outcome) {
                 (Change::Offset { topic, partition, committed, .. }, outcome) => {
-                    if outcome.is_ok() {
-                        group.offsets.replay(&topic, partition, committed);
+                    match (outcome, held_by, committed) {
+                        (Err(_), ..) => {}
+                        (Ok(()), Some(producer), Some(committed)) => {
+                            self.held.entry(producer).or_default().insert(group.classic.id.clone());
+                            group.offsets.hold(producer, &topic, partition, committed);
+                        }
+                        (Ok(()), _, committed) => group.offsets.replay(&topic, partition, committed),
                     }
                     group.offsets.end(&topic, partition);
                 }
@@ -239,7 +265,7 @@ impl Shard {
 
     fn after(&mut self, then: Then, outcome: Result<(), WriteError>, now: Now) -> Effects {
         match then {
-            Then::Nothing => Effects::default(),
+            Then::Nothing | Then::Hold(_) => Effects::default(),
             Then::Assign { group, generation, assignments } => self.turn_of(&group, now, |group, turn| {
                 group.classic.assignment_written(generation, &assignments, outcome, turn);
             }),
@@ -302,6 +328,7 @@ fn fail_held(group: &str, held: Vec<(Waiter, Reply)>, cause: WriteError, effects
                     })
                     .collect(),
             ),
+            Reply::Ended(_) => Reply::Ended(Err(cause)),
             Reply::Join(_) | Reply::Sync(_) => reply,
         };
         effects.replies.push((waiter, failed));

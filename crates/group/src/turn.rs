@@ -1,12 +1,13 @@
 //! One decision under way: its time and settings, and where it puts timers, writes and replies.
 
 use crate::config::Config;
-use crate::effects::{Effects, Reply, Ticket, Waiter, Write, WriteError};
+use crate::effects::{Effects, Producer, Reply, Ticket, Waiter, Write, WriteError};
 use crate::layout::Change;
 use crate::request::Now;
 use crate::timers::Timers;
 use crate::{Error, request::JoinRefused};
 use bytes::Bytes;
+use millstream_types::ProducerId;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) enum Then {
     },
     /// A static member that came back under a new id is told so.
     Replaced(Box<Replaced>),
+    /// The offsets are known once the producer's transaction commits.
+    Hold(ProducerId),
 }
 
 /// A static member's replacement that is being written.
@@ -52,6 +55,14 @@ pub(crate) struct Pending {
     next: u64,
 }
 
+impl Pending {
+    /// The number of the next write.
+    pub(crate) fn next_ticket(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
 /// See the module.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Now,
@@ -74,10 +85,19 @@ impl Turn<'_> {
 
     /// Asks for `changes` to be written, and `then` to follow. Gives `then` back when they can't be stored in Kafka's layout.
     pub(crate) fn write(&mut self, changes: Vec<Change>, then: Then) -> Result<(), Then> {
+        self.write_in(None, changes, then)
+    }
+
+    /// The same, in a transaction of `transaction` where there is one.
+    pub(crate) fn write_in(
+        &mut self,
+        transaction: Option<Producer>,
+        changes: Vec<Change>,
+        then: Then,
+    ) -> Result<(), Then> {
         let Some(records) = changes.iter().map(Change::encode).collect::<Option<Vec<_>>>() else { return Err(then) };
-        let ticket = Ticket(self.pending.next);
-        self.pending.next += 1;
-        self.effects.writes.push(Write { ticket, records });
+        let ticket = Ticket(self.pending.next_ticket());
+        self.effects.writes.push(Write { ticket, records, transaction });
         self.pending.queue.push_back(Outstanding { ticket, changes, then, held: Vec::new() });
         Ok(())
     }
@@ -98,5 +118,7 @@ pub(crate) fn not_written(group: &str, cause: WriteError) -> Error {
         WriteError::NotAvailable => Error::CoordinatorNotAvailable { group },
         WriteError::NotLeader => Error::NotCoordinator { group },
         WriteError::TooLarge => Error::RecordTooLarge { group },
+        WriteError::ProducerFenced => Error::ProducerFenced { group },
+        WriteError::NotInTransaction => Error::NotInTransaction { group },
     }
 }

@@ -132,6 +132,14 @@ apis! {
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
     OffsetDelete, OffsetDeleteRequest, OffsetDeleteResponse;
     DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
+    AddPartitionsToTxn, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
+    AddOffsetsToTxn, AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
+    EndTxn, EndTxnRequest, EndTxnResponse;
+    WriteTxnMarkers, WriteTxnMarkersRequest, WriteTxnMarkersResponse;
+    TxnOffsetCommit, TxnOffsetCommitRequest, TxnOffsetCommitResponse;
+    DescribeProducers, DescribeProducersRequest, DescribeProducersResponse;
+    DescribeTransactions, DescribeTransactionsRequest, DescribeTransactionsResponse;
+    ListTransactions, ListTransactionsRequest, ListTransactionsResponse;
 }
 
 /// The versions of an API that ApiVersions tells clients. They are those of [`supported`] but for Produce, told from 0: librdkafka takes a

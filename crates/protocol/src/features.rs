@@ -10,25 +10,39 @@ pub const METADATA_VERSION: i16 = 30;
 /// The lowest level of `metadata.version` that a Kafka 4 broker supports: 3.3-IV3.
 pub const METADATA_VERSION_MIN: i16 = 7;
 
-const METADATA_VERSION_NAME: StrBytes = StrBytes::from_static_str("metadata.version");
+/// The level of Kafka's feature `transaction.version`: every end of a transaction bumps the producer's epoch, and brokers add the partitions
+/// that are produced to (KIP-890).
+pub const TRANSACTION_VERSION: i16 = 2;
 
-/// The answer to an ApiVersions request that we can read. `metadata_offset` is the epoch of the finalized features: the offset in the
+/// A feature: its name, the lowest and the highest level that is supported, and the level that is in force.
+type Feature = (&'static str, i16, i16, i16);
+
+const FEATURES: [Feature; 2] = [
+    ("metadata.version", METADATA_VERSION_MIN, METADATA_VERSION, METADATA_VERSION),
+    ("transaction.version", 0, TRANSACTION_VERSION, TRANSACTION_VERSION),
+];
+
+/// Clients know of levels that begin at 0 from this version on: before, such a feature is told to be in force, but not as supported.
+const KNOWS_LEVEL_0: i16 = 4;
+
+/// The answer to an ApiVersions request of `version` that we can read. `metadata_offset` is the epoch of the finalized features: the offset in the
 /// metadata log up to which this node has applied it.
 #[must_use]
-pub fn api_versions_response(metadata_offset: i64) -> ApiVersionsResponse {
-    let supported = SupportedFeatureKey::default()
-        .with_name(METADATA_VERSION_NAME)
-        .with_min_version(METADATA_VERSION_MIN)
-        .with_max_version(METADATA_VERSION);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(METADATA_VERSION_NAME)
-        .with_min_version_level(METADATA_VERSION)
-        .with_max_version_level(METADATA_VERSION);
+pub fn api_versions_response(metadata_offset: i64, version: i16) -> ApiVersionsResponse {
+    let is_known = |min: i16| min > 0 || version >= KNOWS_LEVEL_0;
+    let supported = FEATURES.iter().filter(|(_, min, ..)| is_known(*min)).map(|(name, min, max, _)| {
+        let feature = SupportedFeatureKey::default().with_name(StrBytes::from_static_str(name));
+        feature.with_min_version(*min).with_max_version(*max)
+    });
+    let finalized = FEATURES.iter().map(|(name, .., level)| {
+        let feature = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str(name));
+        feature.with_min_version_level(*level).with_max_version_level(*level)
+    });
     ApiVersionsResponse::default()
         .with_api_keys(SERVED.iter().filter_map(|api| api_version(*api)).collect())
-        .with_supported_features(vec![supported])
+        .with_supported_features(supported.collect())
         .with_finalized_features_epoch(metadata_offset)
-        .with_finalized_features(vec![finalized])
+        .with_finalized_features(finalized.collect())
 }
 
 /// The answer to an ApiVersions request of a version we do not know: told in version 0, with the versions of ApiVersions itself, so that

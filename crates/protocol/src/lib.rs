@@ -20,7 +20,10 @@ pub mod shape;
 pub use apis::{RequestKind, ResponseKind, SERVED, advertised, supported};
 pub use client::{decode_response, encode_request};
 pub use error::{Error, Malformed, Refused};
-pub use features::{METADATA_VERSION, METADATA_VERSION_MIN, api_versions_response, unsupported_api_versions_response};
+pub use features::{
+    METADATA_VERSION, METADATA_VERSION_MIN, TRANSACTION_VERSION, api_versions_response,
+    unsupported_api_versions_response,
+};
 pub use fetch::{
     AbortedTransaction, DivergingEpoch, FetchAnswer, FetchFrame, NodeEndpoint, PartitionAnswer, Piece, TopicAnswer,
     encode_fetch,

@@ -8,7 +8,7 @@ use millstream_protocol::messages::{
 };
 use millstream_protocol::{
     AbortedTransaction, ApiKey, DivergingEpoch, Encodable, Error, FetchAnswer, METADATA_VERSION, NodeEndpoint,
-    PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TopicAnswer, advertised, api_versions_response,
+    PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TRANSACTION_VERSION, TopicAnswer, advertised, api_versions_response,
     decode_response, encode, encode_fetch, encode_kind, messages, supported,
 };
 use millstream_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
@@ -189,7 +189,7 @@ fn a_fetch_answer_larger_than_a_frame_is_refused() {
 #[test]
 fn api_versions_reads_back_with_features_in_every_version() {
     for version in 0..=4 {
-        let mut frame = encode(&api_versions_response(17), version, 3).unwrap();
+        let mut frame = encode(&api_versions_response(17, version), version, 3).unwrap();
         let length = frame.split_to(4);
         assert_eq!(length[..], u32::try_from(frame.len()).unwrap().to_be_bytes());
         let (correlation_id, read) = decode_response::<messages::ApiVersionsRequest>(frame, version).unwrap();
@@ -203,6 +203,8 @@ fn api_versions_reads_back_with_features_in_every_version() {
             assert_eq!(read.finalized_features_epoch, 17);
             assert_eq!(read.finalized_features[0].max_version_level, METADATA_VERSION);
             assert_eq!(read.supported_features[0].name.as_str(), "metadata.version");
+            assert_eq!(read.finalized_features[1].max_version_level, TRANSACTION_VERSION);
+            assert_eq!(read.supported_features.len(), if version >= 4 { 2 } else { 1 });
         }
     }
 }

@@ -48,6 +48,16 @@ pub enum Error {
         /// The epoch of the batch.
         epoch: ProducerEpoch,
     },
+    /// TRANSACTION_ABORTABLE: a client that adds partitions itself has not added this one.
+    #[error("partition {partition} of {topic:?} is not part of the open transaction of {id:?}: abort it and begin anew")]
+    NotAdded {
+        /// The transactional id.
+        id: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
     /// TRANSACTION_COORDINATOR_FENCED: a newer coordinator has written a marker.
     #[error(
         "a marker for producer {producer} came from a coordinator of epoch {sent}, the partition has seen {current}: another coordinator took over"
@@ -152,6 +162,7 @@ impl Error {
             Self::OutOfOrderSequence { .. }
             | Self::NotTransactional { .. }
             | Self::NotInTransaction { .. }
+            | Self::NotAdded { .. }
             | Self::InvalidProducerIdMapping { .. }
             | Self::ConcurrentTransactions { .. }
             | Self::InvalidTxnState { .. } => ErrorKind::Conflict,

@@ -15,7 +15,7 @@ impl Broker {
             return ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
         }
         // The features never change while a node runs: any epoch that does not fall will do.
-        api_versions_response(i64::from(self.image().controller_epoch().0.max(0)))
+        api_versions_response(i64::from(self.image().controller_epoch().0.max(0)), call.version)
     }
 }
 

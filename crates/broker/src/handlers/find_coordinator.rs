@@ -1,9 +1,9 @@
-//! FindCoordinator: which broker coordinates a group.
+//! FindCoordinator: which broker coordinates a group or a transactional id.
 
 use crate::codes::Failure;
 use crate::endpoints;
 use crate::service::{Broker, Call};
-use crate::topics::OFFSETS_TOPIC;
+use crate::topics::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use kafka_protocol::messages::{BrokerId as WireBroker, FindCoordinatorRequest};
 use kafka_protocol::protocol::StrBytes;
@@ -44,13 +44,9 @@ impl Broker {
 
     async fn coordinator_of(&self, call: &Call<'_>, kind: i8, key: &str) -> Result<Found, Failure> {
         let unavailable = |message: String| Failure::new(ResponseError::CoordinatorNotAvailable, message);
-        match kind {
-            GROUP => {}
-            TRANSACTION => {
-                return Err(unavailable(format!(
-                    "this version of Millstream has no transactions, which {key:?} asks for"
-                )));
-            }
+        let (topic, partition) = match kind {
+            GROUP => (OFFSETS_TOPIC, self.coordinator.partition_of(key).await?),
+            TRANSACTION => (TRANSACTIONS_TOPIC, self.coordinator.txn_partition_of(key).await?),
             SHARE => {
                 return Err(unavailable(format!(
                     "this version of Millstream has no share groups, which {key:?} asks for"
@@ -61,14 +57,12 @@ impl Broker {
                     format!("the coordinator type {other} is unknown; expected 0 group, 1 transaction or 2 share");
                 return Err(Failure::new(ResponseError::InvalidRequest, message));
             }
-        }
-        let partition = self.coordinator.partition_of(key).await?;
+        };
         let image = self.image();
-        let topic = image.topic_named(OFFSETS_TOPIC).and_then(|topic| topic.partition(partition));
-        let leader = topic.map(|partition| partition.leader);
+        let leader = image.topic_named(topic).and_then(|topic| topic.partition(partition)).map(|found| found.leader);
         let endpoint = leader.and_then(|leader| endpoints::of(&image, call.listener, leader));
         let endpoint = endpoint.ok_or_else(|| {
-            unavailable(format!("partition {partition} of {OFFSETS_TOPIC} has no leader on this listener: try again"))
+            unavailable(format!("partition {partition} of {topic} has no leader on this listener: try again"))
         })?;
         let host = StrBytes::from_string(endpoint.host.to_owned());
         Ok(Found { broker: endpoint.broker, host, port: i32::from(endpoint.port) })

@@ -9,12 +9,15 @@ use kafka_protocol::messages::offset_fetch_response::{
 };
 use kafka_protocol::messages::{GroupId, TopicName};
 use millstream_group::{ByTopic, FetchRequest, FetchedOffset};
+use millstream_protocol::ResponseError;
 use millstream_types::{LeaderEpoch, Offset};
 
 /// Several groups may be asked for from this version on.
 const BATCHED: i16 = 8;
 /// An error of the whole group is told from this version on; before, every partition has it.
 const TELLS_GROUP_ERROR: i16 = 2;
+/// An open transaction may still change the offset.
+const UNSTABLE: i16 = ResponseError::UnstableOffsetCommit.code();
 
 impl Broker {
     /// Answers OffsetFetch.
@@ -79,6 +82,7 @@ fn nothing(topic: ByTopic<i32>) -> ByTopic<FetchedOffset> {
         offset: Offset::NONE,
         leader_epoch: LeaderEpoch::NONE,
         metadata: String::new(),
+        is_unstable: false,
     };
     ByTopic { topic: topic.topic, partitions: topic.partitions.into_iter().map(none).collect() }
 }
@@ -89,8 +93,8 @@ fn single(topic: ByTopic<FetchedOffset>, code: i16) -> OffsetFetchResponseTopic 
             .with_partition_index(found.partition)
             .with_committed_offset(found.offset.0)
             .with_committed_leader_epoch(found.leader_epoch.0)
+            .with_error_code(if found.is_unstable { UNSTABLE } else { code })
             .with_metadata(Some(found.metadata.into()))
-            .with_error_code(code)
     });
     let partitions = partitions.collect();
     OffsetFetchResponseTopic::default().with_name(TopicName(topic.topic.into())).with_partitions(partitions)
@@ -102,6 +106,7 @@ fn one_of_many(topic: ByTopic<FetchedOffset>) -> OffsetFetchResponseTopics {
             .with_partition_index(found.partition)
             .with_committed_offset(found.offset.0)
             .with_committed_leader_epoch(found.leader_epoch.0)
+            .with_error_code(if found.is_unstable { UNSTABLE } else { 0 })
             .with_metadata(Some(found.metadata.into()))
     });
     let partitions = partitions.collect();

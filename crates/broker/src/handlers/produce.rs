@@ -9,6 +9,7 @@ use crate::codes::{Failure, record_index};
 use crate::endpoints;
 use crate::service::{Broker, Call};
 use crate::topics;
+use crate::transactions::Joined;
 use futures::future::join_all;
 use kafka_protocol::messages::BrokerId as WireBroker;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -21,7 +22,7 @@ use millstream_partition::{AppendOptions, Appended, Origin};
 use millstream_protocol::ResponseError;
 use millstream_replica::Acks;
 use millstream_telemetry::catalogue::INVALID_BATCHES;
-use millstream_types::{TimestampMs, TopicId};
+use millstream_types::{ProducerId, TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,13 @@ pub(crate) enum Produced {
     Close(String),
 }
 
+/// How a request's records are appended.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    options: Result<&'a AppendOptions, &'a Failure>,
+    joined: &'a Joined,
+}
+
 /// What one partition's records met.
 struct Refused {
     failure: Failure,
@@ -62,8 +70,12 @@ impl Broker {
     pub(crate) async fn produce(&self, call: &Call<'_>, request: ProduceRequest) -> Produced {
         let image = self.image();
         let options = options(request.acks, request.timeout_ms);
-        let answers =
-            request.topic_data.into_iter().map(|topic| self.produce_topic(call, &image, topic, options.as_ref()));
+        let joined = match &request.transactional_id {
+            Some(id) => self.join_transaction(call, &image, id, &request.topic_data).await,
+            None => Joined::default(),
+        };
+        let how = How { options: options.as_ref(), joined: &joined };
+        let answers = request.topic_data.into_iter().map(|topic| self.produce_topic(call, &image, topic, how));
         let responses = join_all(answers).await;
         if request.acks == 0 {
             return without_answer(&responses);
@@ -80,7 +92,7 @@ impl Broker {
         call: &Call<'_>,
         image: &Image,
         data: TopicProduceData,
-        options: Result<&AppendOptions, &Failure>,
+        how: How<'_>,
     ) -> TopicProduceResponse {
         let topic = match call.version >= TOPICS_BY_ID {
             true => topics::of_id(image, TopicId(data.topic_id)),
@@ -90,9 +102,13 @@ impl Broker {
             let topic = &topic;
             async move {
                 let index = partition.index;
-                let found = match (topic, options) {
-                    (_, Err(failure)) | (Err(failure), _) => Err(Refused::from(failure.clone())),
-                    (Ok(topic), Ok(options)) => self.produce_partition(topic, partition, *options).await,
+                let found = match (topic, how.options, how.joined.of(topic, index)) {
+                    (_, Err(failure), _) | (Err(failure), ..) | (_, _, Err(failure)) => {
+                        Err(Refused::from(failure.clone()))
+                    }
+                    (Ok(topic), Ok(options), Ok(guard)) => {
+                        self.produce_partition(topic, partition, AppendOptions { guard, ..*options }).await
+                    }
                 };
                 answer(index, found)
             }
@@ -124,8 +140,8 @@ impl Broker {
             meter.failed_produce_requests.inc();
             Refused { record: record_index(&error), failure: error.into() }
         })?;
-        if batches.iter().any(millstream_record::Batch::is_transactional) {
-            let message = "the batch is part of a transaction, and this version of Millstream has no transactions";
+        if batches.iter().any(|batch| batch.is_transactional() && batch.producer_id() == ProducerId::NONE) {
+            let message = "the batch is part of a transaction, and of no producer";
             return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
         }
         handle.append(batches, options).await.map_err(|error| {

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{ProduceResponse, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 use millstream_broker::{Config, Deps, Service};
 use millstream_coordinator::{
-    Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC,
+    Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, Ports, TRANSACTIONS_TOPIC,
 };
 use millstream_metadata::topics::{Create, Layout, create};
 use millstream_metadata::{Listener, producer_ids};
@@ -62,8 +62,9 @@ impl Node {
             PartitionDeps { runtime: runtime.clone(), metrics: metrics.clone(), image: quorum.watch(), cold: None };
         let partitions = Partitions::start(PartitionConfig::new(ME), data_dir, deps).await.unwrap();
         let controller = Arc::new(TestController { quorum: quorum.clone(), runtime: runtime.clone() });
+        let ports = Ports { controller, participants: Arc::new(partitions.clone()) };
         let coordinator =
-            millstream_coordinator::Service::start(runtime.clone(), GroupConfig::default(), controller, &metrics);
+            millstream_coordinator::Service::start(runtime.clone(), GroupConfig::default(), ports, &metrics);
         runtime.tasks.spawn_until_stopped("elections", elections(partitions.clone(), coordinator.clone()));
         let values = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let deps = Deps {
@@ -206,9 +207,13 @@ async fn elections(partitions: Partitions, coordinator: Coordinator) {
     let mut led = BTreeSet::new();
     loop {
         changes.borrow_and_update();
-        for handle in partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC) {
-            if led.insert(handle.id()) {
-                coordinator.elected(handle.id().partition, Arc::new(handle));
+        for handle in partitions.all() {
+            let (topic, index) = (handle.topic().to_owned(), handle.id().partition);
+            let is_new = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str()) && led.insert(handle.id());
+            match topic.as_str() {
+                OFFSETS_TOPIC if is_new => coordinator.elected(index, Arc::new(handle)),
+                TRANSACTIONS_TOPIC if is_new => coordinator.txn_elected(index, Arc::new(handle)),
+                _ => {}
             }
         }
         if changes.changed().await.is_err() {

@@ -3,15 +3,19 @@
 use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeLogDirsRequest, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, alter_configs_request, create_partitions_request,
-    create_topics_request, delete_records_request, delete_topics_request, describe_configs_request, fetch_request,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest, WriteTxnMarkersRequest, add_partitions_to_txn_request,
+    alter_configs_request, create_partitions_request, create_topics_request, delete_records_request,
+    delete_topics_request, describe_configs_request, describe_producers_request, fetch_request,
     incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
     offset_commit_request, offset_delete_request, offset_fetch_request, offset_for_leader_epoch_request,
+    txn_offset_commit_request, write_txn_markers_request,
 };
 use kafka_protocol::protocol::Request;
 use millstream_net::{Answer, ConnectionContext, Handler};
@@ -51,6 +55,7 @@ async fn every_version_of_every_api_is_answered() {
     offsets(&node, seen).await;
     admin(&node, seen).await;
     options(&node, seen).await;
+    transactions(&node, seen).await;
     let left: Vec<_> = SERVED.iter().filter(|api| !seen.apis.contains(api)).collect();
     assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
     assert_eq!(seen.failures, Vec::<String>::new());
@@ -220,6 +225,62 @@ async fn options(node: &Node, seen: &mut Seen) {
             .with_resource_type(2)
             .with_resource_name("x".into());
         IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+    })
+    .await;
+}
+
+async fn transactions(node: &Node, seen: &mut Seen) {
+    let id = || TransactionalId("tx".into());
+    every(node, seen, |version| {
+        let topic = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![0]);
+        let transaction = add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
+            .with_transactional_id(id())
+            .with_topics(vec![topic.clone()]);
+        match version {
+            ..4 => AddPartitionsToTxnRequest::default()
+                .with_v3_and_below_transactional_id(id())
+                .with_v3_and_below_topics(vec![topic]),
+            _ => AddPartitionsToTxnRequest::default().with_transactions(vec![transaction]),
+        }
+    })
+    .await;
+    every(node, seen, |_| {
+        AddOffsetsToTxnRequest::default().with_transactional_id(id()).with_group_id(GroupId("g".into()))
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default();
+        let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        TxnOffsetCommitRequest::default()
+            .with_transactional_id(id())
+            .with_group_id(GroupId("g".into()))
+            .with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| EndTxnRequest::default().with_transactional_id(id())).await;
+    every(node, seen, |_| {
+        let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
+            .with_name(topic_name("t"))
+            .with_partition_indexes(vec![0]);
+        let marker = write_txn_markers_request::WritableTxnMarker::default().with_topics(vec![topic]);
+        WriteTxnMarkersRequest::default().with_markers(vec![marker])
+    })
+    .await;
+    every(node, seen, |_| {
+        let topic = describe_producers_request::TopicRequest::default()
+            .with_name(topic_name("t"))
+            .with_partition_indexes(vec![0]);
+        DescribeProducersRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| DescribeTransactionsRequest::default().with_transactional_ids(vec![id()])).await;
+    every(node, seen, |version| {
+        let request = ListTransactionsRequest::default().with_state_filters(vec!["Ongoing".into()]);
+        if version >= 1 { request.with_duration_filter(5) } else { request }
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! Committed offsets: commit, fetch, delete.
 
 use super::{Group, Shard};
-use crate::effects::{Effects, Reply, Waiter, WriteError};
+use crate::effects::{Effects, Producer, Reply, Waiter, WriteError};
 use crate::layout::{Change, Committed};
 use crate::offsets;
 use crate::request::{
@@ -15,13 +15,34 @@ use std::sync::Arc;
 impl Shard {
     /// OffsetCommit. A group that does not exist is made by who uses no membership (a negative generation).
     pub fn commit(&mut self, request: CommitRequest, waiter: Waiter, now: Now) -> Effects {
+        self.commit_in(None, request, waiter, now)
+    }
+
+    /// TxnOffsetCommit: the offsets count once the transaction commits.
+    pub fn commit_in_transaction(
+        &mut self,
+        request: CommitRequest,
+        producer: Producer,
+        waiter: Waiter,
+        now: Now,
+    ) -> Effects {
+        self.commit_in(Some(producer), request, waiter, now)
+    }
+
+    fn commit_in(
+        &mut self,
+        transaction: Option<Producer>,
+        request: CommitRequest,
+        waiter: Waiter,
+        now: Now,
+    ) -> Effects {
         if request.generation >= 0 && !self.groups.contains_key(request.group.as_str()) {
             let error = Error::GroupIdNotFound { group: request.group };
             return Effects::answer(waiter, Reply::Offsets(Err(error)));
         }
         let id: Arc<str> = self.group_or_new(&request.group, Some(now)).classic.id.clone();
-        self.turn_of(&id, now, |group, turn| match group.check_commit(&request) {
-            Ok(()) => group.commit(request, waiter, turn),
+        self.turn_of(&id, now, |group, turn| match group.check_commit(&request, transaction.is_some()) {
+            Ok(()) => group.commit(transaction, request, waiter, turn),
             Err(error) => turn.reply(waiter, Reply::Offsets(Err(error))),
         })
     }
@@ -32,13 +53,18 @@ impl Shard {
         let group = self.groups.get(request.group.as_str()).filter(|group| group.classic.state() != GroupState::Dead);
         let nothing = offsets::Offsets::default();
         let stored = group.map_or(&nothing, |group| &group.offsets);
+        let stable = request.require_stable;
         match &request.topics {
-            None => stored.fetch_all(),
+            None => stored.fetch_all(stable),
             Some(topics) => topics
                 .iter()
                 .map(|topic| ByTopic {
                     topic: topic.topic.clone(),
-                    partitions: topic.partitions.iter().map(|index| stored.fetch(&topic.topic, *index)).collect(),
+                    partitions: topic
+                        .partitions
+                        .iter()
+                        .map(|index| stored.fetch(&topic.topic, *index, stable))
+                        .collect(),
                 })
                 .collect(),
         }
@@ -59,7 +85,7 @@ impl Shard {
 
 impl Group {
     /// That the committer is who may commit now.
-    fn check_commit(&self, request: &CommitRequest) -> Result<(), Error> {
+    fn check_commit(&self, request: &CommitRequest, is_transactional: bool) -> Result<(), Error> {
         let classic = &self.classic;
         let group = || classic.id.to_string();
         if classic.state() == GroupState::Dead {
@@ -71,8 +97,11 @@ impl Group {
         if request.generation >= 0 || !request.member.is_empty() || request.instance.is_some() {
             classic.check_member(&request.member, request.instance.as_deref())?;
             classic.check_generation(request.generation)?;
-        } else if classic.state() != GroupState::Empty {
+        } else if !is_transactional && classic.state() != GroupState::Empty {
             return Err(Error::UnknownMemberId { group: group(), member: request.member.clone() });
+        }
+        if is_transactional {
+            return Ok(());
         }
         // It knows this generation, so it must have joined, and it can't own partitions before it has synced.
         if classic.state() == GroupState::CompletingRebalance {
@@ -81,8 +110,9 @@ impl Group {
         Ok(())
     }
 
-    fn commit(&mut self, request: CommitRequest, waiter: Waiter, turn: &mut Turn<'_>) {
-        if matches!(self.classic.state(), GroupState::Stable | GroupState::PreparingRebalance) {
+    fn commit(&mut self, transaction: Option<Producer>, request: CommitRequest, waiter: Waiter, turn: &mut Turn<'_>) {
+        if transaction.is_none() && matches!(self.classic.state(), GroupState::Stable | GroupState::PreparingRebalance)
+        {
             self.classic.renew_session(&request.member, turn);
         }
         let expires_at =
@@ -108,19 +138,33 @@ impl Group {
             }
             answers.push(ByTopic { topic, partitions: results });
         }
-        self.write_offsets(changes, waiter, Reply::Offsets(Ok(answers)), turn);
+        self.write_offsets(transaction, changes, (waiter, Reply::Offsets(Ok(answers))), turn);
     }
 
     /// Writes changes of this group's offsets; `reply` follows.
-    fn write_offsets(&mut self, changes: Vec<Change>, waiter: Waiter, reply: Reply, turn: &mut Turn<'_>) {
-        let written = self.try_write_offsets(changes, turn);
-        match written {
+    fn write_offsets(
+        &mut self,
+        transaction: Option<Producer>,
+        changes: Vec<Change>,
+        (waiter, reply): (Waiter, Reply),
+        turn: &mut Turn<'_>,
+    ) {
+        match self.try_write_offsets_in(transaction, changes, turn) {
             Ok(()) => turn.reply_when_written(waiter, reply),
             Err(error) => turn.reply(waiter, Reply::Offsets(Err(error))),
         }
     }
 
     pub(super) fn try_write_offsets(&mut self, changes: Vec<Change>, turn: &mut Turn<'_>) -> Result<(), Error> {
+        self.try_write_offsets_in(None, changes, turn)
+    }
+
+    fn try_write_offsets_in(
+        &mut self,
+        transaction: Option<Producer>,
+        changes: Vec<Change>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -131,7 +175,9 @@ impl Group {
                 Change::Group { .. } | Change::Other(_) => None,
             })
             .collect();
-        turn.write(changes, Then::Nothing).map_err(|_| not_written(&self.classic.id, WriteError::TooLarge))?;
+        let then = transaction.map_or(Then::Nothing, |producer| Then::Hold(producer.id));
+        let written = turn.write_in(transaction, changes, then);
+        written.map_err(|_| not_written(&self.classic.id, WriteError::TooLarge))?;
         for (topic, partition) in names {
             self.offsets.begin(&topic, partition);
         }

@@ -1,10 +1,12 @@
 //! The coordinator's port to the controller, over the quorum; and the coordinator's partitions as they are won and lost.
 
 use async_trait::async_trait;
-use millstream_coordinator::{Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC};
+use millstream_coordinator::{
+    Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, OffsetsLog, TRANSACTIONS_TOPIC,
+};
 use millstream_metadata::topics::{Create, Layout};
 use millstream_metadata::{Error as MetadataError, producer_ids};
-use millstream_partition::Partitions;
+use millstream_partition::{PartitionHandle, Partitions};
 use millstream_quorum::{Error as QuorumError, Handle as Quorum};
 use millstream_runtime::Runtime;
 use millstream_types::{BrokerEpoch, ErrorKind, PartitionIndex, TopicId};
@@ -24,6 +26,8 @@ pub struct QuorumController {
     pub runtime: Runtime,
     /// `offsets.topic.num.partitions`.
     pub offsets_partitions: i32,
+    /// `transaction.state.log.num.partitions`.
+    pub transactions_partitions: i32,
 }
 
 /// A new topic's id.
@@ -51,7 +55,10 @@ impl Controller for QuorumController {
             name: name.to_owned(),
             id: new_topic_id(&self.runtime),
             layout: Layout::Counts {
-                partitions: self.offsets_partitions,
+                partitions: match name {
+                    TRANSACTIONS_TOPIC => self.transactions_partitions,
+                    _ => self.offsets_partitions,
+                },
                 replication_factor: 1,
                 draw: self.runtime.random.next_u64(),
             },
@@ -80,26 +87,24 @@ impl Controller for QuorumController {
     }
 }
 
-/// Tells the coordinator which partitions of the offsets topic this node leads, and which topics are no more, until the node stops.
+/// Tells the coordinator which partitions of its topics this node leads, and which topics are no more, until the node stops.
 pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordinator) {
     let (mut images, mut changes) = (quorum.watch(), partitions.changes());
-    let mut led: BTreeSet<PartitionIndex> = BTreeSet::new();
+    let (mut led, mut led_txn) = (BTreeSet::new(), BTreeSet::new());
     let mut names: BTreeMap<TopicId, Arc<str>> = BTreeMap::new();
     loop {
         let image = images.borrow_and_update().clone();
         changes.borrow_and_update();
-        let now =
-            partitions.all().into_iter().filter(|handle| handle.topic() == OFFSETS_TOPIC && handle.bounds().is_leader);
-        let mut still = BTreeSet::new();
-        for handle in now {
-            let index = handle.id().partition;
-            still.insert(index);
-            if led.insert(index) {
-                coordinator.elected(index, Arc::new(handle));
-            }
-        }
-        led.difference(&still).for_each(|index| coordinator.resigned(*index));
-        led = still;
+        let offsets = Elections {
+            elected: &|index, log| coordinator.elected(index, log),
+            resigned: &|index| coordinator.resigned(index),
+        };
+        offsets.bring_up_to_date(led_of(&partitions, OFFSETS_TOPIC), &mut led);
+        let transactions = Elections {
+            elected: &|index, log| coordinator.txn_elected(index, log),
+            resigned: &|index| coordinator.txn_resigned(index),
+        };
+        transactions.bring_up_to_date(led_of(&partitions, TRANSACTIONS_TOPIC), &mut led_txn);
         let current: BTreeMap<TopicId, Arc<str>> = image.topics().map(|topic| (topic.id, topic.name.clone())).collect();
         for (id, name) in &names {
             // A topic made again under the name begins without the offsets of the old one.
@@ -120,4 +125,28 @@ pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordin
             return;
         }
     }
+}
+
+/// Whom to tell of partitions won and lost.
+struct Elections<'a> {
+    elected: &'a (dyn Fn(PartitionIndex, Arc<dyn OffsetsLog>) + Sync),
+    resigned: &'a (dyn Fn(PartitionIndex) + Sync),
+}
+
+impl Elections<'_> {
+    fn bring_up_to_date(&self, now: Vec<PartitionHandle>, led: &mut BTreeSet<PartitionIndex>) {
+        let still: BTreeSet<PartitionIndex> = now.iter().map(|handle| handle.id().partition).collect();
+        for handle in now {
+            let index = handle.id().partition;
+            if !led.contains(&index) {
+                (self.elected)(index, Arc::new(handle));
+            }
+        }
+        led.difference(&still).for_each(|index| (self.resigned)(*index));
+        *led = still;
+    }
+}
+
+fn led_of(partitions: &Partitions, topic: &str) -> Vec<PartitionHandle> {
+    partitions.all().into_iter().filter(|handle| handle.topic() == topic && handle.bounds().is_leader).collect()
 }

@@ -2,14 +2,11 @@
 
 use super::controller::new_topic_id;
 use async_trait::async_trait;
-use bytes::Bytes;
 use millstream_coordinator::Handle as Coordinator;
 use millstream_coordinator::group::{ByTopic, OffsetCommit};
 use millstream_metadata::topics::{Create, Layout};
 use millstream_metadata::{Image, Topic};
-use millstream_partition::{
-    AppendOptions, Error as PartitionError, Origin, PartitionHandle, Partitions, ReadRequest, TimeQuery,
-};
+use millstream_partition::{AppendOptions, Error as PartitionError, Origin, PartitionHandle, Partitions, TimeQuery};
 use millstream_quorum::Handle as Quorum;
 use millstream_record::{Codec, Columns, encode};
 use millstream_runtime::Runtime;
@@ -124,10 +121,7 @@ impl Topics for LogTopics {
 
     async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize) -> Result<Fetched, Error> {
         let handle = self.partition(partition).await?;
-        let (bytes, bounds): (Bytes, _) =
-            handle.read_bytes(ReadRequest::new(from, max_bytes)).await.map_err(|error| failed(&error))?;
-        let batches = millstream_record::split(bytes)
-            .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: {error}", handle.folder().display())))?;
+        let (batches, bounds) = handle.read_committed(from, max_bytes).await.map_err(|error| failed(&error))?;
         Ok(Fetched {
             batches: batches.into_iter().map(millstream_record::Batch::into_bytes).collect(),
             bounds: Bounds {

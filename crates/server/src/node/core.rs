@@ -4,7 +4,9 @@ use crate::adapters::controller::{QuorumController, follow};
 use crate::adapters::topics::LogTopics;
 use crate::kinds::tier::Cold;
 use crate::{Error, Settings};
-use millstream_coordinator::{Config as CoordinatorConfig, Handle as Coordinator, Service as CoordinatorService};
+use millstream_coordinator::{
+    Config as CoordinatorConfig, Handle as Coordinator, Ports as CoordinatorPorts, Service as CoordinatorService,
+};
 use millstream_metadata::Listener as Advertised;
 use millstream_net::Handler;
 use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, boot_id};
@@ -56,9 +58,10 @@ impl Core {
             quorum: quorum.clone(),
             runtime: runtime.clone(),
             offsets_partitions: settings.broker_number("offsets.topic.num.partitions")?,
+            transactions_partitions: settings.broker_number("transaction.state.log.num.partitions")?,
         };
-        let coordinator =
-            CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, Arc::new(controller), metrics);
+        let ports = CoordinatorPorts { controller: Arc::new(controller), participants: Arc::new(partitions.clone()) };
+        let coordinator = CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, ports, metrics);
         let following = follow(quorum.clone(), partitions.clone(), coordinator.clone());
         runtime.tasks.spawn_until_stopped("coordinator follows the partitions", following);
         Ok(Self { quorum, partitions, coordinator, cold })
@@ -125,5 +128,12 @@ fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
         offsets_retention_ms: minutes.saturating_mul(60_000),
         ..millstream_coordinator::group::Config::default()
     };
-    Ok(CoordinatorConfig { group })
+    let transactions = millstream_txn::Config {
+        timeout_ms_max: settings.broker_number("transaction.max.timeout.ms")?,
+        timeout_check_interval_ms: settings
+            .broker_number("transaction.abort.timed.out.transaction.cleanup.interval.ms")?,
+        id_expiration_ms: settings.broker_number("transactional.id.expiration.ms")?,
+        ..millstream_txn::Config::default()
+    };
+    Ok(CoordinatorConfig { group, transactions })
 }

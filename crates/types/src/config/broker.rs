@@ -19,4 +19,8 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("offsets.retention.minutes", Int, "10080", "Minutes that an empty group's committed offsets are kept.").min(1),
     ConfigDef::new("offsets.topic.num.partitions", Int, "50", "Partitions of `__consumer_offsets`; fixed when the topic is made.").min(1),
     ConfigDef::new("socket.request.max.bytes", Int, "104857600", "Bytes of the largest request. A larger one closes its connection.").min(1),
+    ConfigDef::new("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, "10000", "Milliseconds between two looks for transactions past their timeout. Higher leaves them open longer.").min(1),
+    ConfigDef::new("transaction.max.timeout.ms", Int, "900000", "The longest timeout a transactional producer may ask for, in milliseconds. Higher lets a lost producer hold up readers of committed records longer.").min(1),
+    ConfigDef::new("transaction.state.log.num.partitions", Int, "50", "Partitions of `__transaction_state`; fixed when the topic is made.").min(1),
+    ConfigDef::new("transactional.id.expiration.ms", Int, "604800000", "Milliseconds that a transactional id is kept that nobody uses.").min(1),
 ];
