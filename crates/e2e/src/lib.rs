@@ -7,6 +7,7 @@
     reason = "all of this crate is tests: a panic is how one fails"
 )]
 
+mod bystander;
 mod client;
 mod kafka;
 mod meter;
@@ -16,6 +17,7 @@ mod program;
 mod tap;
 mod wait;
 
+pub use bystander::{Bystander, Outcome};
 pub use client::{Family, Interactive, Record, clients_folder, run_script};
 pub use kafka::{Kafka, batches, kafka_tool, kafka_tool_with_input};
 pub use meter::Meter;

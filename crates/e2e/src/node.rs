@@ -22,21 +22,43 @@ pub fn binary() -> PathBuf {
     path
 }
 
-fn serve(folder: &tempfile::TempDir, settings: &[String], kafka: &str, http: &str) -> Command {
-    let mut command = Command::new(binary());
+fn serve(folder: &tempfile::TempDir, way: &Way, kafka: &str, http: &str) -> Command {
+    let mut command = match way.runner.split_first() {
+        None => Command::new(binary()),
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args).arg(binary());
+            command
+        }
+    };
     command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
     command.args(["--set", "group.initial.rebalance.delay.ms=0"]).stdin(Stdio::null());
-    for setting in settings {
+    for setting in &way.settings {
         command.args(["--set", setting]);
     }
     command
+}
+
+/// How a node is started.
+#[derive(Clone)]
+struct Way {
+    /// `NAME=VALUE`.
+    settings: Vec<String>,
+    /// A program, with arguments, that runs the binary; the binary itself where there is none.
+    runner: Vec<String>,
+}
+
+impl Way {
+    fn new(settings: &[&str]) -> Self {
+        Self { settings: settings.iter().map(|text| (*text).to_owned()).collect(), runner: Vec::new() }
+    }
 }
 
 /// A running node.
 pub struct Node {
     process: Child,
     folder: Arc<tempfile::TempDir>,
-    settings: Vec<String>,
+    way: Way,
     /// Where it speaks Kafka's protocol.
     pub kafka: String,
     /// Where it speaks HTTP.
@@ -51,17 +73,28 @@ impl Node {
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
-        let settings = settings.iter().map(|text| (*text).to_owned()).collect();
-        Self::start_in(folder, settings, "127.0.0.1:0", "127.0.0.1:0")
+        Self::start_in(folder, Way::new(settings), "127.0.0.1:0", "127.0.0.1:0")
     }
 
-    fn start_in(folder: Arc<tempfile::TempDir>, settings: Vec<String>, kafka: &str, http: &str) -> Self {
+    /// The same, through a program that runs the binary: `runner` is given the test's own folder, whose folder `data` will be the data
+    /// folder, and says the program and its arguments.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start_through(runner: impl FnOnce(&Path) -> Vec<String>, settings: &[&str]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
+        let way = Way { runner: runner(folder.path()), ..Way::new(settings) };
+        Self::start_in(folder, way, "127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    fn start_in(folder: Arc<tempfile::TempDir>, way: Way, kafka: &str, http: &str) -> Self {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(folder.path().join("node.log"))
             .expect("a log file can be made");
-        let mut command = serve(&folder, &settings, kafka, http);
+        let mut command = serve(&folder, &way, kafka, http);
         let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let mut address = |name: &str| {
@@ -73,7 +106,7 @@ impl Node {
             })
         };
         let (kafka, http) = (address("kafka"), address("http"));
-        Self { process, folder, settings, kafka, http }
+        Self { process, folder, way, kafka, http }
     }
 
     /// Kills the process as a power cut would (SIGKILL) and starts it again on the same folder and ports.
@@ -94,7 +127,7 @@ impl Node {
     /// Starts the node again after it was killed or stopped, with the same settings, folder and ports.
     pub fn restart(&mut self) {
         let (kafka, http) = (self.kafka.clone(), self.http.clone());
-        let next = Self::start_in(self.folder.clone(), self.settings.clone(), &kafka, &http);
+        let next = Self::start_in(self.folder.clone(), self.way.clone(), &kafka, &http);
         *self = next;
     }
 
@@ -103,7 +136,7 @@ impl Node {
     /// # Panics
     /// When it can't be started.
     pub fn start_and_kill(&mut self, moment: Duration) {
-        let mut command = serve(&self.folder, &self.settings, &self.kafka, &self.http);
+        let mut command = serve(&self.folder, &self.way, &self.kafka, &self.http);
         self.process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary can be started");
         std::thread::sleep(moment);
         self.kill();
