@@ -6,13 +6,13 @@ use millstream_e2e::{Bystander, Node};
 const ONE: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 
-#[test]
-fn what_is_no_cloud_event_is_refused_by_the_attribute_that_is_wrong() {
-    let node = Node::start(&[]);
-    let mut bystander = Bystander::start(&node);
-    node.ok(&["bus", "create", "shop"]);
-    let with = |rest: &str| format!(r#"{{"specversion":"1.0","source":"/s","type":"t",{rest}}}"#);
-    let cases: Vec<(&str, String, &[&str])> = vec![
+fn with(rest: &str) -> String {
+    format!(r#"{{"specversion":"1.0","source":"/s","type":"t",{rest}}}"#)
+}
+
+/// Content type, body, and what is said of it.
+fn no_events() -> Vec<(&'static str, String, &'static [&'static str])> {
+    vec![
         (
             ONE,
             r#"{"specversion":"1.0","id":"1","source":"/s"}"#.into(),
@@ -51,8 +51,15 @@ fn what_is_no_cloud_event_is_refused_by_the_attribute_that_is_wrong() {
             with(&format!(r#""id":"1","data":"{}""#, "x".repeat(1_000_000))),
             &["(id \"1\") has 1000", "at most 1000000 are accepted"],
         ),
-    ];
-    for (content_type, body, words) in cases {
+    ]
+}
+
+#[test]
+fn what_is_no_cloud_event_is_refused_by_the_attribute_that_is_wrong() {
+    let node = Node::start(&[]);
+    let mut bystander = Bystander::start(&node);
+    node.ok(&["bus", "create", "shop"]);
+    for (content_type, body, words) in no_events() {
         let (status, answer) = post(&node, "/v1/buses/shop/events", &[("content-type", content_type)], body);
         assert_eq!(status, 400, "{answer}");
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
