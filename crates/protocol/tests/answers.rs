@@ -8,8 +8,8 @@ use millstream_protocol::messages::{
 };
 use millstream_protocol::{
     AbortedTransaction, ApiKey, DivergingEpoch, Encodable, Error, FetchAnswer, METADATA_VERSION, NodeEndpoint,
-    PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TRANSACTION_VERSION, TopicAnswer, advertised, api_versions_response,
-    decode_response, encode, encode_fetch, encode_kind, messages, supported,
+    PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TRANSACTION_VERSION, TopicAnswer, advertised,
+    api_versions_response, decode_response, encode, encode_fetch, encode_kind, messages, supported,
 };
 use millstream_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use proptest::prelude::*;

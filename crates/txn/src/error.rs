@@ -49,7 +49,9 @@ pub enum Error {
         epoch: ProducerEpoch,
     },
     /// TRANSACTION_ABORTABLE: a client that adds partitions itself has not added this one.
-    #[error("partition {partition} of {topic:?} is not part of the open transaction of {id:?}: abort it and begin anew")]
+    #[error(
+        "partition {partition} of {topic:?} is not part of the open transaction of {id:?}: abort it and begin anew"
+    )]
     NotAdded {
         /// The transactional id.
         id: String,

@@ -16,10 +16,7 @@ fn refused(error: &CoordinatorError) -> Error {
 }
 
 fn no_group(group: &str) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no group {group:?}; `millstream group list` shows what there is"),
-    )
+    Error::new(ErrorKind::NotFound, format!("there is no group {group:?}; `millstream group list` shows what there is"))
 }
 
 impl CoordinatorGroups {

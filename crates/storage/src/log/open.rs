@@ -1,7 +1,7 @@
 //! Opening a partition's folder: a new one, one that was closed cleanly, one that was not, and one that Kafka wrote.
 
-use super::listing::Listing;
 use super::aborted::TxnIndexes;
+use super::listing::Listing;
 use super::{Log, LogId, Shared, State};
 use crate::checkpoint::{self, Checkpoint};
 use crate::epochs::{self, Epochs};
