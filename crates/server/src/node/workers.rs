@@ -47,24 +47,11 @@ pub async fn start(
     let components = None;
     #[cfg(feature = "sql")]
     let sql = {
-        let system = kinds::sql::System {
-            cluster: cluster.clone(),
-            groups: groups.clone(),
-            host: host.clone(),
-            log: log.clone(),
-            cold: core.cold.clone(),
-        };
-        Some(kinds::sql::start(
-            runtime,
-            settings,
-            kinds::sql::Parts {
-                topics: topics.clone(),
-                schemas: schemas.clone(),
-                system,
-                host: host.clone(),
-                metrics: metrics.clone(),
-            },
-        )?)
+        let (cluster, groups, cold) = (cluster.clone(), groups.clone(), core.cold.clone());
+        let system = kinds::sql::System { cluster, groups, host: host.clone(), log: log.clone(), cold };
+        let (topics, schemas, metrics) = (topics.clone(), schemas.clone(), metrics.clone());
+        let parts = kinds::sql::Parts { topics, schemas, system, host: host.clone(), metrics };
+        Some(kinds::sql::start(runtime, settings, parts)?)
     };
     #[cfg(not(feature = "sql"))]
     let sql = None;
