@@ -18,6 +18,7 @@ fn local(base: i64, next: i64) -> ClosedSegment {
         index: PathBuf::new(),
         time_index: PathBuf::new(),
         producer_snapshot: PathBuf::new(),
+        txn_index: PathBuf::new(),
     }
 }
 
