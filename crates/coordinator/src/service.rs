@@ -123,13 +123,13 @@ impl Inner {
         Ok(led.slot.clone())
     }
 
-    /// The slot of `group`'s partition, with its log and number.
-    pub(crate) fn led_of(&self, group: &str) -> Result<(Arc<Slot>, Arc<dyn OffsetsLog>, PartitionIndex), Error> {
+    /// The slot of `group`'s partition, with its log.
+    pub(crate) fn led_of(&self, group: &str) -> Result<(Arc<Slot>, Arc<dyn OffsetsLog>), Error> {
         let slot = self.slot_of(group)?;
         let partition = slot.index();
         let slots = self.slots.read();
         let led = slots.get(&partition).ok_or_else(|| Error::NotCoordinator { group: group.to_owned(), partition })?;
-        Ok((slot, led.log.clone(), partition))
+        Ok((slot, led.log.clone()))
     }
 
     /// This node leads partition `index` of `__transaction_state`.

@@ -151,12 +151,12 @@ impl Handle {
     ) -> Result<Vec<ByTopic<PartitionResult>>, Error> {
         check_id(&transactor.id)?;
         let group = request.group.clone();
-        let (slot, log, index) = self.inner.led_of(&group)?;
+        let (slot, log) = self.inner.led_of(&group)?;
         let Identity { producer, epoch } = transactor.identity;
         let bumps = transactor.version.bumps();
         let guard = log.verify(&Unverified { producer, epoch, first_sequence: NO_SEQUENCE, bumps });
         if guard.is_some() {
-            let partition = Partition { topic: OFFSETS_TOPIC.to_owned(), index: index.0 };
+            let partition = Partition { topic: OFFSETS_TOPIC.to_owned(), index: slot.index().0 };
             self.join_transaction(transactor, &[partition].into_iter().collect()).await?;
         }
         let producer = Producer { id: producer, epoch };

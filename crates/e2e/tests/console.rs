@@ -1,6 +1,6 @@
 //! Apache Kafka's own command-line tools against our node, as their users type them.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use millstream_e2e::{Family, Node, eventually, kafka_tool, kafka_tool_with_input};
 use std::time::Duration;

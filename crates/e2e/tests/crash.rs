@@ -4,7 +4,7 @@
 //!
 //! `MILLSTREAM_CRASH_ROUNDS` says how often (6 by default, once in each phase), `MILLSTREAM_CRASH_SEED` when. `--nocapture` shows each round.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 #[path = "crash/driver.rs"]
 mod driver;

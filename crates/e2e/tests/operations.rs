@@ -1,6 +1,6 @@
 //! What operators rely on: metrics that are true when they are read, defaults that reach topics, the API's document, and a stop in order.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
 //! confluent-kafka's Avro and JSON Schema serializers with our schema registry, and SQL over what they wrote.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, Codec};
-use millstream_runtime::{Disk, Runtime, SimDisk};
+use millstream_runtime::{Runtime, SimDisk};
 use millstream_storage::{AbortedTxn, Log, LogId, Recovery};
 use millstream_types::{
     LeaderEpoch, Offset, PartitionIndex, ProducerId, TimestampMs, TopicConfig, TopicId, TopicPartition,

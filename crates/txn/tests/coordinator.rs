@@ -1,5 +1,7 @@
 //! The coordinator's decisions as tables: who is answered what, and what is written.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use millstream_txn::{
     AddRequest, Change, Config, Effects, EndRequest, Error, Identity, InitRequest, ListFilter, Now, Outcome, Partition,
     Reply, Shard, StoredRecord, Ticket, TransactionState, Version, Waiter, WriteError,

@@ -131,7 +131,7 @@ fn help(verb: &[String]) -> String {
 
 /// The lines below a heading of a help text.
 fn section<'a>(help: &'a str, heading: &str) -> impl Iterator<Item = &'a str> {
-    let lines = help.lines().skip_while(move |line| *line != heading.to_owned()).skip(1);
+    let lines = help.lines().skip_while(move |line| *line != heading).skip(1);
     lines.take_while(|line| line.is_empty() || line.starts_with(' '))
 }
 

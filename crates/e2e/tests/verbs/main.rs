@@ -1,7 +1,7 @@
 //! Every verb of the command line and every option of each, run for real: `millstream --help` is walked, and what no scenario here ran to
 //! a good end fails the test by its name.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
 mod command_line;
 mod deployments;

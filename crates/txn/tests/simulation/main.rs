@@ -3,6 +3,8 @@
 //! What must hold: records of a transaction whose commit was answered are committed, all of them; of one whose abort was answered, none;
 //! every transaction has one fate in all partitions, and is committed only if its client asked for that; nothing hangs at the end.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod client;
 mod world;
 

@@ -297,7 +297,7 @@ impl World {
                 self.produce((client, call, tag), identity, sequence, partition);
             }
             Message::Append { client, call, tag, batch, partition, guard } => {
-                let answer = self.append(tag, call, &batch, partition, guard);
+                let answer = self.append((tag, call), &batch, partition, guard);
                 self.network.push(Message::Answer { client, call, answer });
             }
             Message::End { client, call, identity, outcome, .. } => {
@@ -342,8 +342,7 @@ impl World {
 
     fn append(
         &mut self,
-        tag: Tag,
-        call: u64,
+        (tag, call): (Tag, u64),
         batch: &Sequenced,
         partition: usize,
         guard: Option<Guard>,
