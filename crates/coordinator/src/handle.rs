@@ -33,6 +33,12 @@ impl Handle {
         self.inner.resigned(index);
     }
 
+    /// Whether this node has taken over partition `index` of the offsets topic; that is a moment after the metadata make it the leader.
+    #[must_use]
+    pub fn coordinates(&self, index: PartitionIndex) -> bool {
+        self.inner.slots.read().contains_key(&index)
+    }
+
     /// The partition of the offsets topic whose leader coordinates `group` (FindCoordinator). Makes the topic if there is none.
     ///
     /// # Errors

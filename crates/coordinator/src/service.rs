@@ -159,6 +159,10 @@ impl Inner {
         self.changes.send_modify(|count| *count += 1);
     }
 
+    pub(crate) fn leads_txn(&self, index: PartitionIndex) -> bool {
+        self.txn_slots.read().contains_key(&index)
+    }
+
     /// The slot of a transactional id's partition.
     pub(crate) fn txn_slot_of(&self, id: &str) -> Result<Arc<TxnSlot>, Error> {
         let partitions = self

@@ -37,6 +37,12 @@ impl Handle {
         self.inner.txn_resigned(index);
     }
 
+    /// Whether this node has taken over partition `index` of `__transaction_state`; that is a moment after the metadata make it the leader.
+    #[must_use]
+    pub fn txn_coordinates(&self, index: PartitionIndex) -> bool {
+        self.inner.leads_txn(index)
+    }
+
     /// The partition of `__transaction_state` whose leader coordinates `id` (FindCoordinator). Makes the topic if there is none.
     ///
     /// # Errors

@@ -64,6 +64,15 @@ impl Broker {
         let endpoint = endpoint.ok_or_else(|| {
             unavailable(format!("partition {partition} of {topic} has no leader on this listener: try again"))
         })?;
+        // A client that is sent here too early is told NOT_COORDINATOR, which not every client takes for "try again".
+        let is_ours = leader == Some(self.settings.node);
+        let is_ready = match kind {
+            GROUP => self.coordinator.coordinates(partition),
+            _ => self.coordinator.txn_coordinates(partition),
+        };
+        if is_ours && !is_ready {
+            return Err(unavailable(format!("partition {partition} of {topic} is being taken over: try again")));
+        }
         let host = StrBytes::from_string(endpoint.host.to_owned());
         Ok(Found { broker: endpoint.broker, host, port: i32::from(endpoint.port) })
     }
