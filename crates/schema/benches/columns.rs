@@ -1,4 +1,4 @@
-//! How fast values become columns. Run with `cargo test -p millstream-schema --test speed -- --ignored --nocapture`.
+//! How fast values become columns, and columns values: `cargo bench -p millstream-schema --bench columns`.
 
 use millstream_record::BinaryColumn;
 use millstream_schema::{Decoder, Encoder, MemorySchemas, SchemaType, TableSchema};
@@ -11,10 +11,8 @@ const SCHEMA: &str = r#"{"type":"object","required":["year","flight"],"propertie
     "tailnum":{"type":["string","null"]},"origin":{"type":"string"},"dest":{"type":"string"},"air_time":{"type":["number","null"]},
     "distance":{"type":"number"},"time_hour":{"type":"string","format":"date-time"}}}"#;
 
-#[test]
-#[ignore = "a measurement"]
 #[expect(clippy::disallowed_methods, reason = "it measures")]
-fn json_becomes_columns_fast() {
+fn main() {
     let schemas = Arc::new(MemorySchemas::new());
     let registered = schemas.register("flights-value", SchemaType::Json, SCHEMA, &[]).expect("a schema");
     let table = Arc::new(TableSchema::of(&registered, schemas.as_ref()).expect("columns"));
