@@ -22,6 +22,8 @@ pub(crate) const LOAD_READ_BYTES: usize = 4 << 20;
 
 /// How long to wait before the log is read or the shard loaded again after a failure.
 pub(crate) const RELOAD_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest that this wait grows to.
+pub(crate) const RELOAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How long a call of our own waits for its group to be loaded.
 pub(crate) const INTERNAL_WAIT: Duration = Duration::from_secs(10);

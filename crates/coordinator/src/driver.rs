@@ -1,6 +1,6 @@
 //! The task of one led partition: reads the log, then writes what its groups decide and fires their timers, until it is stopped.
 
-use crate::config::{APPEND_BYTES_MAX, RELOAD_BACKOFF, SLEEP_MAX};
+use crate::config::{APPEND_BYTES_MAX, RELOAD_BACKOFF, RELOAD_BACKOFF_MAX, SLEEP_MAX};
 use crate::load;
 use crate::port::{LogError, OffsetsLog};
 use crate::slot::{Queued, Slot, Transactional};
@@ -13,11 +13,7 @@ use millstream_runtime::Clock;
 use millstream_txn::{Marker, NO_SEQUENCE, Version};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// Longest pause between two attempts to read the log.
-const RELOAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// What became of each write of one append, or why that is not known.
 type Outcome = Result<Landed, LogError>;

@@ -1,7 +1,7 @@
 //! The task of one led partition of `__transaction_state`: reads the log, then writes what its transactions decide, ends them in their
 //! partitions and fires their timers, until it is stopped.
 
-use crate::config::{LOAD_READ_BYTES, RELOAD_BACKOFF, SLEEP_MAX, TXN_WRITES_MAX};
+use crate::config::{LOAD_READ_BYTES, RELOAD_BACKOFF, RELOAD_BACKOFF_MAX, SLEEP_MAX, TXN_WRITES_MAX};
 use crate::driver::append_records;
 use crate::markers::Markers;
 use crate::port::{LogError, OffsetsLog};
@@ -14,11 +14,7 @@ use millstream_runtime::Clock;
 use millstream_txn::{Change, Config, Shard, Ticket, Write, WriteError};
 use millstream_types::{Offset, PartitionIndex, TimestampMs};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// Longest pause between two attempts to read the log.
-const RELOAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// What became of each write of one append, or why that is not known.
 type Outcome = Result<Vec<(Ticket, Result<(), WriteError>)>, LogError>;
