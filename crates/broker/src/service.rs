@@ -6,10 +6,9 @@ use crate::fetch::session::Sessions;
 use crate::handlers::produce::Produced;
 use crate::meters::Meters;
 use async_trait::async_trait;
-use bytes::Bytes;
 use millstream_coordinator::Handle as Coordinator;
 use millstream_metadata::Image;
-use millstream_net::{Answer, ConnectionContext, Handler, Part};
+use millstream_net::{Answer, ConnectionContext, Frame, Handler, Part};
 use millstream_partition::Partitions;
 use millstream_protocol::{RequestKind, ResponseKind};
 use millstream_quorum::Handle as Quorum;
@@ -62,6 +61,8 @@ pub(crate) struct Call<'a> {
     pub(crate) client_id: &'a str,
     /// Where it comes from.
     pub(crate) peer: IpAddr,
+    /// Whether another request of its connection is begun as soon as it waits.
+    pub(crate) more: bool,
 }
 
 /// What a handler answers.
@@ -95,10 +96,10 @@ impl Service {
 
 #[async_trait]
 impl Handler for Service {
-    async fn handle(&self, connection: &ConnectionContext, frame: Bytes) -> Answer {
+    async fn handle(&self, connection: &ConnectionContext, frame: Frame) -> Answer {
         let broker = &*self.0;
-        let (begun, bytes) = (broker.runtime.clock.elapsed(), frame.len());
-        let request = match millstream_protocol::decode(frame) {
+        let (begun, bytes) = (broker.runtime.clock.elapsed(), frame.bytes.len());
+        let request = match millstream_protocol::decode(frame.bytes) {
             Ok(request) => request,
             Err(refused) => {
                 return match refused.answer() {
@@ -114,6 +115,7 @@ impl Handler for Service {
             listener: &connection.listener,
             client_id: &client_id,
             peer: connection.peer.ip(),
+            more: frame.more,
         };
         let answer = match broker.dispatch(&call, request.body).await {
             Reply::Parts(parts) => Answer::Reply(parts),
@@ -127,6 +129,11 @@ impl Handler for Service {
         let took = broker.runtime.clock.elapsed().saturating_sub(begun);
         broker.meters.answered(request.api, took, bytes, &answer);
         answer
+    }
+
+    fn overlaps(&self, frame: &[u8]) -> bool {
+        // Its batches have their places in their partitions' queues before it first waits. In a transaction its coordinator is asked before.
+        millstream_protocol::is_plain_produce(frame)
     }
 }
 

@@ -1,12 +1,17 @@
-//! One connection: a frame, its answer, the next frame.
+//! One connection: a frame, its answer, the next frame; or several frames that came together and overlap, and their answers.
 
 use crate::counts::Counts;
 use crate::frames::{FrameReader, Spares};
+use crate::pipeline::Pipeline;
 use crate::send::Sender;
-use crate::{Answer, ConnectionContext, Error, Handler, ListenerConfig};
+use crate::{Answer, ConnectionContext, Error, Frame, Handler, ListenerConfig};
+use bytes::Bytes;
 use millstream_runtime::Shutdown;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+
+/// Frames of one connection that are worked on together.
+const PIPELINED_MAX: usize = 64;
 
 /// A connection and all it needs. Dropped, it counts itself out and tells the handler, even after a panic.
 pub struct Connection {
@@ -52,18 +57,48 @@ impl Connection {
                 () = self.shutdown.requested() => return Err(Error::Stopping),
                 frame = reader.next(stream) => frame?,
             };
-            self.counts.frames.inc();
-            self.counts.bytes_in.add(frame.len() as u64 + 4);
-            let answer = self.handler.handle(&self.context, frame.clone()).await;
-            self.spares.give_back(frame);
-            match answer {
-                Answer::Reply(mut parts) => {
-                    Sender { stream, idle: self.config.idle, counts: &self.counts }.send(&mut parts).await?;
-                }
-                Answer::NoReply => {}
-                Answer::Close(reason) => return Err(Error::Refused(reason)),
+            let mut pipeline = self.begin(frame, &mut reader);
+            while let Some(answers) = pipeline.answers().await {
+                self.send(stream, answers).await?;
+            }
+            pipeline.frames.into_iter().for_each(|frame| self.spares.give_back(frame));
+        }
+    }
+
+    /// Begins a frame, and those that are here whole after it where they overlap.
+    fn begin<'a>(&'a self, first: Bytes, reader: &mut FrameReader) -> Pipeline<'a> {
+        let mut frames = vec![first];
+        if self.handler.overlaps(&frames[0]) {
+            while frames.len() < PIPELINED_MAX
+                && let Some(frame) = reader.next_here(|frame| self.handler.overlaps(frame))
+            {
+                frames.push(frame);
             }
         }
+        let last = frames.len() - 1;
+        let begun = frames.iter().enumerate().map(|(at, bytes)| {
+            self.counts.frames.inc();
+            self.counts.bytes_in.add(bytes.len() as u64 + 4);
+            self.handler.handle(&self.context, Frame { bytes: bytes.clone(), more: at < last })
+        });
+        Pipeline::new(begun.collect(), frames)
+    }
+
+    async fn send(&self, stream: &TcpStream, answers: Vec<Answer>) -> Result<(), Error> {
+        let sender = Sender { stream, idle: self.config.idle, counts: &self.counts };
+        let mut parts = Vec::new();
+        for answer in answers {
+            match answer {
+                Answer::Reply(mut reply) if parts.is_empty() => std::mem::swap(&mut parts, &mut reply),
+                Answer::Reply(reply) => parts.extend(reply),
+                Answer::NoReply => {}
+                Answer::Close(reason) => {
+                    sender.send(&mut parts).await?;
+                    return Err(Error::Refused(reason));
+                }
+            }
+        }
+        sender.send(&mut parts).await
     }
 }
 

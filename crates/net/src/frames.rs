@@ -86,6 +86,17 @@ impl FrameReader {
         Ok(self.shared.split_to(len).freeze())
     }
 
+    /// The frame after the last one if it is here whole, is no large one, and is `wanted`. Nothing is read.
+    pub fn next_here(&mut self, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Bytes> {
+        let (len, rest) = self.shared.split_first_chunk::<LENGTH_BYTES>()?;
+        let len = usize::try_from(i32::from_be_bytes(*len)).ok().filter(|len| *len <= self.frame_bytes_max)?;
+        if !wanted(rest.get(..len)?) {
+            return None;
+        }
+        self.shared.advance(LENGTH_BYTES);
+        Some(self.shared.split_to(len).freeze())
+    }
+
     /// Reads what there is into the shared buffer, which has room for `needed` bytes in all.
     async fn fill<R: AsyncRead + Unpin>(&mut self, stream: &mut R, needed: usize) -> Result<(), Error> {
         let room = self.shared.capacity() - self.shared.len();
@@ -211,6 +222,24 @@ mod tests {
         }
         let (first, last) = (places.iter().min().expect("some"), places.iter().max().expect("some"));
         assert!(last - first < SHARED_BYTES, "all frames lie within one buffer, which is taken back when it is full");
+    }
+
+    #[tokio::test]
+    async fn what_is_here_whole_is_given_without_reading() {
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let mut bytes: Vec<u8> =
+            [&[1; 10][..], &[2; 20], &[3; 30]].iter().flat_map(|content| framed(content)).collect();
+        bytes.extend_from_slice(&[0, 0, 0, 40, 4]);
+        far.write_all(&bytes).await.expect("written");
+        let mut reader = FrameReader::new(1_000, None, Arc::default());
+        assert!(reader.next_here(|_| true).is_none(), "nothing has been read yet");
+        assert_eq!(reader.next(&mut near).await.expect("a frame"), [1; 10][..]);
+        assert_eq!(reader.next_here(|_| true).expect("the second"), [2; 20][..]);
+        assert!(reader.next_here(|frame| frame != [3; 30]).is_none(), "it is not wanted, and stays");
+        assert_eq!(reader.next_here(|_| true).expect("the third"), [3; 30][..]);
+        assert!(reader.next_here(|_| true).is_none(), "the fourth has not come whole");
+        far.write_all(&[4; 39]).await.expect("written");
+        assert_eq!(reader.next(&mut near).await.expect("the fourth"), [4; 40][..]);
     }
 
     #[tokio::test]

@@ -62,11 +62,27 @@ pub enum Answer {
     Close(String),
 }
 
-/// Answers requests. The frames of one connection come one at a time, each after the answer to the one before has been sent.
+/// A request, as it came.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Its bytes, without their length. They may share a read buffer of some KiB with others: copy what is kept for long.
+    pub bytes: Bytes,
+    /// Whether another frame of the same connection is begun as soon as this one waits.
+    pub more: bool,
+}
+
+/// Answers requests. The frames of one connection come one at a time, each after the answer to the one before has been sent; but those
+/// that overlap and are there together are begun one right after the other. Their answers leave in order all the same.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one frame, without its length. The frame may share a read buffer of some KiB with others: copy what is kept for long.
-    async fn handle(&self, connection: &ConnectionContext, frame: Bytes) -> Answer;
+    /// Answers one frame.
+    async fn handle(&self, connection: &ConnectionContext, frame: Frame) -> Answer;
+
+    /// Whether the frame may be begun before other such frames are answered: it does all that depends on their order before it first
+    /// waits.
+    fn overlaps(&self, _frame: &[u8]) -> bool {
+        false
+    }
 
     /// Told when a connection has ended, whatever ended it.
     fn closed(&self, _connection: &ConnectionContext) {}

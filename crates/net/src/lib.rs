@@ -1,7 +1,7 @@
 //! Sockets: named listeners, frames in, answers out, and the one place where a range of a file becomes `sendfile`.
 //!
 //! It knows lengths, not messages: a [`Handler`] gets a frame's bytes and returns what to send. One request of a connection is worked on
-//! at a time and answers leave in the order of the requests, as in Kafka.
+//! at a time, but those that the handler lets overlap, and answers leave in the order of the requests, as in Kafka.
 
 mod config;
 mod connection;
@@ -10,10 +10,11 @@ mod error;
 mod frames;
 mod handler;
 mod listener;
+mod pipeline;
 mod send;
 
 pub use config::ListenerConfig;
 pub use error::Error;
 pub use frames::FrameReader;
-pub use handler::{Answer, ConnectionContext, Handler, Part};
+pub use handler::{Answer, ConnectionContext, Frame, Handler, Part};
 pub use listener::{Listener, Serving, serve};

@@ -7,7 +7,7 @@ mod files;
 #[path = "sockets/harness.rs"]
 mod harness;
 
-use harness::{Node, frame, read_frame, until};
+use harness::{Node, OVERLAPS, frame, read_frame, until};
 use millstream_net::{Answer, Error, Listener, ListenerConfig, Part};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -37,6 +37,44 @@ async fn pipelined_requests_are_answered_one_at_a_time_in_order() {
     for number in 0..=255u8 {
         assert_eq!(read_frame(&mut client).await.unwrap(), [number; 300]);
     }
+}
+
+#[tokio::test]
+async fn frames_that_overlap_are_begun_together_and_answered_in_order_and_others_wait_for_them() {
+    let node = Node::start(|state, content| {
+        Box::pin(async move {
+            if content.starts_with(b"overlaps, first") {
+                // The second lets it go on: one at a time, this would wait for ever.
+                state.go_on.notified().await;
+            } else if content.starts_with(OVERLAPS) {
+                state.go_on.notify_one();
+            }
+            state.started.notify_one();
+            echo(content)
+        })
+    })
+    .await;
+    let mut client = node.connect().await;
+    let requests = [&b"overlaps, first"[..], b"overlaps, second", b"alone", b"overlaps, last"];
+    client.write_all(&requests.map(frame).concat()).await.unwrap();
+    for request in requests {
+        assert_eq!(read_frame(&mut client).await.unwrap(), request);
+    }
+}
+
+#[tokio::test]
+async fn a_close_among_frames_that_overlap_lets_the_answers_before_it_out() {
+    let node = Node::start(|_, content| {
+        Box::pin(async move {
+            if content.ends_with(b"bad") { Answer::Close("it is bad".to_owned()) } else { echo(content) }
+        })
+    })
+    .await;
+    let mut client = node.connect().await;
+    let requests = [&b"overlaps, good"[..], b"overlaps, bad", b"overlaps, lost"];
+    client.write_all(&requests.map(frame).concat()).await.unwrap();
+    assert_eq!(read_frame(&mut client).await.unwrap(), requests[0]);
+    assert!(read_frame(&mut client).await.is_err(), "closed");
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@
 //!   append C --+        (the first arriver polls the drain itself; only a drain that has to wait moves to a task of its own)
 //! ```
 //!
+//! A caller that knows of more appends (a connection with several requests in its buffer) lets them into the queue before it drains, so
+//! that they share one write.
+//!
 //! A caller that goes away in between takes nothing with it: the drain never belongs to a caller's future once it waits.
 
 use crate::config::{APPENDS_QUEUED_MAX, WRITE_BYTES_MAX};
@@ -18,8 +21,9 @@ use millstream_replica::Acks;
 use millstream_storage::{AbortedTxn, Appended as Placed};
 use millstream_txn::{Duplicate, Guard, Producers, Verdict, Version};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::sync::oneshot;
 
 type Answer = Result<Appended, Error>;
@@ -49,6 +53,11 @@ pub(crate) async fn append(partition: &Arc<Partition>, batches: Vec<Batch>, opti
     let AppendOptions { acks, guard, version, .. } = *options;
     let entry = Entry { batches, bytes, acks, guard, version, duplicate: None, answer };
     if enqueue(partition, entry)? {
+        if options.more {
+            let turn = Turn(Some(partition.clone()));
+            yield_once().await;
+            turn.take();
+        }
         let mut drain = Box::pin(drain(partition.clone()));
         if futures::poll!(&mut drain).is_pending() {
             partition.runtime.tasks.spawn("append", drain);
@@ -66,6 +75,36 @@ fn enqueue(partition: &Partition, entry: Entry) -> Result<bool, Error> {
     }
     queue.waiting.push_back(entry);
     Ok(!std::mem::replace(&mut queue.draining, true))
+}
+
+/// The duty to drain, while others are let into the queue: who goes away with it leaves it to a task.
+struct Turn(Option<Arc<Partition>>);
+
+impl Turn {
+    fn take(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(partition) = self.0.take() {
+            partition.runtime.tasks.clone().spawn("append", drain(partition));
+        }
+    }
+}
+
+/// Waits once, and is polled again at once.
+async fn yield_once() {
+    let mut has_waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Lets others drain when this one ended without having emptied the queue, which only a panic does.
@@ -105,67 +144,82 @@ fn take(partition: &Partition) -> Option<Vec<Entry>> {
     (!entries.is_empty()).then_some(entries)
 }
 
-/// Writes appends in their order. Two of one producer are never checked against the same state: the first is in the log before.
+/// Writes appends in their order, as few writes as can be. What is not plainly accepted after the appends before it is checked again when
+/// those are in the log: only the log itself refuses, and only what is in it is a duplicate.
 async fn write(partition: &Arc<Partition>, entries: Vec<Entry>) {
+    let is_alone = entries.len() == 1;
     let mut accepted: Vec<Entry> = Vec::with_capacity(entries.len());
-    let mut pending: BTreeSet<ProducerId> = BTreeSet::new();
+    let mut ahead = Ahead::default();
     for mut entry in entries {
-        let producers: Vec<ProducerId> =
-            entry.batches.iter().map(Batch::producer_id).filter(|producer| *producer != ProducerId::NONE).collect();
-        if producers.iter().any(|producer| pending.contains(producer)) {
+        if !ahead.plainly_accepts(&entry) {
             write_accepted(partition, std::mem::take(&mut accepted)).await;
-            pending.clear();
+            ahead = Ahead::default();
         }
-        match check(partition, &mut entry) {
+        // Nothing comes after a single batch.
+        let looks_ahead = !is_alone || entry.batches.len() > 1;
+        match check(partition, &mut entry, looks_ahead.then_some(&mut ahead)) {
             Ok(()) if entry.batches.is_empty() => answer_duplicate(partition, entry),
-            Ok(()) => {
-                pending.extend(producers);
-                accepted.push(entry);
+            Ok(()) => accepted.push(entry),
+            Err(error) => {
+                // What it would have done to its producers is not going to be.
+                write_accepted(partition, std::mem::take(&mut accepted)).await;
+                ahead = Ahead::default();
+                drop(entry.answer.send(Err(error)));
             }
-            Err(error) => drop(entry.answer.send(Err(error))),
         }
     }
     write_accepted(partition, accepted).await;
 }
 
-/// Checks leadership and producers; takes out the batches that are in the log already.
-fn check(partition: &Partition, entry: &mut Entry) -> Result<(), Error> {
+/// What accepted batches will make of their producers once they are in the log.
+#[derive(Default)]
+struct Ahead(BTreeMap<ProducerId, Producers>);
+
+impl Ahead {
+    /// Whether the batches of producers that are known here follow what they did before.
+    fn plainly_accepts(&self, entry: &Entry) -> bool {
+        let mut known = entry.batches.iter().filter(|batch| self.0.contains_key(&batch.producer_id()));
+        let Some(batch) = known.next() else { return true };
+        // Several of one producer within an append are a rarity: they wait.
+        let is_only = known.next().is_none();
+        let verdict = sequenced(batch).map(|it| self.0[&it.producer].check(&it, entry.guard));
+        is_only && matches!(verdict, Some(Ok(Verdict::Accept)))
+    }
+
+    fn of(&mut self, producers: &Producers, producer: ProducerId) -> &mut Producers {
+        self.0.entry(producer).or_insert_with(|| producers.only(producer))
+    }
+}
+
+/// Checks leadership and producers; takes out the batches that are in the log already. `ahead` is told what the others will do.
+fn check(partition: &Partition, entry: &mut Entry, mut ahead: Option<&mut Ahead>) -> Result<(), Error> {
     partition.check_open()?;
     let min_isr = partition.log.config().min_insync_replicas;
     partition.replica.lock().check_append(entry.acks, min_isr).map_err(|error| partition.refused(error))?;
     let producers = partition.producers.lock();
-    // Several batches of one producer follow each other: all but the first are checked against what the ones before make of the state.
-    let mut ahead: Option<Producers> = None;
-    let many = entry.batches.len() > 1;
     let mut new = Vec::with_capacity(entry.batches.len());
     let refused = |source| Error::Producer { name: partition.name.clone(), source };
     for batch in std::mem::take(&mut entry.batches) {
-        let Some(sequenced) = sequenced(&batch) else {
-            if let Some(marker) = marker(&batch) {
-                let state = ahead.as_ref().unwrap_or(&producers);
-                state.check_marker(&marker, entry.version).map_err(refused)?;
-                if many {
-                    let state = ahead.get_or_insert_with(|| producers.clone());
-                    state.end(&marker, Offset::ZERO, batch.max_timestamp());
+        let known = ahead.as_deref().and_then(|ahead| ahead.0.get(&batch.producer_id())).unwrap_or(&producers);
+        if let Some(sequenced) = sequenced(&batch) {
+            match known.check(&sequenced, entry.guard).map_err(refused)? {
+                Verdict::Duplicate(duplicate) => {
+                    entry.duplicate = entry.duplicate.or(Some(duplicate));
+                    continue;
                 }
+                Verdict::Accept => {}
             }
-            new.push(batch);
-            continue;
-        };
-        let verdict = ahead.as_ref().unwrap_or(&producers).check(&sequenced, entry.guard);
-        match verdict.map_err(refused)? {
-            Verdict::Duplicate(duplicate) => entry.duplicate = entry.duplicate.or(Some(duplicate)),
-            Verdict::Accept => {
-                if many {
-                    ahead.get_or_insert_with(|| producers.clone()).apply(
-                        &sequenced,
-                        Offset::ZERO,
-                        batch.max_timestamp(),
-                    );
-                }
-                new.push(batch);
+            if let Some(ahead) = &mut ahead {
+                let state = ahead.of(&producers, sequenced.producer);
+                state.apply(&sequenced, Offset::ZERO, batch.max_timestamp());
+            }
+        } else if let Some(marker) = marker(&batch) {
+            known.check_marker(&marker, entry.version).map_err(refused)?;
+            if let Some(ahead) = &mut ahead {
+                ahead.of(&producers, marker.producer).end(&marker, Offset::ZERO, batch.max_timestamp());
             }
         }
+        new.push(batch);
     }
     entry.batches = new;
     Ok(())
@@ -202,9 +256,16 @@ async fn write_accepted(partition: &Arc<Partition>, entries: Vec<Entry>) {
     if error.kind() != ErrorKind::Invalid || entries.len() == 1 {
         return refuse(partition, entries, error);
     }
-    for entry in entries {
-        if let Err((error, entries)) = try_write(partition, vec![entry]).await {
-            refuse(partition, entries, error);
+    for mut entry in entries {
+        // It was checked as if those before it were in the log by now.
+        match check(partition, &mut entry, Some(&mut Ahead::default())) {
+            Ok(()) if entry.batches.is_empty() => answer_duplicate(partition, entry),
+            Ok(()) => {
+                if let Err((error, entries)) = try_write(partition, vec![entry]).await {
+                    refuse(partition, entries, error);
+                }
+            }
+            Err(error) => drop(entry.answer.send(Err(error))),
         }
     }
 }

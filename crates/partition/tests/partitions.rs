@@ -4,6 +4,8 @@
 
 #[path = "partitions/node.rs"]
 mod node;
+#[path = "partitions/together.rs"]
+mod together;
 
 use async_trait::async_trait;
 use bytes::Bytes;

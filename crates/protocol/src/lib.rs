@@ -31,5 +31,5 @@ pub use fetch::{
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::{self, ApiKey};
 pub use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
-pub use request::{Request, decode};
+pub use request::{Request, decode, is_plain_produce};
 pub use response::{encode, encode_kind};

@@ -3,6 +3,9 @@
 use crate::{ApiKey, Malformed, Refused, RequestKind, StrBytes, shape, supported};
 use bytes::{Buf, Bytes};
 
+/// Key, version and number of a request.
+const FIXED_HEADER: usize = 8;
+
 /// A request, decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -23,7 +26,6 @@ pub struct Request {
 /// # Errors
 /// [`Refused`] says why it is not served, and what to answer before the connection goes on or closes.
 pub fn decode(frame: Bytes) -> Result<Request, Refused> {
-    const FIXED_HEADER: usize = 8;
     if frame.len() < FIXED_HEADER {
         return Err(Malformed::ShortHeader { len: frame.len() }.into());
     }
@@ -46,6 +48,26 @@ pub fn decode(frame: Bytes) -> Result<Request, Refused> {
     shape::check_request(api as i16, version, &rest)?;
     let body = RequestKind::decode(api, version, &mut rest)?;
     Ok(Request { api, version, correlation_id, client_id, body })
+}
+
+/// Whether the frame is a Produce request outside of any transaction, by its first fields alone: the rest of it may still be anything.
+#[must_use]
+pub fn is_plain_produce(frame: &[u8]) -> bool {
+    let transactional_id_is_null = || {
+        let (head, rest) = frame.split_first_chunk::<FIXED_HEADER>()?;
+        let (key, version) = (i16::from_be_bytes([head[0], head[1]]), i16::from_be_bytes([head[2], head[3]]));
+        if key != ApiKey::Produce as i16 || !supported(ApiKey::Produce)?.contains(&version) {
+            return None;
+        }
+        let (client_id_len, rest) = rest.split_first_chunk()?;
+        let rest = rest.get(usize::try_from(i16::from_be_bytes(*client_id_len)).unwrap_or(0)..)?;
+        if ApiKey::Produce.request_header_version(version) >= 2 {
+            // No tagged fields in the header, as of every client there is; then a compact text, whose 0 is null.
+            return Some(rest.starts_with(&[0, 0]));
+        }
+        Some(rest.starts_with(&(-1_i16).to_be_bytes()))
+    };
+    transactional_id_is_null().unwrap_or(false)
 }
 
 /// The header's nullable text. Its length has two bytes in every version, so that it can be read from a version we do not know.

@@ -6,7 +6,7 @@
 mod frames;
 
 use frames::golden;
-use millstream_protocol::{ApiKey, Refused, RequestKind, SERVED, decode, supported};
+use millstream_protocol::{ApiKey, Refused, RequestKind, SERVED, decode, is_plain_produce, supported};
 
 #[test]
 fn every_version_served_decodes_and_encodes_to_kafkas_bytes() {
@@ -68,4 +68,21 @@ fn fields_have_the_values_that_were_sent() {
     assert_eq!(request.api, ApiKey::ApiVersions);
     let RequestKind::ApiVersions(body) = request.body else { panic!("another API") };
     assert!(body.client_software_name.starts_with("text-"));
+}
+
+#[test]
+fn a_produce_request_is_plain_where_its_transactional_id_is_null() {
+    for (name, version, frame) in golden() {
+        assert!(!is_plain_produce(&frame), "{name} v{version} has a transactional id, or is something else");
+        let Ok(mut request) = decode(frame) else { continue };
+        let RequestKind::Produce(produce) = &mut request.body else { continue };
+        produce.transactional_id = None;
+        for client_id in [Some(&"golden".into()), None] {
+            let plain = request.body.encode(version, 7, client_id).unwrap();
+            assert!(is_plain_produce(&plain[4..]), "v{version}");
+            for len in 0..12 {
+                assert!(!is_plain_produce(&plain[4..4 + len]), "cut at {len}");
+            }
+        }
+    }
 }

@@ -124,6 +124,18 @@ impl Producers {
             .is_some_and(|state| state.epoch() == epoch && state.current_txn_first_offset().is_some())
     }
 
+    /// What is known of one producer alone: what its batches that are not in the log yet are checked against and applied to.
+    #[must_use]
+    pub fn only(&self, producer: ProducerId) -> Self {
+        let mut only = Self::default();
+        if let Some(state) = self.states.get(&producer) {
+            only.open.extend(state.current_txn_first_offset().map(|first| (first, producer)));
+            only.states.insert(producer, state.clone());
+        }
+        only.verifications = self.verifications.only(producer);
+        only
+    }
+
     /// What to have with a batch that may begin a transaction here, before its coordinator is asked; none where it is open already.
     pub fn verify(&mut self, asked: &Unverified, now: TimestampMs) -> Option<Guard> {
         (!self.is_open(asked.producer, asked.epoch)).then(|| self.verifications.begin(asked, now))

@@ -61,6 +61,11 @@ impl Verifications {
         entry.guard
     }
 
+    pub(crate) fn only(&self, producer: ProducerId) -> Self {
+        let waiting = self.waiting.get(&producer).map(|waiting| (producer, waiting.clone()));
+        Self { given: self.given, waiting: waiting.into_iter().collect() }
+    }
+
     pub(crate) fn get(&self, producer: ProducerId) -> Option<&Verification> {
         self.waiting.get(&producer)
     }

@@ -69,7 +69,7 @@ impl Broker {
     /// Answers Produce. Partitions are appended to side by side; their order within the request means nothing in Kafka.
     pub(crate) async fn produce(&self, call: &Call<'_>, request: ProduceRequest) -> Produced {
         let image = self.image();
-        let options = options(request.acks, request.timeout_ms);
+        let options = options(request.acks, request.timeout_ms, call.more);
         let joined = match &request.transactional_id {
             Some(id) => self.join_transaction(call, &image, id, &request.topic_data).await,
             None => Joined::default(),
@@ -184,7 +184,7 @@ impl Broker {
     }
 }
 
-fn options(acks: i16, timeout_ms: i32) -> Result<AppendOptions, Failure> {
+fn options(acks: i16, timeout_ms: i32, more: bool) -> Result<AppendOptions, Failure> {
     let acks = match acks {
         -1 => Acks::All,
         0 => Acks::None,
@@ -195,7 +195,7 @@ fn options(acks: i16, timeout_ms: i32) -> Result<AppendOptions, Failure> {
         }
     };
     let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    Ok(AppendOptions { acks, timeout, ..AppendOptions::new(Origin::Client) })
+    Ok(AppendOptions { acks, timeout, more, ..AppendOptions::new(Origin::Client) })
 }
 
 fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceResponse {

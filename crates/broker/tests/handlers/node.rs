@@ -12,7 +12,7 @@ use millstream_coordinator::{
 };
 use millstream_metadata::topics::{Create, Layout, create};
 use millstream_metadata::{Listener, producer_ids};
-use millstream_net::{Answer, ConnectionContext, Handler, Part};
+use millstream_net::{Answer, ConnectionContext, Frame, Handler, Part};
 use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions};
 use millstream_protocol::{decode_response, encode_request};
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService};
@@ -87,7 +87,7 @@ impl Node {
     /// What becomes of a request.
     pub async fn send<R: Request>(&self, version: i16, body: &R) -> Answer {
         let frame = encode_request(body, version, 42, Some(&"test".into())).unwrap();
-        self.service.handle(&self.context, frame.slice(4..)).await
+        self.service.handle(&self.context, Frame { bytes: frame.slice(4..), more: false }).await
     }
 
     /// The answer to a request.

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
     txn_offset_commit_request, write_txn_markers_request,
 };
 use kafka_protocol::protocol::Request;
-use millstream_net::{Answer, ConnectionContext, Handler};
+use millstream_net::{Answer, ConnectionContext, Frame, Handler};
 use millstream_protocol::{ApiKey, ResponseError, SERVED, decode_response, supported};
 
 /// What was exercised, and what was not answered.
@@ -294,7 +294,7 @@ async fn raw(node: &Node, key: i16, version: i16, rest: &[u8]) -> Answer {
     frame.put_slice(rest);
     let peer = "127.0.0.1:1".parse().unwrap();
     let context = ConnectionContext { listener: "PLAINTEXT".into(), peer, id: 1, principal: "User:ANONYMOUS".into() };
-    node.service.handle(&context, frame.freeze()).await
+    node.service.handle(&context, Frame { bytes: frame.freeze(), more: false }).await
 }
 
 #[tokio::test(start_paused = true)]

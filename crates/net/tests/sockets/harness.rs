@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use millstream_net::{Answer, ConnectionContext, Handler, Listener, ListenerConfig, Serving, serve};
+use millstream_net::{Answer, ConnectionContext, Frame, Handler, Listener, ListenerConfig, Serving, serve};
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use std::io;
@@ -28,10 +28,17 @@ struct Closure {
     answer: Box<Answering>,
 }
 
+/// What frames begin with that overlap.
+pub const OVERLAPS: &[u8] = b"overlaps";
+
 #[async_trait::async_trait]
 impl Handler for Closure {
-    async fn handle(&self, _connection: &ConnectionContext, frame: Bytes) -> Answer {
-        (self.answer)(self.state.clone(), frame).await
+    async fn handle(&self, _connection: &ConnectionContext, frame: Frame) -> Answer {
+        (self.answer)(self.state.clone(), frame.bytes).await
+    }
+
+    fn overlaps(&self, frame: &[u8]) -> bool {
+        frame.starts_with(OVERLAPS)
     }
 
     fn closed(&self, _connection: &ConnectionContext) {
