@@ -12,7 +12,8 @@ use crate::{Config, Error, Unfence};
 use millstream_metadata::{Image, brokers};
 use millstream_runtime::{DiskFile, Runtime, Tasks};
 use millstream_types::ClusterId;
-use openraft::{Raft, SnapshotPolicy};
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Raft, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -82,6 +83,7 @@ async fn build(
     let raft: Raft<TypeConfig, StateMachine> = raft.map_err(|error| Error::Stopped { reason: error.to_string() })?;
     let (proposals, queue) = mpsc::channel(QUEUE_LEN);
     tasks.spawn_until_stopped("metadata-proposals", propose(raft.clone(), queue));
+    tasks.spawn_until_stopped("metadata-clock", tick_while_needed(raft.clone()));
     Ok(Handle::new(Shared {
         runtime: runtime.clone(),
         tasks: tasks.clone(),
@@ -125,6 +127,26 @@ fn raft_config(config: &Config) -> Result<openraft::Config, Error> {
     }
     .validate()
     .map_err(|error| Error::Stopped { reason: error.to_string() })
+}
+
+/// Stops the library's clock while there is nobody to hear it: a leader that is the only voter sends no heartbeats and fears no election.
+/// Its ticks would be most of what a node at rest does.
+async fn tick_while_needed(raft: Raft<TypeConfig, StateMachine>) {
+    let mut metrics = raft.metrics();
+    let mut is_ticking = true;
+    loop {
+        let is_alone = {
+            let now = metrics.borrow_watched();
+            now.state == ServerState::Leader && now.membership_config.membership().voter_ids().count() == 1
+        };
+        if is_ticking == is_alone {
+            is_ticking = !is_alone;
+            raft.runtime_config().tick(is_ticking);
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Hands proposals to the library in the order in which they were decided.
