@@ -11,7 +11,7 @@ impl Handle {
     /// # Errors
     /// `GroupIdNotFound` (requests before version 6 show it as a dead group), or where the group is not served here.
     pub fn describe(&self, group: &str) -> Result<Description, Error> {
-        Ok(self.inner.slot_of(group)?.ask(group, |shard, _| shard.describe(group))??)
+        Ok(self.inner.groups.slot_of(group)?.ask(group, |shard, _| shard.describe(group))??)
     }
 
     /// ListGroups: those that this node coordinates, by id.
@@ -20,7 +20,7 @@ impl Handle {
     /// `LoadInProgress` while any partition is being loaded: a part would look like the whole.
     pub fn list(&self, filter: &ListFilter) -> Result<Vec<Listed>, Error> {
         let mut listed = Vec::new();
-        for slot in self.inner.slots() {
+        for slot in self.inner.groups.slots() {
             listed.extend(slot.ask("", |shard, _| shard.list(filter))?);
         }
         listed.sort_unstable_by(|one, other| one.group.cmp(&other.group));
@@ -30,13 +30,13 @@ impl Handle {
     /// Brings the metric of groups by state up to date: call it before metrics are read. Partitions that are being loaded count nothing.
     pub fn refresh_metrics(&self) {
         let mut counts = BTreeMap::new();
-        for slot in self.inner.slots() {
+        for slot in self.inner.groups.slots() {
             let listed = slot.ask("", |shard, _| shard.list(&ListFilter::default())).unwrap_or_default();
             for group in listed {
                 *counts.entry(group.state).or_insert(0i64) += 1;
             }
         }
-        for (state, gauge) in &self.inner.groups {
+        for (state, gauge) in &self.inner.states {
             gauge.set(counts.get(state).copied().unwrap_or(0));
         }
     }
@@ -48,7 +48,7 @@ impl Handle {
             .iter()
             .map(|group| {
                 let one = std::slice::from_ref(group);
-                self.inner.slot_of(group)?.begin(group, |shard, waiter, now| shard.delete(one, waiter, now))
+                self.inner.groups.slot_of(group)?.begin(group, |shard, waiter, now| shard.delete(one, waiter, now))
             })
             .collect();
         let mut answers = Vec::with_capacity(groups.len());
@@ -77,6 +77,7 @@ impl Handle {
         let group = request.group.as_str();
         let begun = self
             .inner
+            .groups
             .slot_of(group)?
             .begin(group, |shard, waiter, now| shard.delete_offsets(&request, waiter, now))?;
         self.offsets_answer(group, begun).await
@@ -90,6 +91,7 @@ impl Handle {
     pub async fn topic_deleted(&self, topic: &str) -> Result<(), Error> {
         let begun: Vec<_> = self
             .inner
+            .groups
             .slots()
             .iter()
             .map(|slot| slot.begin("", |shard, waiter, now| shard.topic_deleted(topic, waiter, now)))

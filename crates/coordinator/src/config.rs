@@ -11,7 +11,7 @@ pub struct Config {
     pub transactions: millstream_txn::Config,
 }
 
-/// Bytes of records in one append to the offsets topic, unless one write alone is larger. Below the topic's `max.message.bytes`.
+/// Bytes of records in one append to an internal topic, unless one write alone is larger. Below the topic's `max.message.bytes`.
 pub(crate) const APPEND_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes of records that may wait to be written in one shard. Past it commits are refused: come back later.
@@ -34,9 +34,6 @@ pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 /// Pause before a marker that could not be written is written again: at first, and at most.
 pub(crate) const MARKER_BACKOFF: Duration = Duration::from_millis(20);
 pub(crate) const MARKER_BACKOFF_MAX: Duration = Duration::from_secs(1);
-
-/// Writes to `__transaction_state` in one append.
-pub(crate) const TXN_WRITES_MAX: usize = 1_000;
 
 /// How long a partition's question to a busy transaction's coordinator is asked again before its client is told to try again, and how often
 /// (`add.partitions.to.txn.retry.backoff.max.ms` and `add.partitions.to.txn.retry.backoff.ms`).

@@ -36,7 +36,7 @@ pub enum Error {
         group: String,
     },
     /// COORDINATOR_NOT_AVAILABLE, with back-off: too much waits to be written.
-    #[error("{queued_bytes} bytes of offsets wait to be written, the limit is {limit_bytes}: send less, or later")]
+    #[error("{queued_bytes} bytes of records wait to be written, the limit is {limit_bytes}: send less, or later")]
     Busy {
         /// Bytes that wait.
         queued_bytes: usize,

@@ -25,18 +25,18 @@ impl Handle {
 
     /// This node leads partition `index` of the offsets topic. Its groups are served once `log` is read.
     pub fn elected(&self, index: PartitionIndex, log: Arc<dyn OffsetsLog>) {
-        self.inner.elected(index, log);
+        self.inner.groups.elected(index, log);
     }
 
     /// This node leads partition `index` of the offsets topic no more: whoever waits there is sent to look for the coordinator again.
     pub fn resigned(&self, index: PartitionIndex) {
-        self.inner.resigned(index);
+        self.inner.groups.resigned(index);
     }
 
     /// Whether this node has taken over partition `index` of the offsets topic; that is a moment after the metadata make it the leader.
     #[must_use]
     pub fn coordinates(&self, index: PartitionIndex) -> bool {
-        self.inner.slots.read().contains_key(&index)
+        self.inner.groups.leads(index)
     }
 
     /// The partition of the offsets topic whose leader coordinates `group` (FindCoordinator). Makes the topic if there is none.
@@ -44,7 +44,7 @@ impl Handle {
     /// # Errors
     /// `Controller` when the topic could not be made.
     pub async fn partition_of(&self, group: &str) -> Result<PartitionIndex, Error> {
-        self.inner.partition_of(group).await
+        self.inner.groups.partition_of(group).await
     }
 
     /// JoinGroup. Returns when the generation is complete. The request's `random` is filled in here.
@@ -56,6 +56,7 @@ impl Handle {
         let refused = |error| JoinRefused { member: request.member.clone(), error };
         let begun = self
             .inner
+            .groups
             .slot_of(&request.group)
             .and_then(|slot| slot.begin(&request.group, |shard, waiter, now| shard.join(&request, waiter, now)));
         match self.answer(&request.group, begun.map_err(refused)?).await.map_err(refused)? {
@@ -72,7 +73,8 @@ impl Handle {
     /// As Kafka's.
     pub async fn sync(&self, request: SyncRequest) -> Result<Synced, Error> {
         let group = request.group.clone();
-        let begun = self.inner.slot_of(&group)?.begin(&group, |shard, waiter, now| shard.sync(request, waiter, now))?;
+        let begun =
+            self.inner.groups.slot_of(&group)?.begin(&group, |shard, waiter, now| shard.sync(request, waiter, now))?;
         match self.answer(&group, begun).await? {
             Reply::Sync(answer) => Ok(answer?),
             _ => Err(Error::WrongReply { expected: "a sync" }),
@@ -84,7 +86,11 @@ impl Handle {
     /// # Errors
     /// As Kafka's; `RebalanceInProgress` tells the member to join again.
     pub fn heartbeat(&self, request: &HeartbeatRequest) -> Result<(), Error> {
-        Ok(self.inner.slot_of(&request.group)?.ask(&request.group, |shard, now| shard.heartbeat(request, now))??)
+        Ok(self
+            .inner
+            .groups
+            .slot_of(&request.group)?
+            .ask(&request.group, |shard, now| shard.heartbeat(request, now))??)
     }
 
     /// LeaveGroup, of several members.
@@ -93,7 +99,8 @@ impl Handle {
     /// As Kafka's; each member has a result of its own besides.
     pub async fn leave(&self, request: LeaveRequest) -> Result<Vec<Left>, Error> {
         let group = request.group.as_str();
-        let begun = self.inner.slot_of(group)?.begin(group, |shard, waiter, now| shard.leave(&request, waiter, now))?;
+        let begun =
+            self.inner.groups.slot_of(group)?.begin(group, |shard, waiter, now| shard.leave(&request, waiter, now))?;
         match self.answer(group, begun).await? {
             Reply::Leave(answer) => Ok(answer?),
             _ => Err(Error::WrongReply { expected: "a leave" }),
@@ -106,8 +113,11 @@ impl Handle {
     /// As Kafka's. `GroupIdNotFound` is ILLEGAL_GENERATION to requests before version 9.
     pub async fn commit(&self, request: CommitRequest) -> Result<Vec<ByTopic<PartitionResult>>, Error> {
         let group = request.group.clone();
-        let begun =
-            self.inner.slot_of(&group)?.begin(&group, |shard, waiter, now| shard.commit(request, waiter, now))?;
+        let begun = self
+            .inner
+            .groups
+            .slot_of(&group)?
+            .begin(&group, |shard, waiter, now| shard.commit(request, waiter, now))?;
         let answers = self.offsets_answer(&group, begun).await?;
         let committed = answers.iter().flat_map(|topic| &topic.partitions).filter(|one| one.result.is_ok()).count();
         self.inner.commits.add(u64::try_from(committed).unwrap_or(0));
@@ -119,7 +129,7 @@ impl Handle {
     /// # Errors
     /// When the group is not served here now.
     pub fn fetch(&self, request: &FetchRequest) -> Result<Vec<ByTopic<FetchedOffset>>, Error> {
-        self.inner.slot_of(&request.group)?.ask(&request.group, |shard, _| shard.fetch(request))
+        self.inner.groups.slot_of(&request.group)?.ask(&request.group, |shard, _| shard.fetch(request))
     }
 
     /// InitProducerId without a transactional id: every request gets a new id with epoch 0, as in Kafka.
@@ -165,10 +175,10 @@ impl Handle {
 
     /// Returns when `group` is served here, or fails after a while with the reason why it is not.
     async fn wait_until_loaded(&self, group: &str) -> Result<(), Error> {
-        self.inner.partition_of(group).await?;
-        let mut changes = self.inner.changes();
+        self.inner.groups.partition_of(group).await?;
+        let mut changes = self.inner.changes.subscribe();
         let loaded = async {
-            while !self.inner.slot_of(group).is_ok_and(|slot| slot.is_loaded()) {
+            while !self.inner.groups.slot_of(group).is_ok_and(|slot| slot.is_loaded()) {
                 if changes.changed().await.is_err() {
                     break;
                 }
@@ -179,7 +189,7 @@ impl Handle {
             () = loaded => {}
             () = self.inner.runtime.clock.sleep(INTERNAL_WAIT) => {}
         }
-        self.inner.slot_of(group)?.ask(group, |_, _| ())
+        self.inner.groups.slot_of(group)?.ask(group, |_, _| ())
     }
 
     pub(crate) async fn offsets_answer(

@@ -4,6 +4,8 @@
 //! [`Service`] owns the tasks, [`Handle`] is what others use. What it needs of the cluster and of the log are the ports in this crate.
 
 mod admin;
+mod append;
+mod board;
 mod config;
 mod driver;
 mod error;
@@ -16,10 +18,9 @@ mod partition_log;
 mod port;
 mod producers;
 mod service;
+mod shard;
 mod slot;
 mod transactions;
-mod txn_driver;
-mod txn_slot;
 
 pub use config::Config;
 pub use error::{Error, JoinRefused};

@@ -1,8 +1,8 @@
-//! Reads a partition of the offsets topic into its groups.
+//! Reads a partition of an internal topic into its shard.
 
 use crate::config::LOAD_READ_BYTES;
 use crate::port::{LogError, OffsetsLog};
-use millstream_group::{Change, Shard};
+use crate::shard::Shard;
 use millstream_record::{Batch, Limits, RecordRef};
 use millstream_types::{Offset, ProducerId};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const COMMIT_MARKER: i16 = 1;
 
 /// Reads the whole log into `shard`.
-pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, LogError> {
+pub(crate) async fn load<S: Shard>(log: &dyn OffsetsLog, shard: S) -> Result<S, LogError> {
     let mut loading = Loading { shard, open: BTreeMap::new(), next: Offset::ZERO };
     loop {
         let batches = log.read(loading.next, LOAD_READ_BYTES).await?;
@@ -29,14 +29,14 @@ pub(crate) async fn load(log: &dyn OffsetsLog, shard: Shard) -> Result<Shard, Lo
     }
 }
 
-struct Loading {
-    shard: Shard,
-    /// Offsets committed in transactions whose end has not come yet.
-    open: BTreeMap<ProducerId, Vec<Change>>,
+struct Loading<S: Shard> {
+    shard: S,
+    /// What was written in transactions whose end has not come yet.
+    open: BTreeMap<ProducerId, Vec<S::Change>>,
     next: Offset,
 }
 
-impl Loading {
+impl<S: Shard> Loading<S> {
     fn take(&mut self, batch: &Batch) -> Result<(), LogError> {
         let mut failed = None;
         let visited = batch.each(&Limits::default(), |record| {
@@ -57,8 +57,7 @@ impl Loading {
         let Some(key) = record.key else {
             return Err(corrupt(record.offset, &"the record has no key"));
         };
-        let change =
-            Change::decode(key, record.value, record.timestamp).map_err(|error| corrupt(record.offset, &error))?;
+        let change = S::decode(key, record.value, record.timestamp).map_err(|error| corrupt(record.offset, &error))?;
         if batch.is_transactional() {
             self.open.entry(batch.producer_id()).or_default().push(change);
         } else {

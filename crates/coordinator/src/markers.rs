@@ -1,15 +1,16 @@
 //! Telling partitions that a transaction has ended: the marker, until each has it.
 
+use crate::board::Board;
 use crate::config::{MARKER_BACKOFF, MARKER_BACKOFF_MAX};
 use crate::owner::OFFSETS_TOPIC;
 use crate::port::{MarkError, Participants};
-use crate::service::Slots;
-use crate::slot::Transactional;
-use crate::txn_slot::TxnSlot;
-use futures::future::join_all;
+use crate::shard::{Alone, Errands};
+use crate::slot::Slot;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use millstream_group::{Producer, Reply, WriteError};
 use millstream_runtime::Clock;
-use millstream_txn::{Ending, Marker, Partition, Version};
+use millstream_txn::{Ending, Marker, Partition, Shard, Version};
 use millstream_types::PartitionIndex;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// are known when the transaction ends.
 #[derive(Clone)]
 pub(crate) struct Markers {
-    pub(crate) slots: Slots,
+    pub(crate) groups: Arc<Board<millstream_group::Shard>>,
     pub(crate) participants: Arc<dyn Participants>,
 }
 
@@ -33,11 +34,10 @@ impl Markers {
 
     async fn mark_offsets(&self, index: PartitionIndex, marker: &Marker, version: Version) -> Result<(), MarkError> {
         let retry = |why: &str| MarkError::Retry(format!("partition {index} of {OFFSETS_TOPIC}: {why}"));
-        let slot = self.slots.read().get(&index).map(|led| led.slot.clone());
-        let slot = slot.ok_or_else(|| retry("it is not led here now"))?;
+        let slot = self.groups.slot(index).ok_or_else(|| retry("it is not led here now"))?;
         let producer = Producer { id: marker.producer, epoch: marker.epoch };
-        let transactional = Some(Transactional::Marker(*marker, version));
-        let begun = slot.begin_for("", transactional, |shard, waiter, _| shard.end_transaction(producer, waiter));
+        let alone = Some(Alone::Marker(*marker, version));
+        let begun = slot.begin_for("", alone, |shard, waiter, _| shard.end_transaction(producer, waiter));
         match begun.map_err(|error| retry(&error.to_string()))?.await {
             Ok(Reply::Ended(Ok(()))) => Ok(()),
             Ok(Reply::Ended(Err(WriteError::ProducerFenced | WriteError::NotInTransaction))) => {
@@ -48,18 +48,22 @@ impl Markers {
     }
 
     /// Tells every partition of a transaction, and the slot of each that knows.
-    pub(crate) async fn end(self, ending: Ending, slot: Arc<TxnSlot>, clock: Arc<dyn Clock>) {
+    async fn end(self, ending: Ending, slot: Arc<Slot<Shard>>, clock: Arc<dyn Clock>) {
         let marking = ending.partitions.iter().map(|partition| self.end_one(&ending, partition, &slot, &*clock));
         join_all(marking).await;
     }
 
-    async fn end_one(&self, ending: &Ending, partition: &Partition, slot: &TxnSlot, clock: &dyn Clock) {
+    async fn end_one(&self, ending: &Ending, partition: &Partition, slot: &Slot<Shard>, clock: &dyn Clock) {
         let Ending { id, marker, version, .. } = ending;
         let Partition { topic, index } = partition;
         let mut backoff = MARKER_BACKOFF;
         loop {
             match self.mark(partition, marker, *version).await {
-                Ok(()) => return slot.marked(id, marker, partition),
+                Ok(()) => {
+                    slot.decide(|shard, now| shard.marked(id, marker, partition, now));
+                    slot.wake.notify_one();
+                    return;
+                }
                 Err(MarkError::Refused(why)) => {
                     tracing::error!(transactional_id = %id, topic, partition = index, why, "a transaction's marker was refused; its coordinator goes no further with it");
                     return;
@@ -71,5 +75,11 @@ impl Markers {
             clock.sleep(backoff).await;
             backoff = MARKER_BACKOFF_MAX.min(backoff * 2);
         }
+    }
+}
+
+impl Errands<Shard> for Markers {
+    fn run(&self, ending: Ending, slot: &Arc<Slot<Shard>>, clock: &Arc<dyn Clock>) -> BoxFuture<'static, ()> {
+        self.clone().end(ending, slot.clone(), clock.clone()).boxed()
     }
 }

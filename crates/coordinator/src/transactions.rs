@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::handle::Handle;
 use crate::owner::OFFSETS_TOPIC;
 use crate::port::{MarkError, OffsetsLog};
-use crate::slot::Transactional;
+use crate::shard::Alone;
 use millstream_group::{ByTopic, CommitRequest, PartitionResult, Producer};
 use millstream_txn::{
     AddRequest, Effects, EndRequest, Error as TxnError, Identity, InitRequest, ListFilter, Marker, NO_SEQUENCE, Now,
@@ -29,18 +29,18 @@ pub struct Transactor {
 impl Handle {
     /// This node leads partition `index` of `__transaction_state`. Its transactions are served once `log` is read.
     pub fn txn_elected(&self, index: PartitionIndex, log: Arc<dyn OffsetsLog>) {
-        self.inner.txn_elected(index, log);
+        self.inner.transactions.elected(index, log);
     }
 
     /// This node leads partition `index` of `__transaction_state` no more: whoever waits there is sent to look for the coordinator again.
     pub fn txn_resigned(&self, index: PartitionIndex) {
-        self.inner.txn_resigned(index);
+        self.inner.transactions.resigned(index);
     }
 
     /// Whether this node has taken over partition `index` of `__transaction_state`; that is a moment after the metadata make it the leader.
     #[must_use]
     pub fn txn_coordinates(&self, index: PartitionIndex) -> bool {
-        self.inner.leads_txn(index)
+        self.inner.transactions.leads(index)
     }
 
     /// The partition of `__transaction_state` whose leader coordinates `id` (FindCoordinator). Makes the topic if there is none.
@@ -48,7 +48,7 @@ impl Handle {
     /// # Errors
     /// `Controller` when the topic could not be made.
     pub async fn txn_partition_of(&self, id: &str) -> Result<PartitionIndex, Error> {
-        self.inner.txn_partition_of(id).await
+        self.inner.transactions.partition_of(id).await
     }
 
     /// InitProducerId with a transactional id; `expected` is what a client has that goes on after an error.
@@ -93,7 +93,7 @@ impl Handle {
     ) -> Result<BTreeSet<Partition>, Error> {
         let Transactor { id, identity, .. } = transactor;
         check_id(id)?;
-        Ok(self.inner.txn_slot_of(id)?.ask(id, |shard, _| shard.verify(id, *identity, partitions))??)
+        Ok(self.inner.transactions.slot_of(id)?.ask(id, |shard, _| shard.verify(id, *identity, partitions))??)
     }
 
     /// What a partition asks before it lets a transaction begin: adds it for a client that leaves that to brokers, and else finds out whether
@@ -157,7 +157,7 @@ impl Handle {
     ) -> Result<Vec<ByTopic<PartitionResult>>, Error> {
         check_id(&transactor.id)?;
         let group = request.group.clone();
-        let (slot, log) = self.inner.led_of(&group)?;
+        let (slot, log) = self.inner.groups.led_of(&group)?;
         let Identity { producer, epoch } = transactor.identity;
         let bumps = transactor.version.bumps();
         let guard = log.verify(&Unverified { producer, epoch, first_sequence: NO_SEQUENCE, bumps });
@@ -166,8 +166,8 @@ impl Handle {
             self.join_transaction(transactor, &[partition].into_iter().collect()).await?;
         }
         let producer = Producer { id: producer, epoch };
-        let transactional = Some(Transactional::Offsets(producer, guard));
-        let begun = slot.begin_for(&group, transactional, |shard, waiter, now| {
+        let alone = Some(Alone::Offsets(producer, guard));
+        let begun = slot.begin_for(&group, alone, |shard, waiter, now| {
             shard.commit_in_transaction(request, producer, waiter, now)
         })?;
         self.offsets_answer(&group, begun).await
@@ -192,7 +192,7 @@ impl Handle {
     /// `TransactionalIdNotFound`, or where the id is not served here.
     pub fn describe_transaction(&self, id: &str) -> Result<Transaction, Error> {
         check_id(id)?;
-        Ok(self.inner.txn_slot_of(id)?.ask(id, |shard, _| shard.describe(id).cloned())??)
+        Ok(self.inner.transactions.slot_of(id)?.ask(id, |shard, _| shard.describe(id).cloned())??)
     }
 
     /// ListTransactions: those that this node coordinates, by id.
@@ -201,7 +201,7 @@ impl Handle {
     /// `TxnLoadInProgress` while any partition is being loaded: a part would look like the whole.
     pub fn list_transactions(&self, filter: &ListFilter) -> Result<Vec<(Arc<str>, Transaction)>, Error> {
         let mut listed = Vec::new();
-        for slot in self.inner.txn_slots() {
+        for slot in self.inner.transactions.slots() {
             let found = slot.ask("", |shard, now| {
                 let found = shard.list(filter, now.wall);
                 found.into_iter().map(|(id, transaction)| (id, transaction.clone())).collect::<Vec<_>>()
@@ -218,7 +218,7 @@ impl Handle {
         decide: impl FnOnce(&mut Shard, Waiter, Now) -> Effects,
     ) -> Result<Identity, Error> {
         check_id(id)?;
-        let begun = self.inner.txn_slot_of(id)?.begin(id, decide)?;
+        let begun = self.inner.transactions.slot_of(id)?.begin(id, decide)?;
         // The slot was unloaded with the request in it.
         let answer = begun.await.map_err(|_| TxnError::NotCoordinator { id: id.to_owned() })?;
         Ok(answer?)

@@ -6,16 +6,15 @@ mod rebalance;
 mod static_member;
 mod sync;
 
-use crate::effects::Waiter;
 use crate::layout::StoredGroup;
 use crate::member::Member;
-use crate::request::{JoinedMember, Now, Protocol};
+use crate::request::{JoinedMember, Protocol};
 use crate::subscription::{self, CONSUMER};
 use crate::timers::Timer;
 use crate::turn::Turn;
 use crate::{Error, GroupState};
 use bytes::Bytes;
-use millstream_types::TimestampMs;
+use millstream_types::{Now, TimestampMs, Waiter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -2,25 +2,8 @@
 
 use crate::Error;
 use crate::request::{ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
-use bytes::Bytes;
-use millstream_types::{ProducerEpoch, ProducerId};
-
-/// Names one waiting request; the shell hands it in and gets it back with the reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Waiter(pub u64);
-
-/// Names one write; the shell hands it back with what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// One record of the offsets topic; no value is a tombstone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRecord {
-    /// Its key.
-    pub key: Bytes,
-    /// Its value.
-    pub value: Option<Bytes>,
-}
+use millstream_record::StoredRecord;
+use millstream_types::{ProducerEpoch, ProducerId, Ticket, Waiter};
 
 /// Records that belong together. Writes reach the log in the order in which they were asked for, and their outcomes come back in that order.
 #[derive(Debug, Clone, PartialEq, Eq)]

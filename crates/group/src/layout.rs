@@ -12,8 +12,8 @@
 mod decode;
 mod encode;
 
-use crate::effects::StoredRecord;
 use bytes::Bytes;
+use millstream_record::StoredRecord;
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
 
 /// A committed offset.
@@ -95,9 +95,6 @@ pub enum Change {
     /// A key of another kind, of the given version: not ours to read.
     Other(i16),
 }
-
-/// Bytes of a stored string at most.
-const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 impl Change {
     /// Reads a record written at `timestamp`.

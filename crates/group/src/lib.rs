@@ -18,12 +18,14 @@ mod timers;
 mod turn;
 
 pub use config::Config;
-pub use effects::{Effects, Producer, Reply, StoredRecord, Ticket, Waiter, Write, WriteError};
+pub use effects::{Effects, Producer, Reply, Write, WriteError};
 pub use error::Error;
 pub use layout::Change;
+pub use millstream_record::StoredRecord;
+pub use millstream_types::{Now, Ticket, Waiter};
 pub use request::{
     ByTopic, CLASSIC, CommitRequest, DescribedMember, Description, FetchRequest, FetchedOffset, HeartbeatRequest,
-    JoinRefused, JoinRequest, Joined, JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed, Now, OffsetCommit,
+    JoinRefused, JoinRequest, Joined, JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed, OffsetCommit,
     OffsetDeleteRequest, PartitionResult, Protocol, SyncRequest, Synced, UNKNOWN_MEMBER,
 };
 pub use shard::Shard;

@@ -1,9 +1,9 @@
 //! One member of a classic group.
 
-use crate::effects::Waiter;
 use crate::layout::StoredMember;
 use crate::request::{JoinRequest, Protocol};
 use bytes::Bytes;
+use millstream_types::Waiter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

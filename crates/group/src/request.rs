@@ -2,7 +2,7 @@
 
 use crate::GroupState;
 use bytes::Bytes;
-use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
+use millstream_types::{LeaderEpoch, Offset, TopicId};
 
 /// The member id of who has none yet.
 pub const UNKNOWN_MEMBER: &str = "";
@@ -297,13 +297,4 @@ pub struct Listed {
     pub protocol_type: String,
     /// Its state.
     pub state: GroupState,
-}
-
-/// The time of a decision. Both clocks, since the wall clock may jump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// What is stored: commit times, times of state changes.
-    pub wall: TimestampMs,
-    /// What timers run by: milliseconds since some fixed moment of the process.
-    pub elapsed_ms: u64,
 }

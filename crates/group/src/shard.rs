@@ -11,13 +11,13 @@ mod transaction;
 use crate::Error;
 use crate::classic::Classic;
 use crate::config::Config;
-use crate::effects::{Effects, Reply, Ticket, Waiter, WriteError};
+use crate::effects::{Effects, Reply, WriteError};
 use crate::layout::Change;
 use crate::offsets::Offsets;
-use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, Now, SyncRequest, UNKNOWN_MEMBER};
+use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, SyncRequest, UNKNOWN_MEMBER};
 use crate::timers::{Timer, Timers};
 use crate::turn::{Outstanding, Pending, Then, Turn, not_written};
-use millstream_types::ProducerId;
+use millstream_types::{Now, ProducerId, Ticket, Waiter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

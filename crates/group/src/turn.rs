@@ -1,13 +1,12 @@
 //! One decision under way: its time and settings, and where it puts timers, writes and replies.
 
 use crate::config::Config;
-use crate::effects::{Effects, Producer, Reply, Ticket, Waiter, Write, WriteError};
+use crate::effects::{Effects, Producer, Reply, Write, WriteError};
 use crate::layout::Change;
-use crate::request::Now;
 use crate::timers::Timers;
 use crate::{Error, request::JoinRefused};
 use bytes::Bytes;
-use millstream_types::ProducerId;
+use millstream_types::{Now, ProducerId, Ticket, Waiter};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Record batches in Kafka's format v2: checked at the door, built, compressed, and as columns.
 //!
-//! A batch is opaque bytes everywhere but here. Nothing here does I/O or knows of topics.
+//! A batch is opaque bytes everywhere but here. The fields of what Kafka's own topics store are read and written here too.
+//! Nothing here does I/O or knows of topics.
 
 mod batch;
 mod builder;
@@ -11,6 +12,7 @@ mod decode;
 mod error;
 mod layout;
 mod outcome;
+mod stored;
 mod varint;
 mod walk;
 
@@ -22,4 +24,5 @@ pub use columns::{BinaryColumn, Columns, HeaderColumn};
 pub use error::{Error, Reason};
 pub use layout::{BATCH_HEADER_BYTES, CRC_COVERS_FROM, Crc32c, LENGTH_PREFIX_BYTES, crc32c};
 pub use outcome::{Failure, Outcome, Output};
+pub use stored::{Malformed, StoredReader, StoredRecord, StoredWriter};
 pub use walk::{Headers, RecordRef};

@@ -1,20 +1,12 @@
 //! What a decision about transactions asks the shell to do: records to write, markers to send, requests to answer.
 
 use crate::Error;
-use crate::layout::StoredRecord;
 use crate::marker::{Marker, Version};
 use crate::transaction::{Identity, Partition};
-use millstream_types::TimestampMs;
+use millstream_record::StoredRecord;
+use millstream_types::{Ticket, Waiter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Names one waiting request; the shell hands it in and gets it back with the reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Waiter(pub u64);
-
-/// Names one write; the shell hands it back with what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
 
 /// One record to append to `__transaction_state`. Writes reach the log in the order in which they were asked for, and their outcomes come
 /// back in that order.
@@ -75,13 +67,4 @@ impl Effects {
         self.replies.extend(later.replies);
         self.endings.extend(later.endings);
     }
-}
-
-/// The time of a decision. Both clocks, since the wall clock may jump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// What is stored, and compared with what was: beginnings of transactions.
-    pub wall: TimestampMs,
-    /// What timers run by: milliseconds since some fixed moment of the process.
-    pub elapsed_ms: u64,
 }

@@ -23,11 +23,13 @@ mod state;
 mod transaction;
 mod verification;
 
-pub use effects::{Effects, Ending, Now, Reply, Ticket, Waiter, Write, WriteError};
+pub use effects::{Effects, Ending, Reply, Write, WriteError};
 pub use error::Error;
 pub use ids::{IdBlock, ProducerIds};
-pub use layout::{Change, StoredRecord};
+pub use layout::Change;
 pub use marker::{Marker, Outcome, Version};
+pub use millstream_record::StoredRecord;
+pub use millstream_types::{Now, Ticket, Waiter};
 pub use producer::{ProducerState, SnapshotEntry};
 pub use producers::{Completed, Duplicate, NO_SEQUENCE, Producers, Sequenced, Verdict, last_sequence};
 pub use request::{AddRequest, Config, EndRequest, InitRequest, ListFilter};

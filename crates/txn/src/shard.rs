@@ -16,11 +16,12 @@ mod init;
 mod timers;
 
 use crate::Error;
-use crate::effects::{Effects, Ending, Now, Reply, Ticket, Waiter, Write, WriteError};
+use crate::effects::{Effects, Ending, Reply, Write, WriteError};
 use crate::layout::{self, Change};
 use crate::marker::Marker;
 use crate::request::Config;
 use crate::transaction::{Partition, Transaction};
+use millstream_types::{Now, Ticket, Waiter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

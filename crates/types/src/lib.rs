@@ -4,6 +4,7 @@
 
 mod causes;
 mod config;
+mod decision;
 mod epoch;
 mod id;
 mod kind;
@@ -11,6 +12,7 @@ mod offset;
 
 pub use causes::with_causes;
 pub use config::{BROKER_CONFIGS, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
+pub use decision::{Now, Ticket, Waiter};
 pub use epoch::{BrokerEpoch, ControllerEpoch, LeaderEpoch, ProducerEpoch};
 pub use id::{BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicPartition};
 pub use kind::ErrorKind;

@@ -9,6 +9,7 @@ use kafka_protocol::messages::offset_commit_request::{
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
+use kafka_protocol::protocol::StrBytes;
 use millstream_group::{ByTopic, CommitRequest, OffsetCommit};
 use millstream_protocol::ResponseError;
 use millstream_types::{LeaderEpoch, Offset, TopicId};
@@ -31,7 +32,10 @@ impl Broker {
             instance: request.group_instance_id.map(|instance| instance.to_string()),
             generation: request.generation_id_or_member_epoch,
             retention_ms: has_retention.then_some(request.retention_time_ms),
-            topics: known.iter().map(|topic| wanted(topic, image.topic_id(&topic.name))).collect(),
+            topics: known
+                .iter()
+                .map(|topic| wanted((&topic.name, image.topic_id(&topic.name)), &topic.partitions, fields))
+                .collect(),
         };
         if commit.topics.is_empty() {
             return OffsetCommitResponse::default().with_topics(topics);
@@ -58,15 +62,27 @@ impl Broker {
     }
 }
 
-fn wanted(topic: &OffsetCommitRequestTopic, id: Option<TopicId>) -> ByTopic<OffsetCommit> {
-    let offset = |partition: &OffsetCommitRequestPartition| OffsetCommit {
-        partition: partition.partition_index,
-        offset: Offset(partition.committed_offset),
-        leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-        metadata: partition.committed_metadata.as_ref().map(ToString::to_string).unwrap_or_default(),
-        topic_id: id.unwrap_or(TopicId::ZERO),
+/// A topic's offsets, from the fields that each partition of either kind of commit has: index, offset, leader epoch, metadata.
+pub(super) fn wanted<'a, P>(
+    (name, id): (&TopicName, Option<TopicId>),
+    partitions: &'a [P],
+    fields: impl Fn(&'a P) -> (i32, i64, i32, Option<&'a StrBytes>),
+) -> ByTopic<OffsetCommit> {
+    let offset = |sent| {
+        let (partition, offset, leader_epoch, metadata) = fields(sent);
+        OffsetCommit {
+            partition,
+            offset: Offset(offset),
+            leader_epoch: LeaderEpoch(leader_epoch),
+            metadata: metadata.map(ToString::to_string).unwrap_or_default(),
+            topic_id: id.unwrap_or(TopicId::ZERO),
+        }
     };
-    ByTopic { topic: topic.name.to_string(), partitions: topic.partitions.iter().map(offset).collect() }
+    ByTopic { topic: name.to_string(), partitions: partitions.iter().map(offset).collect() }
+}
+
+fn fields(sent: &OffsetCommitRequestPartition) -> (i32, i64, i32, Option<&StrBytes>) {
+    (sent.partition_index, sent.committed_offset, sent.committed_leader_epoch, sent.committed_metadata.as_ref())
 }
 
 fn all(topic: &OffsetCommitRequestTopic, code: ResponseError) -> OffsetCommitResponseTopic {

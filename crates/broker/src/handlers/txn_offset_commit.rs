@@ -1,5 +1,6 @@
 //! TxnOffsetCommit: offsets that count once their transaction commits.
 
+use super::offset_commit::wanted;
 use crate::codes;
 use crate::service::{Broker, Call};
 use crate::transactions::{code, transactor};
@@ -10,11 +11,11 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
+use kafka_protocol::protocol::StrBytes;
 use millstream_coordinator::Error;
-use millstream_group::{ByTopic, CommitRequest, OffsetCommit};
+use millstream_group::CommitRequest;
 use millstream_protocol::ResponseError;
 use millstream_txn::Version;
-use millstream_types::{LeaderEpoch, Offset, TopicId};
 
 /// The broker adds the group's partition to the transaction from this version on (KIP-890).
 const BUMPS: i16 = 5;
@@ -40,7 +41,10 @@ impl Broker {
             instance: request.group_instance_id.map(|instance| instance.to_string()),
             generation: request.generation_id,
             retention_ms: None,
-            topics: known.iter().map(|topic| wanted(topic, image.topic_id(&topic.name))).collect(),
+            topics: known
+                .iter()
+                .map(|topic| wanted((&topic.name, image.topic_id(&topic.name)), &topic.partitions, fields))
+                .collect(),
         };
         let version = if call.version >= BUMPS { Version::Bumping } else { Version::Classic };
         let identity = (request.producer_id, request.producer_epoch);
@@ -73,15 +77,8 @@ fn refusal(error: Error) -> i16 {
     }
 }
 
-fn wanted(topic: &TxnOffsetCommitRequestTopic, id: Option<TopicId>) -> ByTopic<OffsetCommit> {
-    let offset = |partition: &TxnOffsetCommitRequestPartition| OffsetCommit {
-        partition: partition.partition_index,
-        offset: Offset(partition.committed_offset),
-        leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-        metadata: partition.committed_metadata.as_ref().map(ToString::to_string).unwrap_or_default(),
-        topic_id: id.unwrap_or(TopicId::ZERO),
-    };
-    ByTopic { topic: topic.name.to_string(), partitions: topic.partitions.iter().map(offset).collect() }
+fn fields(sent: &TxnOffsetCommitRequestPartition) -> (i32, i64, i32, Option<&StrBytes>) {
+    (sent.partition_index, sent.committed_offset, sent.committed_leader_epoch, sent.committed_metadata.as_ref())
 }
 
 fn one(index: i32, code: i16) -> TxnOffsetCommitResponsePartition {

@@ -2,12 +2,13 @@
 
 use super::Classic;
 use crate::config::{NAME_BYTES_MAX, NEW_MEMBER_JOIN_TIMEOUT_MS};
-use crate::effects::{Reply, Waiter};
+use crate::effects::Reply;
 use crate::member::Member;
 use crate::request::{JoinRequest, Joined, UNKNOWN_MEMBER};
 use crate::timers::Timer;
 use crate::turn::Turn;
 use crate::{Error, GroupState};
+use millstream_types::Waiter;
 use std::sync::Arc;
 
 /// Bytes of a UUID in text, and the dash before it.

@@ -2,12 +2,13 @@
 
 use super::Classic;
 use super::join::new_member_id;
-use crate::effects::{Reply, Waiter, WriteError};
+use crate::effects::{Reply, WriteError};
 use crate::layout::Change;
 use crate::member::Member;
 use crate::request::{JoinRequest, UNKNOWN_MEMBER};
 use crate::turn::{Replaced, Then, Turn, not_written};
 use crate::{Error, GroupState};
+use millstream_types::Waiter;
 use std::sync::Arc;
 
 impl Classic {

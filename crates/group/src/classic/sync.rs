@@ -1,13 +1,14 @@
 //! SyncGroup and Heartbeat: the leader's assignment goes out, and members show that they live.
 
 use super::Classic;
-use crate::effects::{Reply, Waiter, WriteError};
+use crate::effects::{Reply, WriteError};
 use crate::layout::Change;
 use crate::request::{HeartbeatRequest, SyncRequest, Synced};
 use crate::timers::Timer;
 use crate::turn::{Then, Turn, not_written};
 use crate::{Error, GroupState};
 use bytes::Bytes;
+use millstream_types::Waiter;
 use std::collections::BTreeMap;
 
 impl Classic {

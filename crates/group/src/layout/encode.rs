@@ -1,8 +1,8 @@
 //! Writes the records of `__consumer_offsets` in the versions that Kafka 4.3 writes.
 
-use super::{Change, Committed, STRING_BYTES_MAX, StoredGroup, StoredMember};
-use crate::effects::StoredRecord;
-use bytes::{BufMut, Bytes};
+use super::{Change, Committed, StoredGroup, StoredMember};
+use bytes::Bytes;
+use millstream_record::{StoredRecord, StoredWriter};
 use millstream_types::TopicId;
 
 const OFFSET_KEY: i16 = 1;
@@ -13,110 +13,73 @@ const OFFSET_VALUE: i16 = 4;
 const GROUP_VALUE: i16 = 3;
 
 pub(super) fn change(change: &Change) -> Option<StoredRecord> {
-    let mut key = Vec::with_capacity(64);
-    let value = match change {
+    match change {
         Change::Offset { group, topic, partition, committed } => {
-            key.put_i16(OFFSET_KEY);
-            string(&mut key, group)?;
-            string(&mut key, topic)?;
-            key.put_i32(*partition);
-            committed.as_ref().map(offset_value)
+            let mut key = key(OFFSET_KEY, group);
+            key.string(topic);
+            key.i32(*partition);
+            record(key, committed.as_ref().map(offset_value))
         }
-        Change::Group { group, stored } => {
-            key.put_i16(GROUP_KEY);
-            string(&mut key, group)?;
-            stored.as_ref().map(group_value)
-        }
-        Change::Other(_) => return None,
-    };
+        Change::Group { group, stored } => record(key(GROUP_KEY, group), stored.as_ref().map(group_value)),
+        Change::Other(_) => None,
+    }
+}
+
+fn key(kind: i16, group: &str) -> StoredWriter {
+    let mut key = StoredWriter::plain(kind);
+    key.string(group);
+    key
+}
+
+/// None where a key or value is too long for the layout.
+fn record(key: StoredWriter, value: Option<Option<Bytes>>) -> Option<StoredRecord> {
     let value = match value {
-        Some(written) => Some(Bytes::from(written?)),
+        Some(written) => Some(written?),
         None => None,
     };
-    Some(StoredRecord { key: key.into(), value })
+    Some(StoredRecord { key: key.finish()?, value })
 }
 
-fn offset_value(committed: &Committed) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(64);
+fn offset_value(committed: &Committed) -> Option<Bytes> {
     if let Some(expires_at) = committed.expires_at {
-        out.put_i16(OFFSET_VALUE_WITH_EXPIRY);
-        out.put_i64(committed.offset.0);
-        string(&mut out, &committed.metadata)?;
-        out.put_i64(committed.committed_at.0);
-        out.put_i64(expires_at.0);
-        return Some(out);
+        let mut out = StoredWriter::plain(OFFSET_VALUE_WITH_EXPIRY);
+        out.i64(committed.offset.0);
+        out.string(&committed.metadata);
+        out.i64(committed.committed_at.0);
+        out.i64(expires_at.0);
+        return out.finish();
     }
-    if committed.metadata.len() > STRING_BYTES_MAX {
-        return None;
-    }
-    out.put_i16(OFFSET_VALUE);
-    out.put_i64(committed.offset.0);
-    out.put_i32(committed.leader_epoch.0);
-    varint(&mut out, committed.metadata.len() + 1);
-    out.put_slice(committed.metadata.as_bytes());
-    out.put_i64(committed.committed_at.0);
+    let mut out = StoredWriter::flexible(OFFSET_VALUE);
+    out.i64(committed.offset.0);
+    out.i32(committed.leader_epoch.0);
+    out.string(&committed.metadata);
+    out.i64(committed.committed_at.0);
     if committed.topic_id == TopicId::ZERO {
-        varint(&mut out, 0);
+        out.tags(&[]);
     } else {
-        // one tagged field: tag 0 of 16 bytes
-        out.put_slice(&[1, 0, 16]);
-        out.put_slice(committed.topic_id.0.as_bytes());
+        out.tags(&[(0, committed.topic_id.0.as_bytes())]);
     }
-    Some(out)
+    out.finish()
 }
 
-fn group_value(stored: &StoredGroup) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(256);
-    out.put_i16(GROUP_VALUE);
-    string(&mut out, &stored.protocol_type)?;
-    out.put_i32(stored.generation);
-    nullable(&mut out, stored.protocol.as_deref())?;
-    nullable(&mut out, stored.leader.as_deref())?;
-    out.put_i64(stored.state_since.map_or(-1, |since| since.0));
-    out.put_i32(i32::try_from(stored.members.len()).ok()?);
-    for member in &stored.members {
-        member_value(&mut out, member)?;
-    }
-    Some(out)
+fn group_value(stored: &StoredGroup) -> Option<Bytes> {
+    let mut out = StoredWriter::plain(GROUP_VALUE);
+    out.string(&stored.protocol_type);
+    out.i32(stored.generation);
+    out.nullable(stored.protocol.as_deref());
+    out.nullable(stored.leader.as_deref());
+    out.i64(stored.state_since.map_or(-1, |since| since.0));
+    out.each(stored.members.iter(), member_value);
+    out.finish()
 }
 
-fn member_value(out: &mut Vec<u8>, member: &StoredMember) -> Option<()> {
-    string(out, &member.member)?;
-    nullable(out, member.instance.as_deref())?;
-    string(out, &member.client_id)?;
-    string(out, &member.client_host)?;
-    out.put_i32(member.rebalance_timeout_ms);
-    out.put_i32(member.session_timeout_ms);
-    byte_string(out, &member.subscription)?;
-    byte_string(out, &member.assignment)
-}
-
-fn string(out: &mut Vec<u8>, text: &str) -> Option<()> {
-    out.put_i16(i16::try_from(text.len()).ok()?);
-    out.put_slice(text.as_bytes());
-    Some(())
-}
-
-fn nullable(out: &mut Vec<u8>, text: Option<&str>) -> Option<()> {
-    match text {
-        Some(text) => string(out, text),
-        None => {
-            out.put_i16(-1);
-            Some(())
-        }
-    }
-}
-
-fn byte_string(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
-    out.put_i32(i32::try_from(bytes.len()).ok()?);
-    out.put_slice(bytes);
-    Some(())
-}
-
-fn varint(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.put_u8((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.put_u8(number as u8);
+fn member_value(out: &mut StoredWriter, member: &StoredMember) {
+    out.string(&member.member);
+    out.nullable(member.instance.as_deref());
+    out.string(&member.client_id);
+    out.string(&member.client_host);
+    out.i32(member.rebalance_timeout_ms);
+    out.i32(member.session_timeout_ms);
+    out.bytes(&member.subscription);
+    out.bytes(&member.assignment);
 }

@@ -1,12 +1,13 @@
 //! What an administrator asks: describe, list, delete; and what follows a topic's deletion.
 
 use super::{Group, Shard};
-use crate::effects::{Effects, Reply, Waiter, WriteError};
+use crate::effects::{Effects, Reply, WriteError};
 use crate::layout::Change;
 use crate::offsets;
-use crate::request::{CLASSIC, DescribedMember, Description, ListFilter, Listed, Now};
+use crate::request::{CLASSIC, DescribedMember, Description, ListFilter, Listed};
 use crate::turn::{Then, Turn, not_written};
 use crate::{Error, GroupState};
+use millstream_types::{Now, Waiter};
 
 impl Shard {
     /// DescribeGroups, of one group.

@@ -1,15 +1,15 @@
 //! Committed offsets: commit, fetch, delete.
 
 use super::{Group, Shard};
-use crate::effects::{Effects, Producer, Reply, Waiter, WriteError};
+use crate::effects::{Effects, Producer, Reply, WriteError};
 use crate::layout::{Change, Committed};
 use crate::offsets;
 use crate::request::{
-    ByTopic, CommitRequest, FetchRequest, FetchedOffset, Now, OffsetCommit, OffsetDeleteRequest, PartitionResult,
+    ByTopic, CommitRequest, FetchRequest, FetchedOffset, OffsetCommit, OffsetDeleteRequest, PartitionResult,
 };
 use crate::turn::{Then, Turn, not_written};
 use crate::{Error, GroupState};
-use millstream_types::TimestampMs;
+use millstream_types::{Now, TimestampMs, Waiter};
 use std::sync::Arc;
 
 impl Shard {

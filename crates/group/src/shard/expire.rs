@@ -3,8 +3,8 @@
 use super::{Group, Shard};
 use crate::effects::Effects;
 use crate::offsets::{self, is_expired};
-use crate::request::Now;
 use crate::{Config, GroupState};
+use millstream_types::Now;
 use std::sync::Arc;
 
 impl Shard {

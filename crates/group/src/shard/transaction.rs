@@ -1,11 +1,10 @@
 //! Offsets that are committed in transactions: held until the transaction's marker is in the log.
 
 use super::Shard;
-use crate::effects::{Effects, Producer, Reply, Ticket, Waiter, Write, WriteError};
+use crate::effects::{Effects, Producer, Reply, Write, WriteError};
 use crate::layout::Change;
-use crate::request::Now;
 use crate::turn::{Outstanding, Then};
-use millstream_types::ProducerId;
+use millstream_types::{Now, ProducerId, Ticket, Waiter};
 
 impl Shard {
     /// Takes over a record of the log that is part of a transaction whose end has not been read.

@@ -2,10 +2,11 @@
 
 use super::{Entry, Shard, concurrent};
 use crate::Error;
-use crate::effects::{Effects, Now, Waiter};
+use crate::effects::Effects;
 use crate::request::AddRequest;
 use crate::state::TransactionState;
 use crate::transaction::{Identity, Partition};
+use millstream_types::{Now, Waiter};
 use std::collections::BTreeSet;
 
 impl Shard {

@@ -6,12 +6,12 @@
 use super::add::unknown;
 use super::{Entry, Shard, concurrent};
 use crate::Error;
-use crate::effects::{Effects, Now, Waiter};
+use crate::effects::Effects;
 use crate::marker::{Outcome, Version};
 use crate::request::EndRequest;
 use crate::state::TransactionState;
 use crate::transaction::{Identity, is_exhausted};
-use millstream_types::{ProducerEpoch, ProducerId};
+use millstream_types::{Now, ProducerEpoch, ProducerId, Waiter};
 
 /// What becomes of a request.
 enum Decision {

@@ -2,12 +2,12 @@
 
 use super::{Entry, Shard, Step, concurrent};
 use crate::Error;
-use crate::effects::{Effects, Now, Waiter};
+use crate::effects::Effects;
 use crate::marker::{Outcome, Version};
 use crate::request::InitRequest;
 use crate::state::TransactionState;
 use crate::transaction::Transaction;
-use millstream_types::ProducerEpoch;
+use millstream_types::{Now, ProducerEpoch, Waiter};
 use std::sync::Arc;
 
 impl Shard {

@@ -1,8 +1,9 @@
 //! What time does to transactions: those that take too long are aborted, ids that nobody uses go, and what could not be written is tried again.
 
 use super::{Entry, Shard, Step};
-use crate::effects::{Effects, Now};
+use crate::effects::Effects;
 use crate::state::TransactionState;
+use millstream_types::Now;
 use std::sync::Arc;
 
 impl Shard {
