@@ -108,12 +108,11 @@ impl Handler for Service {
                 };
             }
         };
-        let client_id = request.client_id.as_ref().map(ToString::to_string).unwrap_or_default();
         let call = Call {
             version: request.version,
             correlation_id: request.correlation_id,
             listener: &connection.listener,
-            client_id: &client_id,
+            client_id: request.client_id.as_deref().unwrap_or_default(),
             peer: connection.peer.ip(),
             more: frame.more,
         };

@@ -2,11 +2,13 @@
 
 use crate::counts::Counts;
 use crate::frames::{FrameReader, Spares};
+use crate::idle::Idle;
 use crate::pipeline::Pipeline;
 use crate::send::Sender;
 use crate::{Answer, ConnectionContext, Error, Frame, Handler, ListenerConfig};
 use bytes::Bytes;
 use millstream_runtime::Shutdown;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -50,16 +52,18 @@ impl Connection {
         // Answers are whole when they are written: waiting for more to send only adds delay.
         stream.set_nodelay(true)?;
         let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.spares.clone());
+        let mut sending = Idle::new(self.config.idle);
+        let mut stop = pin!(self.shutdown.requested());
         loop {
             // The request being answered is finished; no other is begun.
             let frame = tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return Err(Error::Stopping),
+                () = &mut stop => return Err(Error::Stopping),
                 frame = reader.next(stream) => frame?,
             };
             let mut pipeline = self.begin(frame, &mut reader);
             while let Some(answers) = pipeline.answers().await {
-                self.send(stream, answers).await?;
+                send(Sender { stream, idle: &mut sending, counts: &self.counts }, answers).await?;
             }
             pipeline.frames.into_iter().for_each(|frame| self.spares.give_back(frame));
         }
@@ -83,23 +87,22 @@ impl Connection {
         });
         Pipeline::new(begun.collect(), frames)
     }
+}
 
-    async fn send(&self, stream: &TcpStream, answers: Vec<Answer>) -> Result<(), Error> {
-        let sender = Sender { stream, idle: self.config.idle, counts: &self.counts };
-        let mut parts = Vec::new();
-        for answer in answers {
-            match answer {
-                Answer::Reply(mut reply) if parts.is_empty() => std::mem::swap(&mut parts, &mut reply),
-                Answer::Reply(reply) => parts.extend(reply),
-                Answer::NoReply => {}
-                Answer::Close(reason) => {
-                    sender.send(&mut parts).await?;
-                    return Err(Error::Refused(reason));
-                }
+async fn send(mut sender: Sender<'_>, answers: Vec<Answer>) -> Result<(), Error> {
+    let mut parts = Vec::new();
+    for answer in answers {
+        match answer {
+            Answer::Reply(mut reply) if parts.is_empty() => std::mem::swap(&mut parts, &mut reply),
+            Answer::Reply(reply) => parts.extend(reply),
+            Answer::NoReply => {}
+            Answer::Close(reason) => {
+                sender.send(&mut parts).await?;
+                return Err(Error::Refused(reason));
             }
         }
-        sender.send(&mut parts).await
     }
+    sender.send(&mut parts).await
 }
 
 impl Drop for Connection {

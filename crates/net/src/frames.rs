@@ -5,6 +5,7 @@
 //! used again, since fresh memory costs a page fault for each 4 KiB of it.
 
 use crate::Error;
+use crate::idle::Idle;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -56,14 +57,14 @@ pub struct FrameReader {
     shared: BytesMut,
     spares: Arc<Spares>,
     frame_bytes_max: usize,
-    idle: Option<Duration>,
+    idle: Idle,
 }
 
 impl FrameReader {
     /// A reader of frames of at most `frame_bytes_max` bytes, that waits at most `idle` for any byte.
     #[must_use]
     pub fn new(frame_bytes_max: usize, idle: Option<Duration>, spares: Arc<Spares>) -> Self {
-        Self { shared: BytesMut::new(), spares, frame_bytes_max, idle }
+        Self { shared: BytesMut::new(), spares, frame_bytes_max, idle: Idle::new(idle) }
     }
 
     /// The next frame, without its length. After an error, or when it was dropped while it waited, the stream is out of step.
@@ -105,7 +106,7 @@ impl FrameReader {
             self.shared.reserve(SHARED_BYTES - self.shared.len());
         }
         let room = self.shared.capacity() - self.shared.len();
-        read(stream, &mut (&mut self.shared).limit(room), self.idle).await
+        read(stream, &mut (&mut self.shared).limit(room), &mut self.idle).await
     }
 
     async fn large<R: AsyncRead + Unpin>(&mut self, stream: &mut R, len: usize) -> Result<Bytes, Error> {
@@ -120,29 +121,15 @@ impl FrameReader {
                 frame.reserve(frame.len().min(len - frame.len()));
             }
             let room = (frame.capacity() - frame.len()).min(len - frame.len());
-            read(stream, &mut (&mut frame).limit(room), self.idle).await?;
+            read(stream, &mut (&mut frame).limit(room), &mut self.idle).await?;
         }
         Ok(frame.freeze())
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(
-    stream: &mut R,
-    buffer: &mut impl BufMut,
-    idle: Option<Duration>,
-) -> Result<(), Error> {
-    let read = within(idle, stream.read_buf(buffer)).await??;
+async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, idle: &mut Idle) -> Result<(), Error> {
+    let read = idle.limit(stream.read_buf(buffer)).await??;
     if read == 0 { Err(Error::PeerClosed) } else { Ok(()) }
-}
-
-/// Waits for `future` at most `idle`.
-pub async fn within<T>(idle: Option<Duration>, future: impl Future<Output = T>) -> Result<T, Error> {
-    match idle {
-        None => Ok(future.await),
-        Some(limit) => {
-            tokio::time::timeout(limit, future).await.map_err(|_| Error::Idle { idle_ms: limit.as_millis() })
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod counts;
 mod error;
 mod frames;
 mod handler;
+mod idle;
 mod listener;
 mod pipeline;
 mod send;

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::counts::Counts;
-use crate::frames::within;
+use crate::idle::Idle;
 use crate::{Error, Part};
 use bytes::Bytes;
 use millstream_runtime::FileRange;
@@ -16,7 +16,6 @@ use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -30,13 +29,13 @@ const SMALL_FILE_BYTES: usize = 8 << 10;
 /// Writes answers to one socket.
 pub struct Sender<'a> {
     pub stream: &'a TcpStream,
-    pub idle: Option<Duration>,
+    pub idle: &'a mut Idle,
     pub counts: &'a Counts,
 }
 
 impl Sender<'_> {
     /// Sends all parts, in order. When it fails, or is dropped while it waits, the stream is out of step.
-    pub async fn send(&self, parts: &mut Vec<Part>) -> Result<(), Error> {
+    pub async fn send(&mut self, parts: &mut Vec<Part>) -> Result<(), Error> {
         self.read_small_files(parts).await?;
         let mut rest = parts.as_slice();
         while let Some(first) = rest.first() {
@@ -70,13 +69,13 @@ impl Sender<'_> {
     }
 
     /// Sends parts that are all bytes.
-    async fn bytes(&self, parts: &[Part], more_follows: bool) -> Result<(), Error> {
+    async fn bytes(&mut self, parts: &[Part], more_follows: bool) -> Result<(), Error> {
         let flags = if more_follows { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
         // The first part not sent whole, and how much of it is.
         let (mut index, mut sent_of_first) = (0, 0);
         while index < parts.len() {
-            let mut sent =
-                self.when_writable(|| send_vectored(self.stream, &parts[index..], sent_of_first, flags)).await?;
+            let stream = self.stream;
+            let mut sent = self.when_writable(|| send_vectored(stream, &parts[index..], sent_of_first, flags)).await?;
             self.counts.bytes_out.add(sent as u64);
             while index < parts.len() && sent >= parts[index].len() - sent_of_first {
                 sent -= parts[index].len() - sent_of_first;
@@ -87,7 +86,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    async fn file(&self, range: &FileRange) -> Result<(), Error> {
+    async fn file(&mut self, range: &FileRange) -> Result<(), Error> {
         let mut position = range.position;
         let end = range.position + range.len as u64;
         while position < end {
@@ -107,13 +106,13 @@ impl Sender<'_> {
         Ok(())
     }
 
-    async fn file_cached(&self, range: &FileRange, position: u64, len: usize) -> Result<(), Error> {
-        let mut done = 0;
+    async fn file_cached(&mut self, range: &FileRange, position: u64, len: usize) -> Result<(), Error> {
+        let (mut done, stream) = (0, self.stream);
         while done < len {
             let mut at = position + done as u64;
             let sent = self.when_writable(|| {
                 let file = range.file.fd().ok_or(io::ErrorKind::Unsupported)?;
-                Ok(rustix::fs::sendfile(self.stream, file, Some(&mut at), len - done)?)
+                Ok(rustix::fs::sendfile(stream, file, Some(&mut at), len - done)?)
             });
             let sent = sent.await?;
             if sent == 0 {
@@ -126,11 +125,11 @@ impl Sender<'_> {
     }
 
     /// Does `write` as soon as the socket takes bytes, at most the idle time later.
-    async fn when_writable(&self, mut write: impl FnMut() -> io::Result<usize>) -> Result<usize, Error> {
+    async fn when_writable(&mut self, mut write: impl FnMut() -> io::Result<usize>) -> Result<usize, Error> {
         loop {
             match self.stream.try_io(Interest::WRITABLE, &mut write) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    within(self.idle, self.stream.writable()).await??;
+                    self.idle.limit(self.stream.writable()).await??;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Ok(other?),

@@ -76,7 +76,7 @@ impl Broker {
         };
         let how = How { options: options.as_ref(), joined: &joined };
         let answers = request.topic_data.into_iter().map(|topic| self.produce_topic(call, &image, topic, how));
-        let responses = join_all(answers).await;
+        let responses = all(answers).await;
         if request.acks == 0 {
             return without_answer(&responses);
         }
@@ -113,7 +113,7 @@ impl Broker {
                 answer(index, found)
             }
         });
-        let partition_responses = join_all(partitions).await;
+        let partition_responses = all(partitions).await;
         TopicProduceResponse::default()
             .with_name(data.name)
             .with_topic_id(data.topic_id)
@@ -182,6 +182,16 @@ impl Broker {
         });
         response.node_endpoints = told.collect();
     }
+}
+
+/// What all of them come to, side by side. One alone, which small requests are mostly of, needs no list of its own.
+async fn all<T>(mut work: impl ExactSizeIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    if work.len() == 1
+        && let Some(only) = work.next()
+    {
+        return vec![only.await];
+    }
+    join_all(work).await
 }
 
 fn options(acks: i16, timeout_ms: i32, more: bool) -> Result<AppendOptions, Failure> {
