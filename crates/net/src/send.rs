@@ -12,6 +12,7 @@ use crate::idle::Idle;
 use crate::{Error, Part};
 use bytes::Bytes;
 use millstream_runtime::FileRange;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -74,8 +75,9 @@ impl Sender<'_> {
         // The first part not sent whole, and how much of it is.
         let (mut index, mut sent_of_first) = (0, 0);
         while index < parts.len() {
-            let stream = self.stream;
-            let mut sent = self.when_writable(|| send_vectored(stream, &parts[index..], sent_of_first, flags)).await?;
+            let (stream, len) = (self.stream, unsent(&parts[index..], sent_of_first));
+            let mut sent =
+                self.when_writable(len, || send_vectored(stream, &parts[index..], sent_of_first, flags)).await?;
             self.counts.bytes_out.add(sent as u64);
             while index < parts.len() && sent >= parts[index].len() - sent_of_first {
                 sent -= parts[index].len() - sent_of_first;
@@ -110,7 +112,7 @@ impl Sender<'_> {
         let (mut done, stream) = (0, self.stream);
         while done < len {
             let mut at = position + done as u64;
-            let sent = self.when_writable(|| {
+            let sent = self.when_writable(len - done, || {
                 let file = range.file.fd().ok_or(io::ErrorKind::Unsupported)?;
                 Ok(rustix::fs::sendfile(stream, file, Some(&mut at), len - done)?)
             });
@@ -124,18 +126,48 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Does `write` as soon as the socket takes bytes, at most the idle time later.
-    async fn when_writable(&mut self, mut write: impl FnMut() -> io::Result<usize>) -> Result<usize, Error> {
+    /// Does `write`, of `len` bytes, as soon as the socket takes some, at most the idle time later. Returns how many it took.
+    ///
+    /// A write that is cut short has mostly filled the socket. To learn that from the next one costs more than to ask: a `sendfile` that is
+    /// refused has looked up 64 KiB of pages, and one that finds a little room sends a little.
+    async fn when_writable(
+        &mut self,
+        len: usize,
+        mut write: impl FnMut() -> io::Result<usize>,
+    ) -> Result<usize, Error> {
         loop {
-            match self.stream.try_io(Interest::WRITABLE, &mut write) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.idle.limit(self.stream.writable()).await??;
+            let (mut sent, stream) = (0, self.stream);
+            let tried = stream.try_io(Interest::WRITABLE, || {
+                sent = write()?;
+                // As if nothing had been taken: that is how tokio learns that it has to wait.
+                if (1..len).contains(&sent) && !has_room(stream) {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(())
+                }
+            });
+            match tried {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && sent == 0 => {
+                    self.idle.limit(stream.writable()).await??;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return Ok(other?),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
+                _ => return Ok(sent),
             }
         }
     }
+}
+
+/// Whether the socket takes bytes. Where not, the system tells of the moment it does.
+fn has_room(stream: &TcpStream) -> bool {
+    let mut socket = [PollFd::new(stream, PollFlags::OUT)];
+    // Where it can't be asked, the next write finds out.
+    poll(&mut socket, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+}
+
+/// Bytes of one vectored write.
+fn unsent(parts: &[Part], sent_of_first: usize) -> usize {
+    parts.iter().take(IOVECS_MAX).map(Part::len).sum::<usize>() - sent_of_first
 }
 
 fn send_vectored(stream: &TcpStream, parts: &[Part], sent_of_first: usize, flags: SendFlags) -> io::Result<usize> {

@@ -6,14 +6,18 @@ const VARLONG_BYTES_MAX: usize = 10;
 /// Reads a signed varint from the front of `bytes`; none where it does not end or has more than 64 bits.
 #[inline]
 pub fn read(bytes: &mut &[u8]) -> Option<i64> {
-    // Most fields are lengths and deltas under 64.
-    if let Some((&first, rest)) = bytes.split_first()
-        && first < 0x80
-    {
-        *bytes = rest;
-        return Some(zigzag_decode(u64::from(first)));
+    // Most fields are lengths and deltas under 64, and of the rest most are under 8,192.
+    match **bytes {
+        [first, ref rest @ ..] if first < 0x80 => {
+            *bytes = rest;
+            Some(zigzag_decode(u64::from(first)))
+        }
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            *bytes = rest;
+            Some(zigzag_decode(u64::from(first & 0x7f) | u64::from(second) << 7))
+        }
+        _ => read_long(bytes),
     }
-    read_long(bytes)
 }
 
 fn read_long(bytes: &mut &[u8]) -> Option<i64> {

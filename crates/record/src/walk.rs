@@ -64,6 +64,7 @@ fn blob<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 }
 
 /// Reads the record at the front of `bytes`.
+#[inline]
 pub fn next<'a>(bytes: &mut &'a [u8], index: usize) -> Result<Raw<'a>, Error> {
     let broken = |problem| Error::Record { index, problem };
     let length = varint::read(bytes).ok_or_else(|| broken("its length does not parse"))?;
