@@ -1,6 +1,7 @@
 //! Options as DescribeConfigs and CreateTopics show them: the value in force, where it comes from, and what it would be otherwise.
 
 use millstream_metadata::Image;
+use millstream_metadata::client_metrics::OPTIONS;
 use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigType, TOPIC_CONFIGS};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub(crate) enum Source {
     AllBrokers,
     /// Given to this broker at start.
     Static,
+    /// Set for a subscription to client metrics.
+    ClientMetrics,
     /// Nobody set it.
     Default,
 }
@@ -28,6 +31,7 @@ impl Source {
             Self::AllBrokers => 3,
             Self::Static => 4,
             Self::Default => 5,
+            Self::ClientMetrics => 7,
         }
     }
 }
@@ -60,6 +64,7 @@ pub(crate) const fn kind(kind: ConfigType) -> i8 {
 /// The options of a topic with these overrides.
 pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Vec<View> {
     let layers = [
+        (image.node().and_then(|node| image.broker_config(Some(node))).map(|options| &**options), Source::Broker),
         (image.broker_config(None).map(|options| &**options), Source::AllBrokers),
         (Some(&**image.static_configs()), Source::Static),
     ];
@@ -96,6 +101,25 @@ pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, 
     views.sort_by_key(|view| view.definition_name);
     views.dedup_by_key(|view| view.definition_name);
     views
+}
+
+/// The options of a subscription to client metrics, which need not be there.
+pub(crate) fn of_client_metrics(image: &Image, name: &str) -> Vec<View> {
+    let set = image.client_metrics().get(name);
+    let view = |definition: &'static ConfigDef| {
+        let value = set.and_then(|set| set.get(definition.name)).cloned();
+        let source = if value.is_some() { Source::ClientMetrics } else { Source::Default };
+        View {
+            definition_name: definition.name,
+            kind: definition.kind,
+            doc: definition.doc,
+            value: value.unwrap_or_else(|| definition.default.to_owned()),
+            source,
+            read_only: false,
+            synonyms: Vec::new(),
+        }
+    };
+    OPTIONS.iter().map(view).collect()
 }
 
 /// The options set for all brokers, and no others.
@@ -148,7 +172,7 @@ mod tests {
     #[test]
     fn a_topic_inherits_what_the_broker_was_started_with_by_its_name_there() {
         let given = BTreeMap::from([("log.retention.ms".to_owned(), "1000".to_owned())]);
-        let image = Image::default().with_static_configs(std::sync::Arc::new(given)).unwrap();
+        let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
         let view = find(&of_topic(&image, &BTreeMap::new()), "retention.ms");
         assert_eq!((view.value.as_str(), view.source), ("1000", Source::Static));
         let [given, default] = [("1000", Source::Static), ("604800000", Source::Default)]

@@ -1,6 +1,7 @@
 //! Where brokers are reached, as a client of one listener sees it.
 
 use millstream_metadata::{Broker, Image};
+use millstream_protocol::ResponseError;
 use millstream_types::BrokerId;
 
 /// A broker's address on one listener.
@@ -21,6 +22,15 @@ pub(crate) fn of_all<'a>(image: &'a Image, listener: &'a str) -> impl Iterator<I
 /// The broker's address, unless it is fenced or has no such listener.
 pub(crate) fn of<'a>(image: &'a Image, listener: &str, broker: BrokerId) -> Option<Endpoint<'a>> {
     image.broker(broker).filter(|broker| !broker.fenced).and_then(|broker| on(broker, listener))
+}
+
+/// Why a client of that listener can't reach a leader, if it can't.
+pub(crate) fn leader_error(image: &Image, listener: &str, leader: BrokerId) -> Option<ResponseError> {
+    match () {
+        () if !image.is_alive(leader) => Some(ResponseError::LeaderNotAvailable),
+        () if of(image, listener, leader).is_none() => Some(ResponseError::ListenerNotFound),
+        () => None,
+    }
 }
 
 /// The broker's address on that listener, fenced or not.

@@ -6,6 +6,7 @@
 //!
 //! Which Kafka code an error becomes is said in `codes.rs` and nowhere else.
 
+mod client_metrics;
 mod codes;
 mod config;
 mod config_views;
@@ -15,6 +16,7 @@ mod fetch;
 mod handlers;
 mod meters;
 mod operations;
+mod quotas;
 mod service;
 mod topics;
 mod transactions;

@@ -1,10 +1,13 @@
 //! The service: one frame in, one answer out. Dispatch only; what each API does is in its handler.
 
 use crate::Error;
+use crate::client_metrics::instances::Instances;
 use crate::config::{Config, Settings};
+use crate::fetch::answer::Assembly;
 use crate::fetch::session::Sessions;
 use crate::handlers::produce::Produced;
 use crate::meters::Meters;
+use crate::quotas::{Client, Quotas, Used};
 use async_trait::async_trait;
 use millstream_coordinator::Handle as Coordinator;
 use millstream_metadata::Image;
@@ -15,8 +18,10 @@ use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use parking_lot::Mutex;
-use std::net::IpAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the service works with.
 pub struct Deps {
@@ -45,7 +50,18 @@ pub(crate) struct Broker {
     pub(crate) partitions: Partitions,
     pub(crate) coordinator: Coordinator,
     pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) quotas: Quotas,
+    pub(crate) client_instances: Mutex<Instances>,
+    /// What the client of each connection runs on, where it said so.
+    pub(crate) software: Mutex<HashMap<u64, Software>>,
     meters: Meters,
+}
+
+/// What a client runs on, as it says itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Software {
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 /// One request's surroundings.
@@ -59,17 +75,23 @@ pub(crate) struct Call<'a> {
     pub(crate) listener: &'a str,
     /// The client's name for itself.
     pub(crate) client_id: &'a str,
+    /// Who the client is.
+    pub(crate) user: &'a str,
     /// Where it comes from.
     pub(crate) peer: IpAddr,
     /// Whether another request of its connection is begun as soon as it waits.
     pub(crate) more: bool,
+    /// The same with the port.
+    pub(crate) source: SocketAddr,
+    /// The connection's number.
+    pub(crate) connection: u64,
 }
 
 /// What a handler answers.
 enum Reply {
     Kind(ResponseKind),
-    /// A whole frame.
-    Parts(Vec<Part>),
+    /// An answer to a fetch, whose records are still in their files.
+    Fetched(Assembly),
     Nothing,
     Close(String),
 }
@@ -77,6 +99,17 @@ enum Reply {
 impl<T: Into<ResponseKind>> From<T> for Reply {
     fn from(body: T) -> Self {
         Self::Kind(body.into())
+    }
+}
+
+impl Reply {
+    fn tell_throttle(&mut self, time: Duration) {
+        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        match self {
+            Self::Kind(kind) => kind.set_throttle_time_ms(milliseconds),
+            Self::Fetched(fetched) => fetched.answer.throttle_time_ms = milliseconds,
+            Self::Nothing | Self::Close(_) => {}
+        }
     }
 }
 
@@ -90,7 +123,20 @@ impl Service {
         let Deps { runtime, metrics, quorum, partitions, coordinator } = deps;
         let sessions = Mutex::new(Sessions::new(settings.fetch_session_slots));
         let meters = Meters::new(&metrics);
-        Ok(Self(Arc::new(Broker { settings, runtime, metrics, quorum, partitions, coordinator, sessions, meters })))
+        let quotas = Quotas::default();
+        Ok(Self(Arc::new(Broker {
+            settings,
+            runtime,
+            metrics,
+            quorum,
+            partitions,
+            coordinator,
+            sessions,
+            quotas,
+            client_instances: Mutex::default(),
+            software: Mutex::default(),
+            meters,
+        })))
     }
 }
 
@@ -98,6 +144,7 @@ impl Service {
 impl Handler for Service {
     async fn handle(&self, connection: &ConnectionContext, frame: Frame) -> Answer {
         let broker = &*self.0;
+        broker.wait_while_muted(connection.id).await;
         let (begun, bytes) = (broker.runtime.clock.elapsed(), frame.bytes.len());
         let request = match millstream_protocol::decode(frame.bytes) {
             Ok(request) => request,
@@ -115,9 +162,20 @@ impl Handler for Service {
             client_id: request.client_id.as_deref().unwrap_or_default(),
             peer: connection.peer.ip(),
             more: frame.more,
+            user: connection.principal.strip_prefix("User:").unwrap_or(&connection.principal),
+            source: connection.peer,
+            connection: connection.id,
         };
-        let answer = match broker.dispatch(&call, request.body).await {
-            Reply::Parts(parts) => Answer::Reply(parts),
+        let (mut reply, throttle) = broker.throttled(&call, request.body, bytes).await;
+        if !throttle.is_zero() {
+            broker.quotas.mute(connection.id, broker.runtime.clock.elapsed() + throttle);
+            reply.tell_throttle(throttle);
+        }
+        let answer = match reply {
+            Reply::Fetched(fetched) => match fetched.encode(call.version, call.correlation_id) {
+                Ok(parts) => Answer::Reply(parts),
+                Err(error) => Answer::Close(error.to_string()),
+            },
             Reply::Kind(kind) => match millstream_protocol::encode_kind(&kind, call.version, call.correlation_id) {
                 Ok(frame) => Answer::Reply(vec![Part::Bytes(frame)]),
                 Err(error) => Answer::Close(error.to_string()),
@@ -131,8 +189,14 @@ impl Handler for Service {
     }
 
     fn overlaps(&self, frame: &[u8]) -> bool {
-        // Its batches have their places in their partitions' queues before it first waits. In a transaction its coordinator is asked before.
-        millstream_protocol::is_plain_produce(frame)
+        // Its batches have their places in their partitions' queues before it first waits. In a transaction its coordinator is asked before,
+        // and a client above its quota waits before: their requests stay in order because each is answered before the next is begun.
+        millstream_protocol::is_plain_produce(frame) && self.0.image().client_quotas().is_empty()
+    }
+
+    fn closed(&self, connection: &ConnectionContext) {
+        let _ = self.0.quotas.take_muted(connection.id);
+        self.0.software.lock().remove(&connection.id);
     }
 }
 
@@ -140,6 +204,55 @@ impl Broker {
     /// The metadata as far as this broker knows it.
     pub(crate) fn image(&self) -> Arc<Image> {
         self.quorum.image()
+    }
+
+    /// A throttled client's next request waits here: its connection is not read from meanwhile.
+    async fn wait_while_muted(&self, connection: u64) {
+        let Some(until) = self.quotas.take_muted(connection) else { return };
+        let left = until.saturating_sub(self.runtime.clock.elapsed());
+        let shutdown = self.runtime.tasks.shutdown();
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => {}
+            () = self.runtime.clock.sleep(left) => {}
+        }
+    }
+
+    /// Answers, and measures what that used: also says how long the client is throttled for it.
+    async fn throttled(&self, call: &Call<'_>, body: RequestKind, bytes: usize) -> (Reply, Duration) {
+        let (image, client) = (self.image(), Client { user: call.user, id: call.client_id });
+        if image.client_quotas().is_empty() {
+            return (self.dispatch(call, body).await, Duration::ZERO);
+        }
+        let is_produce = matches!(body, RequestKind::Produce(_));
+        let (reply, time) = match Quotas::is_limited(&image, client, Used::Time) {
+            true => self.timed(self.dispatch(call, body)).await,
+            false => (self.dispatch(call, body).await, Duration::ZERO),
+        };
+        let percent_seconds = time.as_secs_f64() * 100.0;
+        #[expect(clippy::cast_precision_loss, reason = "sizes of requests and answers are far below 2^52")]
+        let moved = match &reply {
+            Reply::Fetched(fetched) => Some((Used::Fetched, fetched.records_len() as f64)),
+            _ if is_produce => Some((Used::Produced, bytes as f64)),
+            _ => None,
+        };
+        let charges = moved.into_iter().chain([(Used::Time, percent_seconds)]);
+        let now = self.runtime.clock.elapsed();
+        let waits = charges.map(|what| self.quotas.charge(&image, client, what, now).counted(&self.metrics, what.0));
+        (reply, waits.max().unwrap_or_default())
+    }
+
+    /// The time that a future spends on its thread, without what it waits.
+    async fn timed<T>(&self, future: impl Future<Output = T>) -> (T, Duration) {
+        let (mut future, mut spent) = (std::pin::pin!(future), Duration::ZERO);
+        let output = std::future::poll_fn(|context| {
+            let begun = self.runtime.clock.elapsed();
+            let polled = future.as_mut().poll(context);
+            spent += self.runtime.clock.elapsed().saturating_sub(begun);
+            polled
+        })
+        .await;
+        (output, spent)
     }
 
     async fn dispatch(&self, call: &Call<'_>, body: RequestKind) -> Reply {
@@ -152,15 +265,12 @@ impl Broker {
                 Produced::Nothing => Reply::Nothing,
                 Produced::Close(reason) => Reply::Close(reason),
             },
-            R::Fetch(request) => match self.fetch(call, request).await {
-                Ok(parts) => Reply::Parts(parts),
-                Err(error) => Reply::Close(error.to_string()),
-            },
+            R::Fetch(request) => Reply::Fetched(self.fetch(call, request).await),
             R::ListOffsets(request) => self.list_offsets(call, request).await.into(),
             R::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(request).into(),
             R::FindCoordinator(request) => self.find_coordinator(call, request).await.into(),
             R::JoinGroup(request) => self.join_group(call, request).await.into(),
-            R::SyncGroup(request) => self.sync_group(request).await.into(),
+            R::SyncGroup(request) => self.sync_group(call, request).await.into(),
             R::Heartbeat(request) => self.heartbeat(&request).into(),
             R::LeaveGroup(request) => self.leave_group(call, request).await.into(),
             R::OffsetCommit(request) => self.offset_commit(call, request).await.into(),
@@ -187,6 +297,19 @@ impl Broker {
             R::IncrementalAlterConfigs(request) => self.incremental_alter_configs(request).await.into(),
             R::DescribeCluster(request) => self.describe_cluster(call, &request).into(),
             R::DescribeLogDirs(request) => self.describe_log_dirs(request).await.into(),
+            R::AlterReplicaLogDirs(request) => self.alter_replica_log_dirs(request).into(),
+            R::ElectLeaders(request) => self.elect_leaders(request).into(),
+            R::AlterPartitionReassignments(request) => self.alter_partition_reassignments(request).into(),
+            R::ListPartitionReassignments(request) => self.list_partition_reassignments(&request).into(),
+            R::DescribeClientQuotas(request) => self.describe_client_quotas(request).into(),
+            R::AlterClientQuotas(request) => self.alter_client_quotas(request).await.into(),
+            R::DescribeQuorum(request) => self.describe_quorum(call, request).into(),
+            R::UpdateFeatures(request) => self.update_features(call, request).into(),
+            R::UnregisterBroker(request) => self.unregister_broker(request).await.into(),
+            R::GetTelemetrySubscriptions(request) => self.get_telemetry_subscriptions(call, &request).into(),
+            R::PushTelemetry(request) => self.push_telemetry(call, &request).into(),
+            R::ListConfigResources(request) => self.list_config_resources(call, &request).into(),
+            R::DescribeTopicPartitions(request) => self.describe_topic_partitions(call, request).into(),
         }
     }
 }

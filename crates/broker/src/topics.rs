@@ -32,6 +32,11 @@ pub(crate) fn named<'a>(image: &'a Image, name: &str) -> Result<&'a Arc<Topic>, 
         .ok_or_else(|| Failure::new(ResponseError::UnknownTopicOrPartition, format!("there is no topic {name:?}")))
 }
 
+/// Whether there is a topic of that name with that partition.
+pub(crate) fn has_partition(image: &Image, topic: &str, index: i32) -> bool {
+    image.topic_named(topic).is_some_and(|topic| topic.partition(PartitionIndex(index)).is_some())
+}
+
 /// The topic of that id.
 pub(crate) fn of_id(image: &Image, id: TopicId) -> Result<&Arc<Topic>, Failure> {
     image

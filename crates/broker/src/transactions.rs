@@ -128,6 +128,15 @@ fn transactional(records: &bytes::Bytes) -> Option<Batch> {
     Batch::header(&header).ok().filter(Batch::is_transactional)
 }
 
+/// Whether records begin with a batch that is part of a transaction.
+pub(crate) fn is_transactional(records: &bytes::Bytes) -> bool {
+    // The flag of a batch in the one format there is; whether the batch is sound is found out at the door.
+    const MAGIC: (usize, u8) = (16, 2);
+    const FLAG: (usize, u8) = (22, 1 << 4);
+    let byte = |at: usize| records.get(at).copied().unwrap_or_default();
+    byte(MAGIC.0) == MAGIC.1 && byte(FLAG.0) & FLAG.1 != 0
+}
+
 /// What a producer is told when its partition could not join: codes that it takes for what they mean, as Kafka chooses them.
 fn refusal(failure: Failure, version: i16) -> Failure {
     use ResponseError as E;

@@ -6,6 +6,8 @@
 mod adapters;
 #[path = "handlers/admin.rs"]
 mod admin;
+#[path = "handlers/clients.rs"]
+mod clients;
 #[path = "handlers/fetching.rs"]
 mod fetching;
 #[path = "handlers/groups.rs"]
@@ -18,6 +20,8 @@ mod options;
 mod producing;
 #[path = "handlers/simulation.rs"]
 mod simulation;
+#[path = "handlers/single_node.rs"]
+mod single_node;
 #[path = "handlers/transactions.rs"]
 mod transactions;
 #[path = "handlers/versions.rs"]

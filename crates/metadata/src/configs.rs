@@ -54,9 +54,18 @@ pub fn incremental_alter(
         if !seen.insert(change.name.as_str()) {
             return Err(Error::InvalidRequest { reason: format!("the option {:?} is named twice", change.name) });
         }
-        let definition = definition(resource, &change.name)?;
+        let definition = match (definition(resource, &change.name), &change.operation) {
+            (Ok(definition), _) => definition,
+            // What is not set is not set, whether anybody knows it or not.
+            (Err(_), Operation::Delete) => {
+                after.remove(&change.name);
+                continue;
+            }
+            (Err(error), _) => return Err(error),
+        };
         let inherited = || inherited(image, resource, definition);
-        match apply(definition, after.get(&change.name).cloned(), inherited, &change.operation)? {
+        let applied = apply(definition, after.get(&change.name).cloned(), inherited, &change.operation);
+        match applied.map_err(|error| of_broker(resource, error))? {
             Some(value) => after.insert(change.name.clone(), value),
             None => after.remove(&change.name),
         };
@@ -76,7 +85,7 @@ pub fn replace(
 ) -> Result<Decision<()>, Error> {
     let before = current(image, resource)?;
     for (name, value) in options {
-        definition(resource, name)?.check(value)?;
+        definition(resource, name)?.check(value).map_err(|error| of_broker(resource, error.into()))?;
     }
     settle(image, resource, &before, options, validate_only)
 }
@@ -121,6 +130,16 @@ fn definition(resource: &Resource, name: &str) -> Result<&'static ConfigDef, Err
         Resource::Broker(_) => {
             Ok(broker_definition(name).ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })?)
         }
+    }
+}
+
+/// A broker's option out of range is a bad request to Kafka, and a topic's a bad option.
+fn of_broker(resource: &Resource, error: Error) -> Error {
+    match (resource, &error) {
+        (Resource::Broker(_), Error::InvalidConfig(ConfigError::Value { .. })) => {
+            Error::InvalidRequest { reason: error.to_string() }
+        }
+        _ => error,
     }
 }
 

@@ -3,6 +3,7 @@
 mod replay;
 mod snapshot;
 
+use crate::quotas::Entity;
 use crate::record::{BrokerRecord, Listener, SchemaReference, SchemaType};
 use crate::{Error, Map};
 use millstream_types::{
@@ -22,8 +23,12 @@ pub struct Image {
     brokers: Map<BrokerId, Arc<Broker>>,
     /// By broker; the options of all brokers under none.
     broker_configs: Map<Option<BrokerId>, Arc<BTreeMap<String, String>>>,
+    /// The node that has this image, whose own options count here. No record says it, and no snapshot.
+    node: Option<BrokerId>,
     /// The options this node was started with. They are this node's own: no record has them, and no snapshot.
     static_configs: Arc<BTreeMap<String, String>>,
+    client_metrics: Map<Arc<str>, Arc<BTreeMap<String, String>>>,
+    client_quotas: Map<Entity, Arc<BTreeMap<String, f64>>>,
     topics: Map<TopicId, Arc<Topic>>,
     names: Map<Arc<str>, TopicId>,
     /// By the name with '.' as '_', of which only one may exist.
@@ -46,7 +51,10 @@ impl Default for Image {
             broker_epoch: BrokerEpoch(0),
             brokers: Map::default(),
             broker_configs: Map::default(),
+            node: None,
             static_configs: Arc::default(),
+            client_metrics: Map::default(),
+            client_quotas: Map::default(),
             topics: Map::default(),
             names: Map::default(),
             collisions: Map::default(),
@@ -92,7 +100,7 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
     /// The options set for this topic, as text.
     pub overrides: BTreeMap<String, String>,
-    /// All its options: its own over the cluster's over the node's over the defaults.
+    /// All its options: its own over those set for the node, for all nodes, and given to the node at start, over the defaults.
     pub config: Arc<TopicConfig>,
 }
 
@@ -242,17 +250,42 @@ impl Image {
         set(Some(broker)).or_else(|| set(None)).map(String::as_str)
     }
 
+    /// Every subscription to client metrics, and the options it sets.
+    #[must_use]
+    pub const fn client_metrics(&self) -> &Map<Arc<str>, Arc<BTreeMap<String, String>>> {
+        &self.client_metrics
+    }
+
+    /// The limits of that very entity.
+    #[must_use]
+    pub fn client_quota(&self, entity: &Entity) -> Option<&Arc<BTreeMap<String, f64>>> {
+        self.client_quotas.get(entity)
+    }
+
+    /// Every entity with limits, and those.
+    #[must_use]
+    pub const fn client_quotas(&self) -> &Map<Entity, Arc<BTreeMap<String, f64>>> {
+        &self.client_quotas
+    }
+
     /// The options this node was started with, by their names among a broker's options.
     #[must_use]
     pub const fn static_configs(&self) -> &Arc<BTreeMap<String, String>> {
         &self.static_configs
     }
 
+    /// The node whose own options count here.
+    #[must_use]
+    pub const fn node(&self) -> Option<BrokerId> {
+        self.node
+    }
+
     /// The same image for a node that was started with these options: its topics' options are worked out anew.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] for the first bad value.
-    pub fn with_static_configs(mut self, options: Arc<BTreeMap<String, String>>) -> Result<Self, Error> {
+    pub fn on_node(mut self, node: Option<BrokerId>, options: Arc<BTreeMap<String, String>>) -> Result<Self, Error> {
+        self.node = node;
         self.static_configs = options;
         self.resolve_topics()?;
         Ok(self)
@@ -373,12 +406,13 @@ impl Image {
 }
 
 impl Image {
-    /// What topics that don't set an option get instead of its default: the cluster's value, or else this node's.
+    /// What topics that don't set an option get instead of its default: what was set for this node, for all, or given to it at start.
     #[must_use]
     pub fn topic_default(&self, definition: &ConfigDef) -> Option<&str> {
         let name = definition.synonym?;
-        let cluster = self.broker_config(None).and_then(|options| options.get(name));
-        cluster.or_else(|| self.static_configs.get(name)).map(String::as_str)
+        let own = self.node.and_then(|node| self.broker_config(Some(node))).and_then(|options| options.get(name));
+        let cluster = || self.broker_config(None).and_then(|options| options.get(name));
+        own.or_else(cluster).or_else(|| self.static_configs.get(name)).map(String::as_str)
     }
 }
 

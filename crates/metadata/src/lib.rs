@@ -8,6 +8,7 @@
 //! starting point, are arguments.
 
 pub mod brokers;
+pub mod client_metrics;
 pub mod configs;
 mod decision;
 pub mod deployments;
@@ -18,6 +19,7 @@ mod map;
 pub mod partitions;
 mod placement;
 pub mod producer_ids;
+pub mod quotas;
 mod record;
 pub mod schemas;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub use error::Error;
 pub use image::{Broker, Deployment, DeploymentKey, Image, Partition, Schema, SchemaVersion, Subject, Topic};
 pub use map::Map;
 pub use record::{
-    BrokerConfigRecord, BrokerRecord, DeploymentRecord, Listener, PartitionChange, PartitionRecord, Record,
-    SchemaRecord, SchemaReference, SchemaType, TopicConfigRecord, TopicRecord, decode, encode,
+    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, Listener,
+    PartitionChange, PartitionRecord, Record, SchemaRecord, SchemaReference, SchemaType, TopicConfigRecord,
+    TopicRecord, decode, encode,
 };

@@ -4,6 +4,7 @@
 //! fields change gets the next version under a new tag, and the old one stays readable; an unknown tag or field is refused.
 
 use crate::Error;
+use crate::quotas::Entity;
 use millstream_types::{
     BrokerEpoch, BrokerId, ClusterId, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
 };
@@ -79,6 +80,12 @@ pub enum Record {
     /// An option of a broker, or of all brokers, was set or unset.
     #[serde(rename = "broker-config.1")]
     BrokerConfig(BrokerConfigRecord),
+    /// An option of a subscription to client metrics was set or unset.
+    #[serde(rename = "client-metrics.1")]
+    ClientMetrics(ClientMetricsRecord),
+    /// A limit of an entity was set or unset.
+    #[serde(rename = "client-quota.1")]
+    ClientQuota(ClientQuotaRecord),
     /// A topic, its partitions and its options are gone.
     #[serde(rename = "remove-topic.1")]
     RemoveTopic {
@@ -232,6 +239,30 @@ pub struct BrokerConfigRecord {
     pub name: String,
     /// Its value; the default again when absent.
     pub value: Option<String>,
+}
+
+/// An option of a subscription to client metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientMetricsRecord {
+    /// The subscription.
+    pub name: String,
+    /// Kafka's name of the option.
+    pub option: String,
+    /// Its value; the default again when absent.
+    pub value: Option<String>,
+}
+
+/// A limit of what an entity may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientQuotaRecord {
+    /// Whose.
+    pub entity: Entity,
+    /// Kafka's name of the limit.
+    pub key: String,
+    /// The limit; none again when absent.
+    pub value: Option<f64>,
 }
 
 /// A deployment, in its kind's own words.

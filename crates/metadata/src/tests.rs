@@ -4,6 +4,7 @@ mod brokers;
 mod configs;
 mod deployments;
 mod history;
+mod quotas;
 mod records;
 mod schemas;
 mod topics;

@@ -84,25 +84,37 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Checks the name and the options of a topic that is to be made. Answers the options that are set.
+///
+/// # Errors
+/// The name or an option is refused, or the topic exists.
+pub fn check_new(
+    image: &Image,
+    name: &str,
+    options: &BTreeMap<String, Option<String>>,
+) -> Result<BTreeMap<String, String>, Error> {
+    check_name(name)?;
+    if let Some(existing) = image.topic_colliding(name) {
+        return Err(match *existing.name == *name {
+            true => Error::TopicExists { name: name.to_owned() },
+            false => Error::TopicNameCollision { name: name.to_owned(), existing: existing.name.to_string() },
+        });
+    }
+    let overrides = overrides(options)?;
+    configs::check_topic(image, &overrides)?;
+    Ok(overrides)
+}
+
 /// Creates a topic.
 ///
 /// # Errors
 /// The name, the counts, the assignment or an option is refused, or the topic exists.
 pub fn create(image: &Image, request: &Create) -> Result<Decision<Created>, Error> {
-    check_name(&request.name)?;
-    if let Some(existing) = image.topic_colliding(&request.name) {
-        return Err(match *existing.name == *request.name {
-            true => Error::TopicExists { name: request.name.clone() },
-            false => Error::TopicNameCollision { name: request.name.clone(), existing: existing.name.to_string() },
-        });
-    }
+    let overrides = check_new(image, &request.name, &request.configs)?;
     if image.topic(request.id).is_some() || request.id == TopicId::ZERO {
         return Err(Error::InvalidRequest { reason: format!("the topic id {} is taken or reserved", request.id) });
     }
     let placements = place(image, request)?;
-    let overrides = overrides(request)?;
-    configs::check_topic(image, &overrides)?;
-
     let replication_factor = placements.first().map_or(0, |placement| placement.replicas.len());
     let created = Created {
         id: if request.validate_only { TopicId::ZERO } else { request.id },
@@ -140,12 +152,12 @@ pub fn find<'a>(image: &'a Image, topic: &TopicRef) -> Result<&'a Arc<Topic>, Er
     }
 }
 
-fn overrides(request: &Create) -> Result<BTreeMap<String, String>, Error> {
+fn overrides(options: &BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, String>, Error> {
     let present = |(name, value): (&String, &Option<String>)| match value {
         Some(value) => Ok((name.clone(), value.clone())),
         None => Err(Error::ConfigRefused { reason: format!("{name} has no value; name one or leave the option out") }),
     };
-    request.configs.iter().map(present).collect()
+    options.iter().map(present).collect()
 }
 
 fn place(image: &Image, request: &Create) -> Result<Vec<Placement>, Error> {

@@ -1,13 +1,12 @@
 //! The APIs that are served: one line each, from which the request and response enums, the dispatch and the versions follow.
 
-use crate::{ApiKey, Decodable, Error, Malformed, Message, StrBytes, client, response};
+use crate::throttle::Throttled;
+use crate::{ApiKey, Decodable, Error, Malformed, Message, StrBytes, client, messages, response};
 use bytes::Bytes;
-use kafka_protocol::messages;
 use kafka_protocol::protocol::VersionRange;
 use std::ops::RangeInclusive;
 
-/// Versions that both messages of an API can be told in. The crate's own `ApiKey::valid_versions` is wrong for OffsetCommit, OffsetFetch
-/// and InitProducerId: it takes the response's.
+/// Versions that both messages of an API can be told in. The crate's own `ApiKey::valid_versions` takes the response's alone.
 const fn common(request: VersionRange, response: VersionRange) -> (i16, i16) {
     let min = if request.min > response.min { request.min } else { response.min };
     let max = if request.max < response.max { request.max } else { response.max };
@@ -95,6 +94,13 @@ macro_rules! apis {
                 }
             }
 
+            /// Says how long the client is throttled, where the answer has a place for it.
+            pub fn set_throttle_time_ms(&mut self, milliseconds: i32) {
+                match self {
+                    $(Self::$api(body) => body.set_throttle_time_ms(milliseconds)),*
+                }
+            }
+
             pub(crate) fn encode(&self, version: i16, correlation_id: i32) -> Result<Bytes, Error> {
                 match self {
                     $(Self::$api(body) => response::encode(body, version, correlation_id)),*
@@ -140,6 +146,19 @@ apis! {
     DescribeProducers, DescribeProducersRequest, DescribeProducersResponse;
     DescribeTransactions, DescribeTransactionsRequest, DescribeTransactionsResponse;
     ListTransactions, ListTransactionsRequest, ListTransactionsResponse;
+    AlterReplicaLogDirs, AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse;
+    ElectLeaders, ElectLeadersRequest, ElectLeadersResponse;
+    AlterPartitionReassignments, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
+    ListPartitionReassignments, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
+    DescribeClientQuotas, DescribeClientQuotasRequest, DescribeClientQuotasResponse;
+    AlterClientQuotas, AlterClientQuotasRequest, AlterClientQuotasResponse;
+    DescribeQuorum, DescribeQuorumRequest, DescribeQuorumResponse;
+    UpdateFeatures, UpdateFeaturesRequest, UpdateFeaturesResponse;
+    UnregisterBroker, UnregisterBrokerRequest, UnregisterBrokerResponse;
+    GetTelemetrySubscriptions, GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse;
+    PushTelemetry, PushTelemetryRequest, PushTelemetryResponse;
+    ListConfigResources, ListConfigResourcesRequest, ListConfigResourcesResponse;
+    DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 
 /// The versions of an API that ApiVersions tells clients. They are those of [`supported`] but for Produce, told from 0: librdkafka takes a
@@ -159,8 +178,8 @@ mod tests {
 
     #[test]
     fn versions_are_those_both_messages_have() {
-        assert_eq!(supported(ApiKey::OffsetCommit), Some(2..=9));
-        assert_eq!(supported(ApiKey::OffsetFetch), Some(1..=9));
+        assert_eq!(supported(ApiKey::OffsetCommit), Some(2..=10));
+        assert_eq!(supported(ApiKey::OffsetFetch), Some(1..=10));
         assert_eq!(supported(ApiKey::InitProducerId), Some(0..=5));
         assert_eq!(supported(ApiKey::Fetch), Some(4..=18));
         assert_eq!(supported(ApiKey::Vote), None);

@@ -14,13 +14,31 @@ pub const METADATA_VERSION_MIN: i16 = 7;
 /// that are produced to (KIP-890).
 pub const TRANSACTION_VERSION: i16 = 2;
 
-/// A feature: its name, the lowest and the highest level that is supported, and the level that is in force.
-type Feature = (&'static str, i16, i16, i16);
+/// A feature of Kafka's: levels of behaviour that a cluster agrees on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// The lowest level that is supported.
+    pub min: i16,
+    /// The highest level that is supported.
+    pub max: i16,
+    /// The level in force.
+    pub level: i16,
+}
 
 const FEATURES: [Feature; 2] = [
-    ("metadata.version", METADATA_VERSION_MIN, METADATA_VERSION, METADATA_VERSION),
-    ("transaction.version", 0, TRANSACTION_VERSION, TRANSACTION_VERSION),
+    Feature { name: "metadata.version", min: METADATA_VERSION_MIN, max: METADATA_VERSION, level: METADATA_VERSION },
+    Feature { name: "transaction.version", min: 0, max: TRANSACTION_VERSION, level: TRANSACTION_VERSION },
 ];
+
+impl Feature {
+    /// The feature of that name, if this node knows it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FEATURES.iter().find(|feature| feature.name == name)
+    }
+}
 
 /// Clients know of levels that begin at 0 from this version on: before, such a feature is told to be in force, but not as supported.
 const KNOWS_LEVEL_0: i16 = 4;
@@ -30,13 +48,13 @@ const KNOWS_LEVEL_0: i16 = 4;
 #[must_use]
 pub fn api_versions_response(metadata_offset: i64, version: i16) -> ApiVersionsResponse {
     let is_known = |min: i16| min > 0 || version >= KNOWS_LEVEL_0;
-    let supported = FEATURES.iter().filter(|(_, min, ..)| is_known(*min)).map(|(name, min, max, _)| {
-        let feature = SupportedFeatureKey::default().with_name(StrBytes::from_static_str(name));
-        feature.with_min_version(*min).with_max_version(*max)
+    let supported = FEATURES.iter().filter(|feature| is_known(feature.min)).map(|feature| {
+        let told = SupportedFeatureKey::default().with_name(StrBytes::from_static_str(feature.name));
+        told.with_min_version(feature.min).with_max_version(feature.max)
     });
-    let finalized = FEATURES.iter().map(|(name, .., level)| {
-        let feature = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str(name));
-        feature.with_min_version_level(*level).with_max_version_level(*level)
+    let finalized = FEATURES.iter().map(|feature| {
+        let told = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str(feature.name));
+        told.with_min_version_level(feature.level).with_max_version_level(feature.level)
     });
     ApiVersionsResponse::default()
         .with_api_keys(SERVED.iter().filter_map(|api| api_version(*api)).collect())

@@ -13,15 +13,18 @@ mod client;
 mod error;
 mod features;
 mod fetch;
+mod later;
+pub mod messages;
 mod request;
 mod response;
 pub mod shape;
+mod throttle;
 
 pub use apis::{RequestKind, ResponseKind, SERVED, advertised, supported};
 pub use client::{decode_response, encode_request};
 pub use error::{Error, Malformed, Refused};
 pub use features::{
-    METADATA_VERSION, METADATA_VERSION_MIN, TRANSACTION_VERSION, api_versions_response,
+    Feature, METADATA_VERSION, METADATA_VERSION_MIN, TRANSACTION_VERSION, api_versions_response,
     unsupported_api_versions_response,
 };
 pub use fetch::{
@@ -29,7 +32,7 @@ pub use fetch::{
     encode_fetch,
 };
 pub use kafka_protocol::ResponseError;
-pub use kafka_protocol::messages::{self, ApiKey};
+pub use kafka_protocol::messages::ApiKey;
 pub use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
 pub use request::{Request, decode, is_plain_produce};
 pub use response::{encode, encode_kind};

@@ -25,6 +25,23 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
+/// What the quorum has come to, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumState {
+    /// The node that decides.
+    pub leader: Option<BrokerId>,
+    /// The term it decides in.
+    pub term: i32,
+    /// The offset after the last entry of this node's log.
+    pub log_end: i64,
+    /// The offset after the last entry that is committed.
+    pub committed: i64,
+    /// Who votes.
+    pub voters: Vec<BrokerId>,
+    /// Who only follows.
+    pub learners: Vec<BrokerId>,
+}
+
 pub(crate) struct Shared {
     pub runtime: Runtime,
     pub tasks: Tasks,
@@ -90,6 +107,23 @@ impl Handle {
     #[must_use]
     pub fn controller(&self) -> Option<BrokerId> {
         self.0.raft.metrics().borrow_watched().current_leader.map(|leader| leader.node)
+    }
+
+    /// What the quorum has come to.
+    #[must_use]
+    pub fn state(&self) -> QuorumState {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let after = |index: u64| i64::try_from(index + 1).unwrap_or(i64::MAX);
+        let membership = metrics.membership_config.membership();
+        QuorumState {
+            leader: metrics.current_leader.map(|leader| leader.node),
+            term: i32::try_from(metrics.current_term).unwrap_or(i32::MAX),
+            log_end: metrics.last_log_index.map_or(0, after),
+            committed: metrics.last_applied.map_or(0, |entry| after(entry.index())),
+            voters: membership.voter_ids().map(|id| id.node).collect(),
+            learners: membership.learner_ids().map(|id| id.node).collect(),
+        }
     }
 
     /// The epoch of this broker's registration; none until it is registered.

@@ -36,7 +36,7 @@ mod tests;
 
 pub use config::{Config, Unfence};
 pub use error::Error;
-pub use handle::Handle;
+pub use handle::{Handle, QuorumState};
 pub use inbound::Inbound;
 pub use network::{NoPeers, Peers, Target};
 pub use raft_types::{Outcome, Peer, Proposal, ReplicaId, TypeConfig};

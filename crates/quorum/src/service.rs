@@ -67,7 +67,7 @@ async fn build(
     let dir = config.data_dir.join(FOLDER);
     let published = Published {
         image: watch::Sender::new(Arc::new(
-            Image::default().with_static_configs(Arc::new(config.static_configs.clone()))?,
+            Image::default().on_node(Some(config.node_id), Arc::new(config.static_configs.clone()))?,
         )),
         progress: watch::Sender::new(Progress::default()),
     };

@@ -69,7 +69,7 @@ impl StateMachine {
 
     /// Goes on from a snapshot, as the node that was started with these options.
     fn adopt(&mut self, meta: SnapshotMeta, image: Image, file: Bytes) -> Result<(), millstream_metadata::Error> {
-        self.image = image.with_static_configs(self.image.static_configs().clone())?;
+        self.image = image.on_node(self.image.node(), self.image.static_configs().clone())?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.progress = Progress { term: meta.last_log_id.map_or(0, |id| id.leader_id.term), proposals: 0 };

@@ -84,7 +84,10 @@ impl Codec {
     }
 
     /// The plain bytes, at most `limit` of them. Memory follows what was really inflated, never what the bytes claim.
-    pub(crate) fn decompress(self, packed: &Bytes, limit: usize) -> Result<Bytes, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Bomb`] for more bytes than that, [`Error::Inflate`] for what is not of this codec.
+    pub fn decompress(self, packed: &Bytes, limit: usize) -> Result<Bytes, Error> {
         match self {
             Self::None if packed.len() > limit => Err(Error::Bomb { codec: self, limit }),
             Self::None => Ok(packed.clone()),

@@ -1,7 +1,7 @@
 //! Every metric of a node, each defined once. Broker metrics have Kafka's names in the usual form of its Prometheus exporter.
 
 use crate::definition::Unit::{Bytes, Count, Milliseconds, Seconds};
-use crate::definition::{CounterDef, Definition, GaugeDef, HistogramDef};
+use crate::definition::{CounterDef, Definition, GaugeDef, HistogramDef, ValueDef};
 
 macro_rules! catalogue {
     ($($kind:ident $id:ident = $name:literal, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
@@ -29,6 +29,12 @@ catalogue! {
     HistogramDef REQUEST_TOTAL_TIME = "kafka_network_requestmetrics_totaltimems", Milliseconds, ["request"], "Time from the whole request read to its answer ready, waiting included.";
     CounterDef REQUEST_BYTES = "kafka_network_requestmetrics_requestbytes_total", Bytes, ["request"], "Bytes of requests, by API.";
     CounterDef RESPONSE_BYTES = "kafka_network_requestmetrics_responsebytes_total", Bytes, ["request"], "Bytes of answers, by API.";
+
+    CounterDef THROTTLED_REQUESTS = "millstream_throttled_requests_total", Count, ["quota"], "Requests whose client was throttled, by the quota it was above.";
+    CounterDef QUOTA_SENSORS_REFUSED = "millstream_quota_sensors_refused_total", Count, [], "Requests not measured against a quota because too many clients were.";
+
+    ValueDef CLIENT_METRIC = "kafka_client_metric", Count, ["client_id", "client_instance_id", "metric"], "What clients push of their own metrics, by their names and attributes (KIP-714).";
+    CounterDef CLIENT_METRICS_DROPPED = "millstream_client_metrics_dropped_total", Count, [], "Pushed values that are not told on because a client has too many.";
 
     GaugeDef CONNECTIONS = "kafka_server_socketservermetrics_connectioncount", Count, ["listener"], "Connections open.";
     CounterDef CONNECTIONS_ACCEPTED = "kafka_server_socketservermetrics_connectioncreation_total", Count, ["listener"], "Connections accepted.";

@@ -7,6 +7,8 @@ pub enum MetricKind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// It goes up and down, and is no whole number.
+    Value,
     /// It counts values by size.
     Histogram,
 }
@@ -73,6 +75,11 @@ typed!(
     /// A gauge of the catalogue.
     GaugeDef,
     Gauge
+);
+typed!(
+    /// A gauge of the catalogue whose values are no whole numbers.
+    ValueDef,
+    Value
 );
 typed!(
     /// A histogram of the catalogue.

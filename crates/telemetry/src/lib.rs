@@ -5,10 +5,11 @@
 pub mod catalogue;
 mod definition;
 mod error;
+pub mod loggers;
 pub mod logs;
 mod metrics;
 mod process;
 
-pub use definition::{CounterDef, Definition, GaugeDef, HistogramDef, MetricKind, Unit};
+pub use definition::{CounterDef, Definition, GaugeDef, HistogramDef, MetricKind, Unit, ValueDef};
 pub use error::Error;
-pub use metrics::{Counter, Gauge, Histogram, Metrics};
+pub use metrics::{Counter, Gauge, Histogram, Metrics, Value};

@@ -1,6 +1,7 @@
 //! Logs: to stderr, as text for people or JSON for programs, filtered by level and target.
 
-use crate::Error;
+use crate::loggers::Reload;
+use crate::{Error, loggers};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -24,16 +25,27 @@ pub enum Format {
 /// # Errors
 /// [`Error::Filter`] when the filter does not parse, [`Error::LogTwice`] when it was called before.
 pub fn init(format: Format, filter: Option<&str>) -> Result<(), Error> {
-    let filter = parse(filter.unwrap_or(DEFAULT_FILTER))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+    let filter = filter.unwrap_or(DEFAULT_FILTER);
+    let parsed = parse(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let (started, reload): (_, Reload) = match format {
+        Format::Text => {
+            let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
-    started.map_err(|_| Error::LogTwice)
+    started.map_err(|_| Error::LogTwice)?;
+    loggers::started(filter, reload);
+    Ok(())
 }
 
-fn parse(filter: &str) -> Result<EnvFilter, Error> {
+pub(crate) fn parse(filter: &str) -> Result<EnvFilter, Error> {
     EnvFilter::try_new(format!("{QUIET},{filter}"))
         .map_err(|error| Error::Filter { filter: filter.to_owned(), reason: error.to_string() })
 }

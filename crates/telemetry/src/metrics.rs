@@ -1,10 +1,10 @@
 //! The live metrics of a node: handles by label values, and their export in Prometheus's text format.
 
-use crate::definition::{CounterDef, Definition, GaugeDef, HistogramDef, MetricKind};
+use crate::definition::{CounterDef, Definition, GaugeDef, HistogramDef, MetricKind, ValueDef};
 use crate::{catalogue, process};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, TextEncoder};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, TextEncoder};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -61,6 +61,23 @@ impl Gauge {
     }
 }
 
+/// A value that goes up and down and is no whole number. Cheap to clone; take it once and keep it.
+#[derive(Debug, Clone)]
+pub struct Value(prometheus::Gauge);
+
+impl Value {
+    /// Replaces the value.
+    pub fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.0.get()
+    }
+}
+
 /// Counts of times by size. Cheap to clone; take it once and keep it.
 #[derive(Debug, Clone)]
 pub struct Histogram(prometheus::Histogram);
@@ -86,6 +103,7 @@ impl Histogram {
 enum Family {
     Counter(IntCounterVec),
     Gauge(IntGaugeVec),
+    Value(GaugeVec),
     Histogram(HistogramVec),
 }
 
@@ -95,6 +113,7 @@ impl Family {
         Ok(match definition.kind {
             MetricKind::Counter => Self::Counter(IntCounterVec::new(Opts::new(name, help), labels)?),
             MetricKind::Gauge => Self::Gauge(IntGaugeVec::new(Opts::new(name, help), labels)?),
+            MetricKind::Value => Self::Value(GaugeVec::new(Opts::new(name, help), labels)?),
             MetricKind::Histogram => {
                 let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
                 Self::Histogram(HistogramVec::new(options, labels)?)
@@ -106,6 +125,7 @@ impl Family {
         match self {
             Self::Counter(vec) => vec.collect(),
             Self::Gauge(vec) => vec.collect(),
+            Self::Value(vec) => vec.collect(),
             Self::Histogram(vec) => vec.collect(),
         }
     }
@@ -115,6 +135,7 @@ impl Family {
         let _ = match self {
             Self::Counter(vec) => vec.remove_label_values(labels),
             Self::Gauge(vec) => vec.remove_label_values(labels),
+            Self::Value(vec) => vec.remove_label_values(labels),
             Self::Histogram(vec) => vec.remove_label_values(labels),
         };
     }
@@ -148,7 +169,9 @@ impl Metrics {
         let entry = self.entry(&counter.0);
         match &entry.family {
             Family::Counter(vec) => Counter(vec.with_label_values(&entry.bounded(&counter.0, labels))),
-            Family::Gauge(_) | Family::Histogram(_) => unreachable!("a CounterDef registers a counter"),
+            Family::Gauge(_) | Family::Value(_) | Family::Histogram(_) => {
+                unreachable!("a CounterDef registers a counter")
+            }
         }
     }
 
@@ -158,7 +181,21 @@ impl Metrics {
         let entry = self.entry(&gauge.0);
         match &entry.family {
             Family::Gauge(vec) => Gauge(vec.with_label_values(&entry.bounded(&gauge.0, labels))),
-            Family::Counter(_) | Family::Histogram(_) => unreachable!("a GaugeDef registers a gauge"),
+            Family::Counter(_) | Family::Value(_) | Family::Histogram(_) => {
+                unreachable!("a GaugeDef registers a gauge")
+            }
+        }
+    }
+
+    /// The value of these label values, in the order of the definition's labels.
+    #[must_use]
+    pub fn value(&self, value: &ValueDef, labels: &[&str]) -> Value {
+        let entry = self.entry(&value.0);
+        match &entry.family {
+            Family::Value(vec) => Value(vec.with_label_values(&entry.bounded(&value.0, labels))),
+            Family::Counter(_) | Family::Gauge(_) | Family::Histogram(_) => {
+                unreachable!("a ValueDef registers a value")
+            }
         }
     }
 
@@ -168,7 +205,9 @@ impl Metrics {
         let entry = self.entry(&histogram.0);
         match &entry.family {
             Family::Histogram(vec) => Histogram(vec.with_label_values(&entry.bounded(&histogram.0, labels))),
-            Family::Counter(_) | Family::Gauge(_) => unreachable!("a HistogramDef registers a histogram"),
+            Family::Counter(_) | Family::Gauge(_) | Family::Value(_) => {
+                unreachable!("a HistogramDef registers a histogram")
+            }
         }
     }
 

@@ -26,7 +26,9 @@ fn every_metric_of_the_catalogue_is_set_somewhere() {
         text.split(|one: char| !one.is_ascii_alphanumeric() && one != '_').collect();
     let catalogue = include_str!("../src/catalogue.rs");
     let names = catalogue.lines().filter_map(|line| {
-        let kind = ["CounterDef ", "GaugeDef ", "HistogramDef "].iter().find_map(|kind| line.trim().strip_prefix(kind));
+        let kind = ["CounterDef ", "GaugeDef ", "ValueDef ", "HistogramDef "]
+            .iter()
+            .find_map(|kind| line.trim().strip_prefix(kind));
         kind?.split_once(" = ").map(|(name, _)| name)
     });
     let unset: Vec<&str> = names.filter(|name| !words.contains(name)).collect();

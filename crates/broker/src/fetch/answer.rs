@@ -5,7 +5,8 @@ use crate::fetch::session::{Outcome, TopicKey};
 use millstream_net::Part;
 use millstream_partition::{AbortedTxn, Chunk, EpochEnd, Isolation};
 use millstream_protocol::{
-    AbortedTransaction, DivergingEpoch, Error, FetchAnswer, PartitionAnswer, Piece, StrBytes, TopicAnswer, encode_fetch,
+    AbortedTransaction, DivergingEpoch, Error, FetchAnswer, PartitionAnswer, Piece, ResponseError, StrBytes,
+    TopicAnswer, encode_fetch,
 };
 use millstream_types::{Offset, PartitionIndex, TopicId};
 
@@ -36,6 +37,17 @@ impl Assembly {
             topic.partitions.push(answer);
             records.push(chunks);
         }
+    }
+
+    /// Adds a topic whose partitions have no records.
+    pub(crate) fn add_empty(&mut self, topic: TopicAnswer) {
+        self.records.push(topic.partitions.iter().map(|_| Vec::new()).collect());
+        self.answer.topics.push(topic);
+    }
+
+    /// Bytes of records in it.
+    pub(crate) fn records_len(&self) -> usize {
+        self.answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.records_len).sum()
     }
 
     /// The frame, with the records where they are.
@@ -98,7 +110,14 @@ pub(crate) fn outcome(found: &Found) -> Outcome {
 
 fn partition_answer(partition: PartitionIndex, found: Found, isolation: Isolation) -> (PartitionAnswer, Vec<Chunk>) {
     let (bounds, records, records_len, diverging, aborted) = match found {
-        Found::Failed(failure) => return (PartitionAnswer::empty(partition, failure.code.code()), Vec::new()),
+        Found::Failed(failure) => {
+            let empty = PartitionAnswer::empty(partition, failure.code.code());
+            // As in Kafka: what was never read has a list that is empty, what could not be read has none.
+            let is_unknown =
+                matches!(failure.code, ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId);
+            let aborted = is_unknown.then(Vec::new);
+            return (PartitionAnswer { aborted_transactions: aborted, ..empty }, Vec::new());
+        }
         Found::Read(read) => (read.bounds, read.records, read.len, None, read.aborted),
         Found::Diverges(EpochEnd { epoch, end_offset }, bounds) => {
             (bounds, Vec::new(), 0, Some(DivergingEpoch { epoch, end_offset }), Vec::new())

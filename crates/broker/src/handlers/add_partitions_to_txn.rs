@@ -1,6 +1,7 @@
 //! AddPartitionsToTxn: from clients, and from version 4 on from brokers for several transactions, to add or only to verify.
 
 use crate::service::{Broker, Call};
+use crate::topics;
 use crate::transactions::{code, transactor};
 use kafka_protocol::messages::TransactionalId;
 use kafka_protocol::messages::add_partitions_to_txn_request::{
@@ -64,22 +65,30 @@ impl Broker {
         transaction: &AddPartitionsToTxnTransaction,
         version: Version,
     ) -> Vec<AddPartitionsToTxnTopicResult> {
-        let image = self.image();
-        let is_known = |topic: &AddPartitionsToTxnTopic, index: i32| {
-            let found = image.topic_named(&topic.name);
-            found.is_some_and(|found| found.partition(millstream_types::PartitionIndex(index)).is_some())
-        };
-        let all_known =
-            transaction.topics.iter().all(|topic| topic.partitions.iter().all(|index| is_known(topic, *index)));
-        if !all_known {
-            return results(&transaction.topics, |topic, index| match is_known(topic, index) {
-                true => ResponseError::OperationNotAttempted.code(),
-                false => ResponseError::UnknownTopicOrPartition.code(),
-            });
+        if let Some(refused) = self.refused(transaction) {
+            return refused;
         }
         let answer = self.coordinator.add_partitions(&who(transaction, version), partitions(transaction)).await;
         let code = answer.map_or_else(|error| code(error, call.version >= TELLS_FENCED), |()| 0);
         results(&transaction.topics, |_, _| code)
+    }
+
+    /// What is answered where a partition can't be part of a transaction.
+    fn refused(&self, transaction: &AddPartitionsToTxnTransaction) -> Option<Vec<AddPartitionsToTxnTopicResult>> {
+        let image = self.image();
+        let refusal = |topic: &AddPartitionsToTxnTopic, index: i32| match () {
+            // Nobody but the brokers writes there, which Kafka tells as a want of permission.
+            () if topics::is_internal(&topic.name) => Some(ResponseError::TopicAuthorizationFailed),
+            () if !topics::has_partition(&image, &topic.name, index) => Some(ResponseError::UnknownTopicOrPartition),
+            () => None,
+        };
+        let is_refused =
+            |topic: &AddPartitionsToTxnTopic| topic.partitions.iter().any(|index| refusal(topic, *index).is_some());
+        transaction.topics.iter().any(is_refused).then(|| {
+            results(&transaction.topics, |topic, index| {
+                refusal(topic, index).unwrap_or(ResponseError::OperationNotAttempted).code()
+            })
+        })
     }
 
     fn verify_one(
@@ -87,6 +96,9 @@ impl Broker {
         call: &Call<'_>,
         transaction: &AddPartitionsToTxnTransaction,
     ) -> Vec<AddPartitionsToTxnTopicResult> {
+        if let Some(refused) = self.refused(transaction) {
+            return refused;
+        }
         let asked = partitions(transaction);
         let added: Result<BTreeSet<Partition>, Error> =
             self.coordinator.added_partitions(&who(transaction, Version::Classic), &asked);
@@ -133,5 +145,5 @@ fn results(
             .with_name(topic.name.clone())
             .with_results_by_partition(partitions.collect())
     };
-    topics.iter().map(of_topic).collect()
+    topics.iter().filter(|topic| !topic.partitions.is_empty()).map(of_topic).collect()
 }

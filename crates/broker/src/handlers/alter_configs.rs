@@ -1,7 +1,8 @@
 //! IncrementalAlterConfigs, and AlterConfigs before it, which replaces all options of a resource.
 
+use crate::client_metrics::subscription::check_patterns;
 use crate::codes::Failure;
-use crate::handlers::describe_configs::{BROKER, TOPIC};
+use crate::handlers::describe_configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC};
 use crate::service::Broker;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsRequest;
 use kafka_protocol::messages::alter_configs_response::{
@@ -11,6 +12,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{AlterableConfi
 use kafka_protocol::messages::incremental_alter_configs_response::{
     AlterConfigsResourceResponse as Altered, IncrementalAlterConfigsResponse,
 };
+use millstream_metadata::client_metrics::{self, MATCH};
 use millstream_metadata::configs::{Alter, Operation, Resource, incremental_alter, replace};
 use millstream_metadata::topics::{TopicRef, check_name};
 use millstream_protocol::{ResponseError, StrBytes};
@@ -24,10 +26,16 @@ impl Broker {
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
         let mut seen = BTreeSet::new();
+        let twice: BTreeSet<(i8, StrBytes)> = request
+            .resources
+            .iter()
+            .map(|resource| (resource.resource_type, resource.resource_name.clone()))
+            .filter(|resource| !seen.insert(resource.clone()))
+            .collect();
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
             let (kind, name) = (resource.resource_type, resource.resource_name);
-            let done = match seen.insert((kind, name.clone())) {
+            let done = match !twice.contains(&(kind, name.clone())) {
                 true => self.alter(kind, &name, &resource.configs, request.validate_only).await,
                 false => Err(Failure::new(ResponseError::InvalidRequest, "the resource is named twice in one request")),
             };
@@ -63,8 +71,14 @@ impl Broker {
         configs: &[AlterableConfig],
         validate_only: bool,
     ) -> Result<(), Failure> {
-        let resource = self.resource(kind, name, configs.iter().map(|config| config.name.as_str()))?;
+        if kind == BROKER_LOGGER {
+            return self.alter_loggers(name, configs, validate_only);
+        }
         let changes: Vec<Alter> = configs.iter().map(change).collect::<Result<_, _>>()?;
+        if kind == CLIENT_METRICS {
+            return self.alter_client_metrics(name, changes, validate_only).await;
+        }
+        let resource = self.resource(kind, name, configs.iter().map(|config| config.name.as_str()))?;
         Ok(self.quorum.decide(move |image| incremental_alter(image, &resource, &changes, validate_only)).await?)
     }
 
@@ -75,24 +89,46 @@ impl Broker {
         options: Vec<(StrBytes, Option<StrBytes>)>,
         validate_only: bool,
     ) -> Result<(), Failure> {
-        let resource = self.resource(kind, name, options.iter().map(|(name, _)| name.as_str()))?;
         let mut values = BTreeMap::new();
-        for (name, value) in options {
-            let value = value.ok_or_else(|| no_value(&name))?;
+        for (name, value) in &options {
+            let value = value.as_ref().ok_or_else(|| no_value(name))?;
             values.insert(name.to_string(), value.to_string());
         }
+        if kind == CLIENT_METRICS {
+            let set = values.into_iter().map(|(name, value)| Alter { name, operation: Operation::Set(value) });
+            let image = self.image();
+            let before = image.client_metrics().get(name).map(|options| (**options).clone()).unwrap_or_default();
+            let unset = before.into_keys().filter(|name| !options.iter().any(|(option, _)| option.as_str() == name));
+            let unset = unset.map(|name| Alter { name, operation: Operation::Delete });
+            return self.alter_client_metrics(name, set.chain(unset).collect(), validate_only).await;
+        }
+        let resource = self.resource(kind, name, options.iter().map(|(name, _)| name.as_str()))?;
         Ok(self.quorum.decide(move |image| replace(image, &resource, &values, validate_only)).await?)
+    }
+
+    async fn alter_client_metrics(&self, name: &str, changes: Vec<Alter>, validate_only: bool) -> Result<(), Failure> {
+        let patterns = changes.iter().filter(|change| change.name == MATCH);
+        for change in patterns {
+            if let Operation::Set(text) = &change.operation {
+                check_patterns(text).map_err(|reason| Failure::new(ResponseError::InvalidConfig, reason))?;
+            }
+        }
+        Ok(self.quorum.decide(move |image| client_metrics::alter(image, name, &changes, validate_only)).await?)
     }
 
     fn resource<'a>(&self, kind: i8, name: &str, options: impl Iterator<Item = &'a str>) -> Result<Resource, Failure> {
         match kind {
+            TOPIC if name.is_empty() => {
+                let message = "topics have no options all together; name a topic, or set its brokers' default";
+                Err(Failure::new(ResponseError::InvalidRequest, message))
+            }
             TOPIC => {
                 check_name(name)?;
                 Ok(Resource::Topic(TopicRef::Name(name.to_owned())))
             }
             BROKER => {
                 self.check_broker_options(name, options)?;
-                Ok(Resource::Broker(None))
+                Ok(Resource::Broker((!name.is_empty()).then_some(self.settings.node)))
             }
             other => {
                 let message = format!(
@@ -103,12 +139,10 @@ impl Broker {
         }
     }
 
-    /// While it runs, a broker takes defaults for topics, for all brokers alike. Its own options are read at start.
+    /// While it runs, a broker takes defaults for topics, its own or those of all brokers. Its other options are read at start.
     fn check_broker_options<'a>(&self, name: &str, mut options: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
         if !name.is_empty() {
             self.check_is_me(name)?;
-            let message = "options are set for all brokers alike: name no broker (kafka-configs --entity-default)";
-            return Err(Failure::new(ResponseError::InvalidRequest, message));
         }
         let fixed = options.find(|option| BROKER_CONFIGS.iter().any(|definition| definition.name == *option));
         match fixed {
@@ -139,7 +173,8 @@ fn change(config: &AlterableConfig) -> Result<Alter, Failure> {
                 "{other} is not an operation on {}; expected 0 set, 1 delete, 2 append or 3 subtract",
                 config.name
             );
-            return Err(Failure::new(ResponseError::InvalidRequest, message));
+            // Kafka has no code of its own for what it does not know here.
+            return Err(Failure::new(ResponseError::UnknownServerError, message));
         }
     };
     Ok(Alter { name: config.name.to_string(), operation })

@@ -8,7 +8,7 @@ use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopi
 use kafka_protocol::messages::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
 };
-use millstream_metadata::topics::{Create, Created, Layout};
+use millstream_metadata::topics::{Create, Created, Layout, check_new};
 use millstream_protocol::ResponseError;
 use millstream_types::BrokerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,6 @@ impl Broker {
     }
 
     async fn create_one(&self, topic: CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Failure> {
-        let layout = self.layout(&topic)?;
         let configs: BTreeMap<String, Option<String>> = topic
             .configs
             .iter()
@@ -50,6 +49,14 @@ impl Broker {
         if configs.len() != topic.configs.len() {
             return Err(Failure::new(ResponseError::InvalidConfig, "an option is named twice; name each once"));
         }
+        let layout = match self.layout(&topic) {
+            Ok(layout) => layout,
+            // What is wrong with the name or an option is told first.
+            Err(failure) => {
+                check_new(&self.image(), &topic.name, &configs)?;
+                return Err(failure);
+            }
+        };
         let overrides: BTreeMap<String, String> =
             configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let create = Create { name: topic.name.to_string(), id: self.new_topic_id(), layout, configs, validate_only };

@@ -27,16 +27,20 @@ impl Broker {
                 }
             });
             let partitions = join_all(partitions).await;
+            if partitions.is_empty() {
+                continue;
+            }
             topics.push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions));
         }
         DeleteRecordsResponse::default().with_topics(topics)
     }
 
     async fn delete_before(&self, topic: &str, partition: i32, before: Offset) -> Result<Offset, Failure> {
+        let handle = self.partition(topic, partition)?;
         if crate::topics::is_internal(topic) {
             let message = format!("records of the internal topic {topic:?} can't be deleted by offset");
             return Err(Failure::new(ResponseError::InvalidTopicException, message));
         }
-        Ok(self.partition(topic, partition)?.delete_records(before).await?)
+        Ok(handle.delete_records(before).await?)
     }
 }

@@ -20,7 +20,7 @@ impl Broker {
         call: &Call<'_>,
         request: &DescribeClusterRequest,
     ) -> DescribeClusterResponse {
-        let response = DescribeClusterResponse::default().with_endpoint_type(request.endpoint_type);
+        let response = DescribeClusterResponse::default();
         let refused = match request.endpoint_type {
             BROKERS => None,
             CONTROLLERS => {

@@ -13,19 +13,32 @@ use millstream_protocol::ResponseError;
 /// Kafka's numbers of resource types.
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
+pub(crate) const BROKER_LOGGER: i8 = 8;
+pub(crate) const CLIENT_METRICS: i8 = 16;
+pub(crate) const GROUP: i8 = 32;
+const KINDS: [i8; 5] = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
 
 impl Broker {
     /// Answers DescribeConfigs.
     pub(crate) fn describe_configs(&self, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+        if request.resources.iter().any(|resource| !KINDS.contains(&resource.resource_type)) {
+            return refused(request);
+        }
         let (synonyms, docs) = (request.include_synonyms, request.include_documentation);
         let results = request.resources.into_iter().map(|resource| {
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            match self.views(&resource) {
-                Ok(views) => {
-                    let wanted = views.into_iter().filter(|view| is_wanted(&resource, view));
-                    result.with_configs(wanted.map(|view| describe(view, synonyms, docs)).collect())
+            let told = match resource.resource_type {
+                BROKER_LOGGER => self.loggers(&resource.resource_name),
+                _ => self
+                    .views(&resource)
+                    .map(|views| views.into_iter().map(|view| describe(view, synonyms, docs)).collect::<Vec<_>>()),
+            };
+            match told {
+                Ok(mut configs) => {
+                    configs.retain(|config| is_wanted(&resource, config));
+                    result.with_configs(configs)
                 }
                 Err(failure) => result.with_error_code(failure.code.code()).with_error_message(failure.text()),
             }
@@ -46,6 +59,11 @@ impl Broker {
                 self.check_is_me(name)?;
                 Ok(config_views::of_broker(&image, self.settings.node, &self.settings.given))
             }
+            CLIENT_METRICS if name.is_empty() => {
+                let message = "a subscription to client metrics needs a name";
+                Err(Failure::new(ResponseError::InvalidRequest, message))
+            }
+            CLIENT_METRICS => Ok(config_views::of_client_metrics(&image, name)),
             other => {
                 let message = format!(
                     "resources of type {other} have no options here; expected {TOPIC} topic or {BROKER} broker"
@@ -73,9 +91,22 @@ impl Broker {
     }
 }
 
-fn is_wanted(resource: &DescribeConfigsResource, view: &View) -> bool {
+/// A request with a resource that has no options anywhere: no part of it is answered.
+fn refused(request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let results = request.resources.into_iter().map(|resource| {
+        let message = "the request names a resource type that has no options; expected 2 topic, 4 broker, 8 loggers, 16 client metrics or 32 group";
+        DescribeConfigsResult::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name)
+            .with_error_code(ResponseError::InvalidRequest.code())
+            .with_error_message(Some(message.into()))
+    });
+    DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+fn is_wanted(resource: &DescribeConfigsResource, config: &DescribeConfigsResourceResult) -> bool {
     match &resource.configuration_keys {
-        Some(keys) if !keys.is_empty() => keys.iter().any(|key| key.as_str() == view.definition_name),
+        Some(keys) if !keys.is_empty() => keys.contains(&config.name),
         Some(_) | None => true,
     }
 }

@@ -24,7 +24,7 @@ impl Broker {
                 Err(error) => failed(call, error.into()),
             };
             group.group_id = id;
-            if request.include_authorized_operations {
+            if request.include_authorized_operations && group.error_code == 0 {
                 group.authorized_operations = operations::GROUP;
             }
             group

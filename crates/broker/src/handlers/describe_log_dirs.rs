@@ -2,19 +2,19 @@
 
 use crate::service::Broker;
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use kafka_protocol::messages::describe_log_dirs_response::{
-    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use kafka_protocol::protocol::StrBytes;
 use millstream_partition::PartitionHandle;
 use millstream_protocol::ResponseError;
+use millstream_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Broker {
     /// Answers DescribeLogDirs. There is one folder.
     pub(crate) async fn describe_log_dirs(&self, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
-        let wanted = request.topics.map(|topics| {
+        let wanted = request.message.topics.map(|topics| {
             let pairs = topics.into_iter().flat_map(|topic| {
                 let name = topic.topic.to_string();
                 topic.partitions.into_iter().map(move |partition| (name.clone(), partition))
@@ -42,7 +42,8 @@ impl Broker {
             Ok((free, total)) => result.with_usable_bytes(signed(free)).with_total_bytes(signed(total)),
             Err(_) => result.with_error_code(ResponseError::KafkaStorageError.code()),
         };
-        DescribeLogDirsResponse::default().with_results(vec![result])
+        // No folder is ever closed to new logs: there is but one.
+        kafka_protocol::messages::DescribeLogDirsResponse::default().with_results(vec![result]).into()
     }
 }
 

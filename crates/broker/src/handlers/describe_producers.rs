@@ -1,5 +1,6 @@
 //! DescribeProducers: who has written to a partition, and whose transaction is open there.
 
+use crate::codes::Failure;
 use crate::service::Broker;
 use kafka_protocol::messages::describe_producers_response::{
     DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
@@ -20,7 +21,8 @@ impl Broker {
 
     fn producers_of(&self, topic: &str, index: i32) -> PartitionResponse {
         let response = PartitionResponse::default().with_partition_index(index);
-        match self.partition(topic, index) {
+        let found = millstream_metadata::topics::check_name(topic).map_err(Failure::from);
+        match found.and_then(|()| self.partition(topic, index)) {
             Ok(handle) => response.with_active_producers(handle.active_producers().iter().map(described).collect()),
             Err(failure) => response.with_error_code(failure.code.code()).with_error_message(failure.text()),
         }

@@ -15,11 +15,9 @@ impl Broker {
     pub(crate) fn describe_transactions(&self, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse {
         let describe = |id: TransactionalId| match self.coordinator.describe_transaction(&id) {
             Ok(transaction) => described(id, &transaction),
-            Err(error) => TransactionState::default()
-                .with_transactional_id(id)
-                .with_error_code(Failure::from(error).code.code())
-                .with_producer_id(WireProducer(-1))
-                .with_producer_epoch(-1),
+            Err(error) => {
+                TransactionState::default().with_transactional_id(id).with_error_code(Failure::from(error).code.code())
+            }
         };
         let states = request.transactional_ids.into_iter().map(describe).collect();
         DescribeTransactionsResponse::default().with_transaction_states(states)

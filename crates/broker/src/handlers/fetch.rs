@@ -15,9 +15,8 @@ use crate::service::{Broker, Call};
 use crate::topics;
 use futures::future::select_all;
 use kafka_protocol::messages::fetch_request::FetchRequest;
-use millstream_net::Part;
 use millstream_partition::{Isolation, PartitionHandle};
-use millstream_protocol::{Error, FetchAnswer, NodeEndpoint, ResponseError};
+use millstream_protocol::{FetchAnswer, NodeEndpoint, PartitionAnswer, ResponseError, TopicAnswer};
 use millstream_telemetry::catalogue::{FETCH_SESSION_EVICTIONS, FETCH_SESSIONS};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use std::collections::BTreeMap;
@@ -29,21 +28,56 @@ const TOPICS_BY_ID: i16 = 13;
 /// Answers name the current leader from this version on, and where it is from [`TELLS_ENDPOINT`].
 const TELLS_LEADER: i16 = 12;
 const TELLS_ENDPOINT: i16 = 16;
+// What a reader may see: the wire's numbers, never renumber.
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 
+/// What a reader wants to see. Kafka has no code of its own for a number it does not know.
+pub(crate) fn isolation(level: i8) -> Result<Isolation, Failure> {
+    match level {
+        READ_UNCOMMITTED => Ok(Isolation::ReadUncommitted),
+        READ_COMMITTED => Ok(Isolation::ReadCommitted),
+        other => {
+            let message =
+                format!("isolation level {other} is unknown; expected 0 read uncommitted or 1 read committed");
+            Err(Failure::new(ResponseError::UnknownServerError, message))
+        }
+    }
+}
+
+/// A request that can't be read as one: versions that have no place for that tell every partition.
+fn refused(call: &Call<'_>, request: &FetchRequest, code: i16) -> Assembly {
+    let answer = FetchAnswer { error_code: code, ..FetchAnswer::default() };
+    let mut assembly = Assembly::new(answer, Isolation::ReadUncommitted);
+    if call.version < TOPICS_BY_ID {
+        for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let index = PartitionIndex(partition.partition);
+                let empty = PartitionAnswer::empty(index, code);
+                PartitionAnswer { aborted_transactions: Some(Vec::new()), ..empty }
+            });
+            let partitions = partitions.collect();
+            assembly.add_empty(TopicAnswer { name: topic.topic.0.clone(), id: TopicId::ZERO, partitions });
+        }
+    }
+    assembly
+}
+
 impl Broker {
-    /// Answers Fetch with the whole frame.
-    pub(crate) async fn fetch(&self, call: &Call<'_>, request: FetchRequest) -> Result<Vec<Part>, Error> {
-        let isolation = match request.isolation_level {
-            READ_COMMITTED => Isolation::ReadCommitted,
-            _ => Isolation::ReadUncommitted,
+    /// Answers Fetch.
+    pub(crate) async fn fetch(&self, call: &Call<'_>, request: FetchRequest) -> Assembly {
+        let isolation = match isolation(request.isolation_level) {
+            Ok(isolation) => isolation,
+            // It is only looked at when something is read.
+            Err(failure) if self.reads(call, &request) => return refused(call, &request, failure.code.code()),
+            Err(_) => Isolation::ReadUncommitted,
         };
         let asked = Asked::new(&request, self.settings.fetch_max_bytes);
         let context = match self.session(call, request) {
             Ok(context) => context,
             Err(refused) => {
                 let answer = FetchAnswer { error_code: code(refused).code(), ..FetchAnswer::default() };
-                return Assembly::new(answer, isolation).encode(call.version, call.correlation_id);
+                return Assembly::new(answer, isolation);
             }
         };
         let targets = self.targets(&asked, &context);
@@ -52,7 +86,20 @@ impl Broker {
             Assembly::new(FetchAnswer { session_id: context.session, ..FetchAnswer::default() }, isolation);
         self.assemble(&mut assembly, &context, &targets, found);
         self.tell_fetch_leaders(call, &mut assembly.answer);
-        assembly.encode(call.version, call.correlation_id)
+        assembly
+    }
+
+    /// Whether any of the partitions that are named is there.
+    fn reads(&self, call: &Call<'_>, request: &FetchRequest) -> bool {
+        let image = self.image();
+        request.topics.iter().any(|topic| {
+            let found = match call.version >= TOPICS_BY_ID {
+                true => image.topic(TopicId(topic.topic_id)),
+                false => image.topic_named(&topic.topic),
+            };
+            let is_there = |index| found.is_some_and(|topic| topic.partition(PartitionIndex(index)).is_some());
+            topic.partitions.iter().any(|partition| is_there(partition.partition))
+        })
     }
 
     fn session(&self, call: &Call<'_>, request: FetchRequest) -> Result<Context, Refused> {

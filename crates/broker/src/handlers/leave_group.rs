@@ -3,9 +3,11 @@
 use crate::codes::{self, Failure};
 use crate::service::{Broker, Call};
 use kafka_protocol::messages::LeaveGroupRequest;
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::{LeaveGroupResponse, MemberResponse};
 use kafka_protocol::protocol::StrBytes;
 use millstream_group::{LeaveRequest, Leaving, Left};
+use millstream_protocol::ResponseError;
 
 /// Several members may leave at once from this version on.
 const BATCHED: i16 = 3;
@@ -24,8 +26,13 @@ impl Broker {
                 leaving.collect()
             }
         };
-        let left = match self.coordinator.leave(LeaveRequest { group: request.group_id.to_string(), members }).await {
+        let leave = LeaveRequest { group: request.group_id.to_string(), members };
+        let left = match self.coordinator.leave(leave).await {
             Ok(left) => left,
+            // A group that is not there has no such members: each is told so, as it would be by a group that is.
+            Err(error) if call.version >= BATCHED && is_unknown(&error) => {
+                return LeaveGroupResponse::default().with_members(request.members.into_iter().map(unknown).collect());
+            }
             Err(error) => return LeaveGroupResponse::default().with_error_code(Failure::from(error).code.code()),
         };
         let code = |left: &Left| left.result.as_ref().map_or_else(|error| codes::group(error).code(), |()| 0);
@@ -40,4 +47,15 @@ impl Broker {
         });
         LeaveGroupResponse::default().with_members(members.collect())
     }
+}
+
+fn is_unknown(error: &millstream_coordinator::Error) -> bool {
+    matches!(error, millstream_coordinator::Error::Group(error) if codes::group(error) == ResponseError::UnknownMemberId)
+}
+
+fn unknown(member: MemberIdentity) -> MemberResponse {
+    MemberResponse::default()
+        .with_error_code(ResponseError::UnknownMemberId.code())
+        .with_member_id(member.member_id)
+        .with_group_instance_id(member.group_instance_id)
 }

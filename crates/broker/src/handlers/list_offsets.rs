@@ -1,18 +1,17 @@
 //! ListOffsets: the offset at a time, or at one of the ends.
 
 use crate::codes::Failure;
+use crate::handlers::fetch::isolation;
 use crate::service::{Broker, Call};
 use futures::future::join_all;
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
-use kafka_protocol::messages::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
-};
+use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use millstream_partition::{Isolation, OffsetAt, TimeQuery};
 use millstream_protocol::ResponseError;
+use millstream_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use millstream_types::{LeaderEpoch, TimestampMs};
 use std::collections::BTreeSet;
 
-const READ_COMMITTED: i8 = 1;
 /// Answers name the epoch from this version on.
 const TELLS_EPOCH: i16 = 4;
 // Kafka's numbers for "not a time": the wire's, never renumber.
@@ -26,33 +25,37 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 impl Broker {
     /// Answers ListOffsets.
     pub(crate) async fn list_offsets(&self, call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
-        let isolation = match request.isolation_level {
-            READ_COMMITTED => Isolation::ReadCommitted,
-            _ => Isolation::ReadUncommitted,
-        };
+        let isolation = isolation(request.isolation_level);
         let mut seen = BTreeSet::new();
         let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in request.topics {
+        for topic in request.message.topics {
             let name = &topic.name;
             let answers: Vec<_> = topic
                 .partitions
                 .into_iter()
                 .map(|partition| {
+                    let isolation = &isolation;
                     let twice = !seen.insert((name.clone(), partition.partition_index));
                     async move {
                         let index = partition.partition_index;
                         let found = match twice {
                             true => Err(Failure::new(ResponseError::InvalidRequest, "the partition is named twice")),
-                            false => self.offset_at(call, name, partition, isolation).await,
+                            false => match &isolation {
+                                Ok(isolation) => self.offset_at(call, name, partition, *isolation).await,
+                                Err(failure) => Err(failure.clone()),
+                            },
                         };
                         answer(call.version, index, found)
                     }
                 })
                 .collect();
             let partitions = join_all(answers).await;
+            if partitions.is_empty() {
+                continue;
+            }
             topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
         }
-        ListOffsetsResponse::default().with_topics(topics)
+        kafka_protocol::messages::ListOffsetsResponse::default().with_topics(topics).into()
     }
 
     async fn offset_at(

@@ -15,8 +15,9 @@ use millstream_protocol::ResponseError;
 use millstream_types::{PartitionIndex, TopicId};
 use std::collections::BTreeSet;
 
-/// A request may name topics by id since this version.
+/// A request may name topics by id since this version: the two before it have a place for ids, and can't answer them.
 const TOPICS_BY_ID: i16 = 12;
+const HAS_IDS: i16 = 10;
 
 impl Broker {
     /// Answers Metadata.
@@ -26,14 +27,19 @@ impl Broker {
             Some(topics) if call.version == 0 && topics.is_empty() => None,
             topics => topics,
         };
+        if let Some(code) = wanted.as_ref().and_then(|wanted| refusal(call.version, wanted)) {
+            return refused(wanted.unwrap_or_default(), code);
+        }
         let topics = match wanted {
             None => self.image().topics().map(|topic| describe(&self.image(), call, topic)).collect(),
-            Some(wanted) => self.named(call, wanted, request.allow_auto_topic_creation).await,
+            Some(wanted) => self.wanted(call, wanted, request.allow_auto_topic_creation).await,
         };
         let topics =
             topics.into_iter().map(|topic: MetadataResponseTopic| match request.include_topic_authorized_operations {
-                true => topic.with_topic_authorized_operations(operations::TOPIC),
-                false => topic,
+                true if topic.error_code != ResponseError::UnknownTopicId.code() => {
+                    topic.with_topic_authorized_operations(operations::TOPIC)
+                }
+                _ => topic,
             });
         let image = self.image();
         let mut response = MetadataResponse::default()
@@ -47,25 +53,25 @@ impl Broker {
         response
     }
 
-    async fn named(
+    /// Topics by id, where any is asked for so: names are beside the point then.
+    async fn wanted(
         &self,
         call: &Call<'_>,
         wanted: Vec<MetadataRequestTopic>,
         create: bool,
     ) -> Vec<MetadataResponseTopic> {
+        let by_id = wanted.iter().any(|topic| TopicId(topic.topic_id) != TopicId::ZERO);
         let mut seen = BTreeSet::new();
         let mut topics = Vec::with_capacity(wanted.len());
         for topic in wanted {
-            let key = (topic.topic_id, topic.name.clone());
-            if !seen.insert(key) {
+            let id = TopicId(topic.topic_id);
+            let key = (id, if by_id { None } else { topic.name.clone() });
+            if !seen.insert(key) || (by_id && id == TopicId::ZERO) {
                 continue;
             }
-            let id = TopicId(topic.topic_id);
             topics.push(match topic.name {
-                // An id goes before a name, which is then beside the point.
-                _ if id != TopicId::ZERO && call.version >= TOPICS_BY_ID => self.by_id(call, id),
-                Some(name) if id == TopicId::ZERO => self.by_name(call, name, create).await,
-                _ => failed(None, id, ResponseError::InvalidRequest),
+                Some(name) if !by_id => self.by_name(call, name, create).await,
+                _ => self.by_id(call, id),
             });
         }
         topics
@@ -128,13 +134,10 @@ fn describe_partition(
     index: PartitionIndex,
     partition: &Partition,
 ) -> MetadataResponsePartition {
-    let has_listener = endpoints::of(image, call.listener, partition.leader).is_some();
-    let code = match () {
-        () if !image.is_alive(partition.leader) => ResponseError::LeaderNotAvailable.code(),
+    let code = match endpoints::leader_error(image, call.listener, partition.leader) {
         // Clients before version 6 do not know LISTENER_NOT_FOUND.
-        () if !has_listener && call.version < 6 => ResponseError::LeaderNotAvailable.code(),
-        () if !has_listener => ResponseError::ListenerNotFound.code(),
-        () => 0,
+        Some(ResponseError::ListenerNotFound) if call.version < 6 => ResponseError::LeaderNotAvailable.code(),
+        other => other.map_or(0, |code| code.code()),
     };
     let brokers = |ids: &[millstream_types::BrokerId]| ids.iter().map(|id| WireBroker(id.0)).collect::<Vec<_>>();
     let offline = partition.replicas.iter().copied().filter(|id| !image.is_alive(*id)).collect::<Vec<_>>();
@@ -155,4 +158,24 @@ fn failed(name: Option<TopicName>, id: TopicId, code: ResponseError) -> Metadata
         .with_name(name)
         .with_topic_id(id.0)
         .with_is_internal(is_internal)
+}
+
+/// Why no topic of a request can be told of. Kafka has no code of its own for a topic without a name.
+fn refusal(version: i16, wanted: &[MetadataRequestTopic]) -> Option<ResponseError> {
+    let has_ids = wanted.iter().any(|topic| TopicId(topic.topic_id) != TopicId::ZERO);
+    let lacks_names = wanted.iter().any(|topic| topic.name.is_none());
+    match version {
+        HAS_IDS..TOPICS_BY_ID if has_ids || lacks_names => Some(ResponseError::InvalidRequest),
+        TOPICS_BY_ID.. if lacks_names && !has_ids => Some(ResponseError::UnknownServerError),
+        _ => None,
+    }
+}
+
+/// Nothing but the error, for every topic.
+fn refused(wanted: Vec<MetadataRequestTopic>, code: ResponseError) -> MetadataResponse {
+    let topics = wanted.into_iter().map(|topic| {
+        let name = Some(topic.name.unwrap_or_default());
+        MetadataResponseTopic::default().with_error_code(code.code()).with_name(name).with_topic_id(topic.topic_id)
+    });
+    MetadataResponse::default().with_topics(topics.collect())
 }

@@ -2,18 +2,22 @@
 
 use crate::codes::Failure;
 use crate::service::{Broker, Call};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequest;
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{GroupId, TopicName};
 use millstream_group::{ByTopic, FetchRequest, FetchedOffset};
+use millstream_metadata::Image;
 use millstream_protocol::ResponseError;
-use millstream_types::{LeaderEpoch, Offset};
+use millstream_protocol::messages::OffsetFetchRequest;
+use millstream_types::{LeaderEpoch, Offset, TopicId};
 
 /// Several groups may be asked for from this version on.
 const BATCHED: i16 = 8;
+/// Topics are told by their ids from this version on.
+const TOPICS_BY_ID: i16 = 10;
 /// An error of the whole group is told from this version on; before, every partition has it.
 const TELLS_GROUP_ERROR: i16 = 2;
 /// An open transaction may still change the offset.
@@ -22,15 +26,27 @@ const UNSTABLE: i16 = ResponseError::UnstableOffsetCommit.code();
 impl Broker {
     /// Answers OffsetFetch.
     pub(crate) fn offset_fetch(&self, call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
+        let OffsetFetchRequest { message: request, topic_ids } = request;
         if call.version >= BATCHED {
-            let groups = request.groups.into_iter().map(|group| {
-                let topics = group.topics.map(|topics| {
-                    let topics = topics.into_iter();
-                    topics
-                        .map(|topic| ByTopic { topic: topic.name.to_string(), partitions: topic.partition_indexes })
-                        .collect()
-                });
-                self.group_offsets(group.group_id, topics, request.require_stable)
+            let image = self.image();
+            let ids = topic_ids.into_iter().chain(std::iter::repeat(Vec::new()));
+            let groups = request.groups.into_iter().zip(ids).map(|(group, ids)| {
+                let Some(topics) = group.topics else {
+                    return by_id(&image, self.group_offsets(group.group_id, None, request.require_stable));
+                };
+                let (known, unknown) = match call.version >= TOPICS_BY_ID {
+                    true => named(&image, topics, &ids),
+                    false => (topics, Vec::new()),
+                };
+                let asked = known.into_iter();
+                let asked =
+                    asked.map(|topic| ByTopic { topic: topic.name.to_string(), partitions: topic.partition_indexes });
+                let found = self.group_offsets(group.group_id, Some(asked.collect()), request.require_stable);
+                let mut found = by_id(&image, found);
+                if found.error_code == 0 {
+                    found.topics.extend(unknown);
+                }
+                found
             });
             return OffsetFetchResponse::default().with_groups(groups.collect());
         }
@@ -74,6 +90,38 @@ impl Broker {
             Err(error) => response.with_error_code(Failure::from(error).code.code()),
         }
     }
+}
+
+/// Gives topics the names of their ids; those that do not exist are answered.
+fn named(
+    image: &Image,
+    topics: Vec<OffsetFetchRequestTopics>,
+    ids: &[uuid::Uuid],
+) -> (Vec<OffsetFetchRequestTopics>, Vec<OffsetFetchResponseTopics>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for (topic, id) in topics.into_iter().zip(ids) {
+        match image.topic(TopicId(*id)) {
+            Some(found) => known.push(topic.with_name(TopicName(found.name.to_string().into()))),
+            None => {
+                let none = nothing(ByTopic { topic: String::new(), partitions: topic.partition_indexes });
+                let mut answer = one_of_many(none).with_topic_id(*id);
+                for partition in &mut answer.partitions {
+                    partition.error_code = ResponseError::UnknownTopicId.code();
+                }
+                unknown.push(answer);
+            }
+        }
+    }
+    (known, unknown)
+}
+
+/// The same with the topics' ids, for versions that tell those. A topic that is gone has none, and its offsets go with it.
+fn by_id(image: &Image, group: OffsetFetchResponseGroup) -> OffsetFetchResponseGroup {
+    let mut group = group;
+    for topic in &mut group.topics {
+        topic.topic_id = image.topic_id(&topic.name).unwrap_or(TopicId::ZERO).0;
+    }
+    group
 }
 
 fn nothing(topic: ByTopic<i32>) -> ByTopic<FetchedOffset> {

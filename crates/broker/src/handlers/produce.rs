@@ -9,7 +9,7 @@ use crate::codes::{Failure, record_index};
 use crate::endpoints;
 use crate::service::{Broker, Call};
 use crate::topics;
-use crate::transactions::Joined;
+use crate::transactions::{Joined, is_transactional};
 use futures::future::join_all;
 use kafka_protocol::messages::BrokerId as WireBroker;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -22,6 +22,7 @@ use millstream_partition::{AppendOptions, Appended, Origin};
 use millstream_protocol::ResponseError;
 use millstream_replica::Acks;
 use millstream_telemetry::catalogue::INVALID_BATCHES;
+use millstream_txn::Guard;
 use millstream_types::{ProducerId, TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,7 +70,12 @@ impl Broker {
     /// Answers Produce. Partitions are appended to side by side; their order within the request means nothing in Kafka.
     pub(crate) async fn produce(&self, call: &Call<'_>, request: ProduceRequest) -> Produced {
         let image = self.image();
+        let mut request = request;
+        request.topic_data.retain(|topic| !topic.partition_data.is_empty());
         let options = options(request.acks, request.timeout_ms, call.more);
+        if let Some(failure) = refusal(&request) {
+            return refused(&request, &failure);
+        }
         let joined = match &request.transactional_id {
             Some(id) => self.join_transaction(call, &image, id, &request.topic_data).await,
             None => Joined::default(),
@@ -102,13 +108,9 @@ impl Broker {
             let topic = &topic;
             async move {
                 let index = partition.index;
-                let found = match (topic, how.options, how.joined.of(topic, index)) {
-                    (_, Err(failure), _) | (Err(failure), ..) | (_, _, Err(failure)) => {
-                        Err(Refused::from(failure.clone()))
-                    }
-                    (Ok(topic), Ok(options), Ok(guard)) => {
-                        self.produce_partition(topic, partition, AppendOptions { guard, ..*options }).await
-                    }
+                let found = match (topic, how.joined.of(topic, index)) {
+                    (Err(failure), _) | (_, Err(failure)) => Err(Refused::from(failure.clone())),
+                    (Ok(topic), Ok(guard)) => self.produce_partition(topic, partition, how.options, guard).await,
                 };
                 answer(index, found)
             }
@@ -124,12 +126,9 @@ impl Broker {
         &self,
         topic: &Arc<Topic>,
         data: PartitionProduceData,
-        options: AppendOptions,
+        options: Result<&AppendOptions, &Failure>,
+        guard: Option<Guard>,
     ) -> Result<Appended, Refused> {
-        if topics::is_internal(&topic.name) {
-            let message = format!("{:?} is written by the brokers only", topic.name);
-            return Err(Failure::new(ResponseError::InvalidTopicException, message).into());
-        }
         let handle = self.partition_of(topic, data.index)?;
         let meter = handle.meter();
         meter.produce_requests.inc();
@@ -143,6 +142,11 @@ impl Broker {
         if batches.iter().any(|batch| batch.is_transactional() && batch.producer_id() == ProducerId::NONE) {
             let message = "the batch is part of a transaction, and of no producer";
             return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
+        }
+        let options = AppendOptions { guard, ..*options.map_err(Clone::clone)? };
+        if topics::is_internal(&topic.name) {
+            let message = format!("{:?} is written by the brokers only", topic.name);
+            return Err(Failure::new(ResponseError::InvalidTopicException, message).into());
         }
         handle.append(batches, options).await.map_err(|error| {
             meter.failed_produce_requests.inc();
@@ -192,6 +196,52 @@ async fn all<T>(mut work: impl ExactSizeIterator<Item = impl Future<Output = T>>
         return vec![only.await];
     }
     join_all(work).await
+}
+
+/// Whether a topic's records are part of a transaction.
+fn has_transactional(topic: &TopicProduceData) -> bool {
+    topic.partition_data.iter().any(|partition| partition.records.as_ref().is_some_and(is_transactional))
+}
+
+/// Why nothing of a request is written: it holds what can't be a batch, or records of a transaction that it does not name.
+fn refusal(request: &ProduceRequest) -> Option<Failure> {
+    let mut records =
+        request.topic_data.iter().flat_map(|topic| &topic.partition_data).filter_map(|one| one.records.as_ref());
+    if records.any(|records| is_unreadable(records)) {
+        return Some(Failure::new(ResponseError::CorruptMessage, "a batch has no size or format that there is"));
+    }
+    let lacks_id = request.transactional_id.is_none() && request.topic_data.iter().any(has_transactional);
+    lacks_id.then(|| {
+        let message = "the request has records of a transaction and names none; set its transactional id";
+        Failure::new(ResponseError::TransactionalIdAuthorizationFailed, message)
+    })
+}
+
+/// Whether the first batch says of itself what no batch of any format can be.
+fn is_unreadable(records: &[u8]) -> bool {
+    /// Bytes after a batch's length that it has at least, in the oldest format.
+    const SIZE_MIN: i32 = 14;
+    const MAGIC_MAX: u8 = 2;
+    let size = records.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    let magic = records.get(16).copied();
+    size.is_some_and(|size| size < SIZE_MIN) || magic.is_some_and(|magic| magic > MAGIC_MAX)
+}
+
+/// The same failure for every partition.
+fn refused(request: &ProduceRequest, failure: &Failure) -> Produced {
+    let responses = request.topic_data.iter().map(|topic| {
+        let partitions =
+            topic.partition_data.iter().map(|partition| answer(partition.index, Err(failure.clone().into())));
+        TopicProduceResponse::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partition_responses(partitions.collect())
+    });
+    let responses: Vec<TopicProduceResponse> = responses.collect();
+    match request.acks {
+        0 => without_answer(&responses),
+        _ => Produced::Answer(ProduceResponse::default().with_responses(responses)),
+    }
 }
 
 fn options(acks: i16, timeout_ms: i32, more: bool) -> Result<AppendOptions, Failure> {

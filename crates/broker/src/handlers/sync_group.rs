@@ -1,15 +1,23 @@
 //! SyncGroup.
 
 use crate::codes::Failure;
-use crate::service::Broker;
+use crate::service::{Broker, Call};
 use bytes::Bytes;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 use millstream_group::SyncRequest;
+use millstream_protocol::ResponseError;
+
+/// Members name the protocol they were told from this version on (KIP-559).
+const NAMES_PROTOCOL: i16 = 5;
 
 impl Broker {
     /// Answers SyncGroup, when the leader has assigned.
-    pub(crate) async fn sync_group(&self, request: SyncGroupRequest) -> SyncGroupResponse {
+    pub(crate) async fn sync_group(&self, call: &Call<'_>, request: SyncGroupRequest) -> SyncGroupResponse {
+        let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+        if call.version >= NAMES_PROTOCOL && !names_protocol {
+            return SyncGroupResponse::default().with_error_code(ResponseError::InconsistentGroupProtocol.code());
+        }
         let assignments = request.assignments.into_iter();
         let assignments = assignments.map(|one| (one.member_id.to_string(), Bytes::copy_from_slice(&one.assignment)));
         let sync = SyncRequest {

@@ -3,6 +3,7 @@
 use super::offset_commit::wanted;
 use crate::codes;
 use crate::service::{Broker, Call};
+use crate::topics;
 use crate::transactions::{code, transactor};
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::txn_offset_commit_request::{
@@ -28,10 +29,23 @@ impl Broker {
         request: TxnOffsetCommitRequest,
     ) -> TxnOffsetCommitResponse {
         let image = self.image();
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            request.topics.into_iter().partition(|topic| image.topic_id(&topic.name).is_some());
-        let mut topics: Vec<TxnOffsetCommitResponseTopic> =
-            unknown.iter().map(|topic| all(topic, ResponseError::UnknownTopicOrPartition.code())).collect();
+        let mut known = Vec::with_capacity(request.topics.len());
+        let mut topics = Vec::new();
+        for topic in request.topics {
+            let (here, elsewhere): (Vec<_>, Vec<_>) = topic
+                .partitions
+                .into_iter()
+                .partition(|partition| topics::has_partition(&image, &topic.name, partition.partition_index));
+            let part = |partitions| {
+                TxnOffsetCommitRequestTopic::default().with_name(topic.name.clone()).with_partitions(partitions)
+            };
+            if !elsewhere.is_empty() {
+                topics.push(all(&part(elsewhere), ResponseError::UnknownTopicOrPartition.code()));
+            }
+            if !here.is_empty() {
+                known.push(part(here));
+            }
+        }
         if known.is_empty() {
             return TxnOffsetCommitResponse::default().with_topics(topics);
         }
@@ -52,20 +66,28 @@ impl Broker {
         match self.coordinator.commit_in_transaction(&transactor, commit).await {
             Err(error) => {
                 let code = refusal(error);
-                topics.extend(known.iter().map(|topic| all(topic, code)));
+                known.iter().for_each(|topic| add(&mut topics, all(topic, code)));
             }
-            Ok(answers) => topics.extend(answers.into_iter().map(|topic| {
+            Ok(answers) => answers.into_iter().for_each(|topic| {
                 let partitions = topic.partitions.iter().map(|partition| {
                     let code = partition.result.as_ref().map_or_else(|error| codes::group(error).code(), |()| 0);
                     one(partition.partition, code)
                 });
                 let partitions = partitions.collect();
-                TxnOffsetCommitResponseTopic::default()
-                    .with_name(TopicName(topic.topic.into()))
-                    .with_partitions(partitions)
-            })),
+                let name = TopicName(topic.topic.into());
+                let answer = TxnOffsetCommitResponseTopic::default().with_name(name).with_partitions(partitions);
+                add(&mut topics, answer);
+            }),
         }
         TxnOffsetCommitResponse::default().with_topics(topics)
+    }
+}
+
+/// Adds what partitions of a topic met to what others of it did.
+fn add(topics: &mut Vec<TxnOffsetCommitResponseTopic>, topic: TxnOffsetCommitResponseTopic) {
+    match topics.iter_mut().find(|known| known.name == topic.name) {
+        Some(known) => known.partitions.extend(topic.partitions),
+        None => topics.push(topic),
     }
 }
 

@@ -202,7 +202,7 @@ async fn records_are_deleted_up_to_an_offset() {
         ("t", -1, (0, 2)),
         ("nope", 0, (E::UnknownTopicOrPartition.code(), -1)),
         ("compacted", 0, (E::PolicyViolation.code(), -1)),
-        ("__consumer_offsets", 0, (E::InvalidTopicException.code(), -1)),
+        ("__consumer_offsets", 0, (E::UnknownTopicOrPartition.code(), -1)),
     ] {
         let response = node.ask(2, &delete(name, offset)).await;
         let result = &response.topics[0].partitions[0];

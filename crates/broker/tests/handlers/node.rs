@@ -34,6 +34,7 @@ pub struct Node {
     pub partitions: Partitions,
     pub coordinator: Coordinator,
     pub service: Service,
+    pub metrics: Metrics,
     context: ConnectionContext,
 }
 
@@ -69,7 +70,7 @@ impl Node {
         let values = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let deps = Deps {
             runtime: runtime.clone(),
-            metrics,
+            metrics: metrics.clone(),
             quorum: quorum.clone(),
             partitions: partitions.clone(),
             coordinator: coordinator.clone(),
@@ -81,7 +82,7 @@ impl Node {
             id: 1,
             principal: "User:ANONYMOUS".into(),
         };
-        Self { runtime, quorum, partitions, coordinator, service, context }
+        Self { runtime, quorum, partitions, coordinator, service, metrics, context }
     }
 
     /// What becomes of a request.

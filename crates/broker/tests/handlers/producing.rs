@@ -61,7 +61,6 @@ async fn what_is_no_batch_is_refused_and_others_are_unharmed() {
         ("t", None, E::InvalidRecord),
         ("t", Some(batch(&[&"x".repeat(300)])), E::MessageTooLarge),
         ("t", Some(fill(BatchBuilder::new(Codec::None).control(), &["a"])), E::InvalidRecord),
-        ("t", Some(fill(BatchBuilder::new(Codec::None).transactional(), &["a"])), E::InvalidTxnState),
         ("compacted", Some(keyless), E::InvalidRecord),
     ];
     for (topic, records, expected) in table {
@@ -75,6 +74,20 @@ async fn what_is_no_batch_is_refused_and_others_are_unharmed() {
         assert_eq!(refused.base_offset, -1);
         assert_eq!(response.responses[1].partition_responses[0].error_code, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_a_transaction_that_is_not_named_keep_their_whole_request_out() {
+    let node = Node::start().await;
+    node.topic("t", 2, &[]).await;
+    let mut request = produce("t", 0, Some(fill(BatchBuilder::new(Codec::None).transactional(), &["a"])), -1);
+    request.topic_data.push(produce("t", 1, Some(batch(&["fine"])), -1).topic_data.remove(0));
+    let response = node.ask(9, &request).await;
+    let codes = response.responses.iter().map(|topic| topic.partition_responses[0].error_code);
+    let refused = E::TransactionalIdAuthorizationFailed.code();
+    assert_eq!(codes.collect::<Vec<_>>(), [refused, refused]);
+    let after = node.ask(9, &produce("t", 1, Some(batch(&["first"])), -1)).await;
+    assert_eq!(after.responses[0].partition_responses[0].base_offset, 0, "nothing of it was written");
 }
 
 #[tokio::test(start_paused = true)]

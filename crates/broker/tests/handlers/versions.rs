@@ -3,22 +3,28 @@
 use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterConfigsRequest, ApiVersionsRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest, BrokerId,
     CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
-    GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest, WriteTxnMarkersRequest, add_partitions_to_txn_request,
-    alter_configs_request, create_partitions_request, create_topics_request, delete_records_request,
-    delete_topics_request, describe_configs_request, describe_producers_request, fetch_request,
-    incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
+    DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    DescribeTransactionsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    GetTelemetrySubscriptionsRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, ListTransactionsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest,
+    SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+    WriteTxnMarkersRequest, add_partitions_to_txn_request, alter_client_quotas_request, alter_configs_request,
+    alter_partition_reassignments_request, alter_replica_log_dirs_request, create_partitions_request,
+    create_topics_request, delete_records_request, delete_topics_request, describe_configs_request,
+    describe_producers_request, describe_quorum_request, describe_topic_partitions_request, elect_leaders_request,
+    fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
     offset_commit_request, offset_delete_request, offset_fetch_request, offset_for_leader_epoch_request,
-    txn_offset_commit_request, write_txn_markers_request,
+    txn_offset_commit_request, update_features_request, write_txn_markers_request,
 };
 use kafka_protocol::protocol::Request;
 use millstream_net::{Answer, ConnectionContext, Frame, Handler};
+use millstream_protocol::messages as later;
 use millstream_protocol::{ApiKey, ResponseError, SERVED, decode_response, supported};
 
 /// What was exercised, and what was not answered.
@@ -56,6 +62,8 @@ async fn every_version_of_every_api_is_answered() {
     admin(&node, seen).await;
     options(&node, seen).await;
     transactions(&node, seen).await;
+    cluster(&node, seen).await;
+    clients(&node, seen).await;
     let left: Vec<_> = SERVED.iter().filter(|api| !seen.apis.contains(api)).collect();
     assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
     assert_eq!(seen.failures, Vec::<String>::new());
@@ -86,7 +94,7 @@ async fn log(node: &Node, seen: &mut Seen, id: uuid::Uuid) {
         let topic = list_offsets_request::ListOffsetsTopic::default()
             .with_name(topic_name("t"))
             .with_partitions(vec![partition]);
-        ListOffsetsRequest::default().with_topics(vec![topic])
+        later::ListOffsetsRequest::from(ListOffsetsRequest::default().with_topics(vec![topic]))
     })
     .await;
     every(node, seen, |_| {
@@ -137,7 +145,8 @@ async fn offsets(node: &Node, seen: &mut Seen) {
         let topic = offset_commit_request::OffsetCommitRequestTopic::default()
             .with_name(topic_name("t"))
             .with_partitions(vec![partition]);
-        OffsetCommitRequest::default().with_group_id(id()).with_topics(vec![topic])
+        let message = OffsetCommitRequest::default().with_group_id(id()).with_topics(vec![topic]);
+        later::OffsetCommitRequest { message, topic_ids: vec![node.topic_id("t")] }
     })
     .await;
     every(node, seen, |version| match version {
@@ -145,11 +154,11 @@ async fn offsets(node: &Node, seen: &mut Seen) {
             let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
                 .with_name(topic_name("t"))
                 .with_partition_indexes(vec![0]);
-            OffsetFetchRequest::default().with_group_id(id()).with_topics(Some(vec![topic]))
+            OffsetFetchRequest::default().with_group_id(id()).with_topics(Some(vec![topic])).into()
         }
         _ => {
             let group = offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(id()).with_topics(None);
-            OffsetFetchRequest::default().with_groups(vec![group])
+            later::OffsetFetchRequest::from(OffsetFetchRequest::default().with_groups(vec![group]))
         }
     })
     .await;
@@ -200,7 +209,8 @@ async fn admin(node: &Node, seen: &mut Seen) {
     })
     .await;
     every(node, seen, |_| DescribeClusterRequest::default()).await;
-    every(node, seen, |_| DescribeLogDirsRequest::default().with_topics(None)).await;
+    every(node, seen, |_| later::DescribeLogDirsRequest::from(DescribeLogDirsRequest::default().with_topics(None)))
+        .await;
 }
 
 async fn options(node: &Node, seen: &mut Seen) {
@@ -227,6 +237,71 @@ async fn options(node: &Node, seen: &mut Seen) {
         IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
     })
     .await;
+}
+
+async fn cluster(node: &Node, seen: &mut Seen) {
+    every(node, seen, |_| {
+        let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![0]);
+        let dir = alter_replica_log_dirs_request::AlterReplicaLogDir::default().with_topics(vec![topic]);
+        AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])
+    })
+    .await;
+    every(node, seen, |_| {
+        let topic =
+            elect_leaders_request::TopicPartitions::default().with_topic(topic_name("t")).with_partitions(vec![0]);
+        ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic]))
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = alter_partition_reassignments_request::ReassignablePartition::default();
+        let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        AlterPartitionReassignmentsRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| ListPartitionReassignmentsRequest::default().with_topics(None)).await;
+    every(node, seen, |_| {
+        let partition = describe_quorum_request::PartitionData::default();
+        let topic = describe_quorum_request::TopicData::default()
+            .with_topic_name(topic_name("__cluster_metadata"))
+            .with_partitions(vec![partition]);
+        DescribeQuorumRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    every(node, seen, |_| {
+        let update = update_features_request::FeatureUpdateKey::default()
+            .with_feature("metadata.version".into())
+            .with_max_version_level(30);
+        UpdateFeaturesRequest::default().with_feature_updates(vec![update])
+    })
+    .await;
+    every(node, seen, |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(7))).await;
+    every(node, seen, |version| {
+        let kinds = if version < 1 { vec![] } else { vec![2, 4] };
+        ListConfigResourcesRequest::default().with_resource_types(kinds)
+    })
+    .await;
+    every(node, seen, |_| {
+        let topic = describe_topic_partitions_request::TopicRequest::default().with_name(topic_name("t"));
+        DescribeTopicPartitionsRequest::default().with_topics(vec![topic])
+    })
+    .await;
+}
+
+async fn clients(node: &Node, seen: &mut Seen) {
+    every(node, seen, |_| {
+        let entity = alter_client_quotas_request::EntityData::default().with_entity_type("client-id".into());
+        let op = alter_client_quotas_request::OpData::default().with_key("producer_byte_rate".into()).with_value(1e9);
+        let entry = alter_client_quotas_request::EntryData::default().with_entity(vec![entity]).with_ops(vec![op]);
+        AlterClientQuotasRequest::default().with_entries(vec![entry])
+    })
+    .await;
+    every(node, seen, |_| DescribeClientQuotasRequest::default()).await;
+    every(node, seen, |_| GetTelemetrySubscriptionsRequest::default()).await;
+    every(node, seen, |_| PushTelemetryRequest::default()).await;
 }
 
 async fn transactions(node: &Node, seen: &mut Seen) {
@@ -267,7 +342,7 @@ async fn transactions(node: &Node, seen: &mut Seen) {
             .with_name(topic_name("t"))
             .with_partition_indexes(vec![0]);
         let marker = write_txn_markers_request::WritableTxnMarker::default().with_topics(vec![topic]);
-        WriteTxnMarkersRequest::default().with_markers(vec![marker])
+        later::WriteTxnMarkersRequest::from(WriteTxnMarkersRequest::default().with_markers(vec![marker]))
     })
     .await;
     every(node, seen, |_| {

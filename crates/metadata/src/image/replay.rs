@@ -5,8 +5,8 @@ use super::{
 };
 use crate::Error;
 use crate::record::{
-    BrokerConfigRecord, DeploymentRecord, PartitionChange, PartitionRecord, Record, SchemaRecord, TopicConfigRecord,
-    TopicRecord,
+    BrokerConfigRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, PartitionChange, PartitionRecord,
+    Record, SchemaRecord, TopicConfigRecord, TopicRecord,
 };
 use millstream_types::{BrokerEpoch, BrokerId, TopicId};
 use std::collections::BTreeMap;
@@ -41,6 +41,8 @@ impl Image {
             Record::PartitionChange(change) => self.change_partition(change)?,
             Record::TopicConfig(record) => self.set_topic_config(record)?,
             Record::BrokerConfig(record) => self.set_broker_config(record)?,
+            Record::ClientMetrics(record) => self.set_client_metrics(record),
+            Record::ClientQuota(record) => self.set_client_quota(record),
             Record::RemoveTopic { topic } => self.remove_topic(*topic)?,
             Record::ProducerIdBlock { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
             Record::Deployment(record) => self.put_deployment(record),
@@ -148,10 +150,35 @@ impl Image {
         }
         let is_topic_default =
             millstream_types::TOPIC_CONFIGS.iter().any(|def| def.synonym == Some(record.name.as_str()));
-        if record.broker.is_some() || !is_topic_default {
+        let is_of_this_node = record.broker.is_none() || record.broker == self.node;
+        if !is_of_this_node || !is_topic_default {
             return Ok(());
         }
         self.resolve_topics()
+    }
+
+    fn set_client_metrics(&mut self, record: &ClientMetricsRecord) {
+        let name: Arc<str> = record.name.as_str().into();
+        let mut options = self.client_metrics.get(&name).map(|shared| (**shared).clone()).unwrap_or_default();
+        set(&mut options, &record.option, record.value.as_deref());
+        if options.is_empty() {
+            self.client_metrics.remove(&name);
+        } else {
+            self.client_metrics.insert(name, Arc::new(options));
+        }
+    }
+
+    fn set_client_quota(&mut self, record: &ClientQuotaRecord) {
+        let mut limits = self.client_quotas.get(&record.entity).map(|shared| (**shared).clone()).unwrap_or_default();
+        match record.value {
+            Some(value) => limits.insert(record.key.clone(), value),
+            None => limits.remove(&record.key),
+        };
+        if limits.is_empty() {
+            self.client_quotas.remove(&record.entity);
+        } else {
+            self.client_quotas.insert(record.entity.clone(), Arc::new(limits));
+        }
     }
 
     /// Works out every topic's options anew, after what they inherit has changed.

@@ -2,8 +2,8 @@
 
 use super::{Broker, Image, Topic};
 use crate::record::{
-    BrokerConfigRecord, BrokerRecord, DeploymentRecord, PartitionRecord, Record, SchemaRecord, TopicConfigRecord,
-    TopicRecord,
+    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, PartitionRecord,
+    Record, SchemaRecord, TopicConfigRecord, TopicRecord,
 };
 use millstream_types::BrokerId;
 
@@ -20,6 +20,8 @@ impl Image {
             .into_iter()
             .chain(head)
             .chain(self.broker_records())
+            .chain(self.client_metrics_records())
+            .chain(self.quota_records())
             .chain(self.topic_records())
             .chain(self.deployment_records())
             .chain(self.schema_records())
@@ -37,6 +39,24 @@ impl Image {
             })
         });
         brokers.chain(configs)
+    }
+
+    fn client_metrics_records(&self) -> impl Iterator<Item = Record> {
+        self.client_metrics.iter().flat_map(|(name, options)| {
+            options.iter().map(|(option, value)| {
+                let (name, option, value) = (name.to_string(), option.clone(), Some(value.clone()));
+                Record::ClientMetrics(ClientMetricsRecord { name, option, value })
+            })
+        })
+    }
+
+    fn quota_records(&self) -> impl Iterator<Item = Record> {
+        self.client_quotas.iter().flat_map(|(entity, limits)| {
+            limits.iter().map(|(key, value)| {
+                let record = ClientQuotaRecord { entity: entity.clone(), key: key.clone(), value: Some(*value) };
+                Record::ClientQuota(record)
+            })
+        })
     }
 
     fn topic_records(&self) -> impl Iterator<Item = Record> {

@@ -66,7 +66,6 @@ fn wrong_changes_are_refused_and_change_nothing() {
     let image = with_topic();
     let refused = |changes: &[Alter]| incremental_alter(&image, &topic(), changes, false).unwrap_err();
     assert!(matches!(refused(&[change("no.such", Set("1".into()))]), Error::InvalidConfig(_)));
-    assert!(matches!(refused(&[change("no.such", Delete)]), Error::InvalidConfig(_)));
     assert!(matches!(refused(&[change("retention.ms", Set("x".into()))]), Error::InvalidConfig(_)));
     assert!(matches!(refused(&[change("retention.ms", Append("1".into()))]), Error::ConfigRefused { .. }));
     assert!(matches!(refused(&[change("cleanup.policy", Append("shred".into()))]), Error::InvalidConfig(_)));
@@ -163,7 +162,7 @@ fn a_brokers_options_are_its_own_and_those_it_defaults() {
 #[test]
 fn what_a_node_was_started_with_is_below_the_clusters_default_and_in_no_record() {
     let given = BTreeMap::from([("log.segment.bytes".to_owned(), "2048".to_owned())]);
-    let mut image = with_topic().with_static_configs(given.into()).unwrap();
+    let mut image = with_topic().on_node(Some(BrokerId(1)), given.into()).unwrap();
     let bytes = |image: &Image, name: &str| image.topic_named(name).unwrap().config.segment_bytes;
     assert_eq!(bytes(&image, "t"), 2048);
     let made = topics::create(&image, &create("later", 2));
@@ -176,4 +175,36 @@ fn what_a_node_was_started_with_is_below_the_clusters_default_and_in_no_record()
     let mut elsewhere = Image::default();
     image.records().for_each(|record| elsewhere.replay(&record).unwrap());
     assert_eq!(bytes(&elsewhere, "t"), 1 << 30);
+}
+
+#[test]
+fn topics_inherit_what_was_set_for_the_node_before_what_was_set_for_all() {
+    let mut image = with_topic().on_node(Some(BrokerId(1)), std::sync::Arc::default()).unwrap();
+    let retention = |image: &Image| image.topic_named("t").unwrap().config.retention_ms;
+    let set = |value: &str| [change("log.retention.ms", Set(value.into()))];
+    alter(&mut image, &Resource::Broker(None), &set("30"));
+    assert_eq!(retention(&image), 30);
+    alter(&mut image, &Resource::Broker(Some(BrokerId(1))), &set("20"));
+    assert_eq!(retention(&image), 20);
+    alter(&mut image, &Resource::Broker(Some(BrokerId(1))), &[change("log.retention.ms", Delete)]);
+    assert_eq!(retention(&image), 30);
+}
+
+#[test]
+fn an_option_that_nobody_knows_can_be_deleted_and_not_set() {
+    let image = with_topic();
+    let unknown = |operation| incremental_alter(&image, &topic(), &[change("nope", operation)], false);
+    assert_eq!(unknown(Delete).unwrap().records, []);
+    assert!(matches!(unknown(Set("1".into())), Err(Error::InvalidConfig(_))));
+}
+
+#[test]
+fn a_value_that_a_broker_can_not_have_is_a_bad_request_as_in_kafka() {
+    let image = one_broker();
+    let set = |value: &str| {
+        let changes = [change("log.retention.ms", Set(value.into()))];
+        incremental_alter(&image, &Resource::Broker(None), &changes, true)
+    };
+    assert!(set("5").is_ok());
+    assert!(matches!(set("x"), Err(Error::InvalidRequest { .. })));
 }

@@ -1,0 +1,7 @@
+//! Kafka's messages: the crate's, and in their place those of ours that have later versions.
+
+pub use crate::later::{
+    DescribeLogDirsRequest, DescribeLogDirsResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest,
+    OffsetFetchRequest, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+};
+pub use kafka_protocol::messages::*;
