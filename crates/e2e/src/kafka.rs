@@ -148,6 +148,8 @@ log.dirs={}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.cleaner.backoff.ms=100
 share.coordinator.state.topic.replication.factor=1
 auto.create.topics.enable=false
 ",

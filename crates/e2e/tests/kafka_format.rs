@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
+#[path = "kafka_format/compaction.rs"]
+mod compaction;
+
 use millstream_e2e::{Family, Kafka, Node, Record, batches, kafka_tool};
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +15,9 @@ use std::time::SystemTime;
 
 /// Small segments, so that there are several of them, and an interval that some batches reach alone and others together.
 const CONFIGS: [&str; 3] = ["segment.bytes=1048576", "index.interval.bytes=20000", "retention.ms=-1"];
+/// One partition of each internal topic, so that it is known where things are; and compaction soon.
+const SETTINGS: [&str; 3] =
+    ["offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1", "log.cleaner.backoff.ms=100"];
 const STAMPED: &str = "message.timestamp.type=LogAppendTime";
 /// Batches of each topic: all five codings, idempotent and plain.
 const BATCHES: i64 = 250;
@@ -153,11 +159,14 @@ fn folder(data: &Path, topic: &str) -> PathBuf {
 
 #[test]
 fn apache_kafka_and_this_node_write_the_same_files_and_serve_each_others() {
-    let (mut kafka, mut node) = (Kafka::start(), Node::start(&[]));
-    let (ours, theirs) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| write(&kafka.bootstrap, "theirs"));
-        (write(&node.kafka, "ours"), theirs.join().unwrap())
+    let (mut kafka, mut node) = (Kafka::start(), Node::start(&SETTINGS));
+    let fill = |bootstrap: &str, only: &str| (write(bootstrap, only), compaction::write(bootstrap, &FIRST_TIMESTAMP));
+    let ((ours, end), (theirs, their_end)) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| fill(&kafka.bootstrap, "theirs"));
+        (fill(&node.kafka, "ours"), theirs.join().unwrap())
     });
+    assert_eq!(end, their_end);
+    compaction::assert_same_records(&kafka, &node, end);
     kafka.stop();
     assert!(node.stop(), "{}", node.log());
 
@@ -173,6 +182,8 @@ fn apache_kafka_and_this_node_write_the_same_files_and_serve_each_others() {
     assert_equal_but_for_append_times(&stamped, &kafkas_stamped);
     assert_dump_passes(&plain, &kafkas_plain);
     assert_same_producers(&plain, &kafkas_plain);
+    compaction::assert_files_pass(&node.data(), &kafka.data());
+    compaction::assert_internal_topics_decode(&node.data());
 
     let [our_folder, kafkas_place] = both("ours");
     hand_over(&our_folder, &kafkas_place);

@@ -21,6 +21,8 @@ pub(crate) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(crate) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// The log starts that `DeleteRecords` moved.
 pub(crate) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// Up to where each log is compacted.
+pub(crate) const CLEANED: &str = "cleaner-offset-checkpoint";
 
 /// Offsets by topic name and partition.
 pub(crate) type Offsets = BTreeMap<(String, i32), Offset>;

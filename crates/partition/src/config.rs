@@ -23,6 +23,49 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// Time after which an idempotent producer that sent nothing is forgotten.
     pub producer_expiry: Duration,
+    /// Compaction.
+    pub cleaner: CleanerConfig,
+}
+
+/// Settings of compaction: Kafka's `log.cleaner.*`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CleanerConfig {
+    /// Whether logs are compacted at all.
+    pub enabled: bool,
+    /// Logs compacted at once.
+    pub threads: usize,
+    /// Bytes of memory for keys, over all threads. What does not fit takes another round over the log.
+    pub dedupe_buffer_bytes: usize,
+    /// The share of it that is filled.
+    pub load_factor: f64,
+    /// Bytes of memory for reading and writing, over all threads.
+    pub io_buffer_bytes: usize,
+    /// Bytes read and written in a second, over all threads.
+    pub io_bytes_per_second: f64,
+    /// Time between two looks for logs that are due.
+    pub backoff: Duration,
+}
+
+impl CleanerConfig {
+    /// Kafka's defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            enabled: true,
+            threads: 1,
+            dedupe_buffer_bytes: 128 << 20,
+            load_factor: 0.9,
+            io_buffer_bytes: 512 << 10,
+            io_bytes_per_second: f64::MAX,
+            backoff: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Default for CleanerConfig {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Config {
@@ -36,6 +79,7 @@ impl Config {
             flush_interval: Duration::from_secs(5),
             checkpoint_interval: Duration::from_secs(60),
             producer_expiry: Duration::from_secs(86_400),
+            cleaner: CleanerConfig::new(),
         }
     }
 }

@@ -188,6 +188,7 @@ async fn open_partition(
     let name = millstream_storage::folder_name(&topic.name, index);
     let failed = |error| Error::Storage { name: name.as_str().into(), source: Arc::new(error) };
     let opened = Log::open(shared.runtime.clone(), id.clone(), topic.config.clone(), recovery).await;
+    let is_anew = matches!(opened, Err(LogError::WrongTopic { .. }));
     let log = match opened {
         // The topic was deleted and made again while this broker was away: what is here is of the old one.
         Err(LogError::WrongTopic { .. }) => {
@@ -197,7 +198,7 @@ async fn open_partition(
         opened => opened.map_err(failed)?,
     };
     let stored = shared.high_watermarks.lock().remove(&(topic.name.to_string(), index.0));
-    Partition::new(Parts {
+    let partition = Partition::new(Parts {
         topic: topic.name.clone(),
         runtime: shared.runtime.clone(),
         log,
@@ -205,8 +206,12 @@ async fn open_partition(
         meter: Meter::new(&shared.metrics, &topic.name, index),
         local: shared.config.local,
         high_watermark: stored.unwrap_or(Offset::ZERO),
-    })
-    .await
+    });
+    let partition = partition.await?;
+    if !is_anew {
+        shared.cleaners.restore(&partition);
+    }
+    Ok(partition)
 }
 
 /// Renames a folder as Kafka does with what belongs to no topic it knows: it is kept, and never looked into again.

@@ -9,6 +9,7 @@
 //! It knows nothing of the wire, of groups, or of who reads.
 
 mod checkpoint;
+mod cleaner;
 mod cold;
 mod config;
 mod data_dir;
@@ -26,7 +27,7 @@ mod upkeep;
 mod writer;
 
 pub use cold::{ColdError, ColdReader};
-pub use config::Config;
+pub use config::{CleanerConfig, Config};
 pub use data_dir::{DataDir, boot_id};
 pub use error::Error;
 pub use handle::PartitionHandle;

@@ -24,10 +24,15 @@ impl PartitionHandle {
             return Ok(nothing(bounds));
         }
         let ReadRequest { from, max_bytes, at_least_one, .. } = request;
-        match partition.log.read(from, below, max_bytes, at_least_one).await {
-            Ok(slice) => {
+        let read = match request.isolation {
+            Isolation::ReadCommitted => partition.log.read_committed(from, below, max_bytes, at_least_one).await,
+            Isolation::ReadUncommitted | Isolation::LogEnd => {
+                partition.log.read(from, below, max_bytes, at_least_one).await.map(|slice| (slice, Vec::new()))
+            }
+        };
+        match read {
+            Ok((slice, aborted)) => {
                 let len = slice.len();
-                let aborted = partition.aborted(request.isolation, from, slice.next_offset).await?;
                 let records = slice.records.filter(|range| range.len > 0).map(Chunk::File).into_iter().collect();
                 Ok(Read { records, len, bounds, aborted })
             }

@@ -1,8 +1,9 @@
 //! The service: every partition of this broker, from opening to a clean close.
 
-use crate::checkpoint::{self, HIGH_WATERMARKS};
+use crate::checkpoint::{self, CLEANED, HIGH_WATERMARKS};
+use crate::cleaner::Cleaners;
 use crate::config::Config;
-use crate::{ColdReader, DataDir, Error, PartitionHandle, follow, upkeep};
+use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, upkeep};
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) partitions: RwLock<BTreeMap<TopicPartition, Slot>>,
     /// What the last process had checkpointed, taken out as logs are opened.
     pub(crate) high_watermarks: Mutex<checkpoint::Offsets>,
+    pub(crate) cleaners: Cleaners,
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) tasks: Tasks,
 }
@@ -65,7 +67,12 @@ impl Partitions {
         let Deps { runtime, metrics, image, cold } = deps;
         data_dir.clear_clean().await?;
         let stored = checkpoint::read(&*runtime.disk, &data_dir.path().join(HIGH_WATERMARKS)).await?;
+        let cleaned = checkpoint::read(&*runtime.disk, &data_dir.path().join(CLEANED)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "how far logs are compacted is not known: they are compacted from their start");
+            checkpoint::Offsets::new()
+        });
         let tasks = runtime.tasks.child();
+        let cleaners = Cleaners::new(config.cleaner, &runtime, &tasks, cleaned);
         let shared = Arc::new(Shared {
             config,
             runtime,
@@ -75,6 +82,7 @@ impl Partitions {
             image,
             partitions: RwLock::default(),
             high_watermarks: Mutex::new(stored),
+            cleaners,
             changes: watch::Sender::new(0),
             tasks,
         });
@@ -83,6 +91,7 @@ impl Partitions {
         follower.catch_up().await;
         shared.tasks.spawn("partitions follow the image", follower.run());
         upkeep::spawn(&shared);
+        cleaner::spawn(&shared);
         Ok(Self(shared))
     }
 
@@ -152,6 +161,11 @@ impl Partitions {
     /// Deletes now what retention would delete at its next look.
     pub async fn retain_now(&self) {
         upkeep::retain(&self.0).await;
+    }
+
+    /// Compacts now what is due.
+    pub async fn clean_now(&self) {
+        cleaner::clean_all(&self.0).await;
     }
 
     /// Makes everything that was appended survive a power cut, now.

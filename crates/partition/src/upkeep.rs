@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::service::{Shared, Slot};
-use crate::{Bounds, Error, PartitionHandle, producers};
+use crate::{Bounds, Error, PartitionHandle, cleaner, producers};
 use bytes::Bytes;
 use millstream_storage::Log;
 use millstream_telemetry::catalogue::{
@@ -51,6 +51,10 @@ pub(crate) async fn retain(shared: &Arc<Shared>) {
     let expiry_ms = i64::try_from(shared.config.producer_expiry.as_millis()).unwrap_or(i64::MAX);
     for handle in shared.open() {
         let partition = &handle.0;
+        if shared.cleaners.has(partition.id) {
+            // What a compaction works on is deleted from at the next round.
+            continue;
+        }
         let below = partition.bounds().high_watermark;
         if let Err(error) = partition.log.retain(now, below).await {
             tracing::warn!(partition = %partition.name, %error, "retention did not finish; it is tried again at its next round");
@@ -134,7 +138,7 @@ pub(crate) async fn write_checkpoints(shared: &Arc<Shared>) -> Result<(), Error>
     for (name, offsets) in [(RECOVERY_POINTS, recovery), (HIGH_WATERMARKS, high), (LOG_STARTS, starts)] {
         checkpoint::write(&*shared.runtime.disk, &shared.data_dir.path().join(name), &offsets).await?;
     }
-    Ok(())
+    cleaner::write_checkpoint(shared).await
 }
 
 /// Sets the gauges of the whole broker.

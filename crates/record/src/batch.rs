@@ -112,8 +112,9 @@ impl Batch {
         let mut head = BytesMut::from(&self.0[..BATCH_HEADER_BYTES]);
         let length = i32::try_from(BATCH_HEADER_BYTES - LENGTH_PREFIX_BYTES).unwrap_or_default();
         head[at::LENGTH..at::LEADER_EPOCH].copy_from_slice(&length.to_be_bytes());
-        let attributes = at::u16_at(&head, at::ATTRIBUTES) & !at::CODEC_BITS;
+        let attributes = at::u16_at(&head, at::ATTRIBUTES) & !(at::CODEC_BITS | at::DELETE_HORIZON_BIT);
         head[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+        head[at::BASE_TIMESTAMP..at::MAX_TIMESTAMP].copy_from_slice(&(-1i64).to_be_bytes());
         head[at::RECORD_COUNT..].copy_from_slice(&0i32.to_be_bytes());
         let crc = at::crc32c(&[&head[at::ATTRIBUTES..]]);
         head[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
@@ -182,7 +183,7 @@ impl Batch {
         at::i32_at(&self.0, at::RECORD_COUNT)
     }
 
-    /// The first record's timestamp.
+    /// What the records' timestamps are counted from: the first record's, or the delete horizon.
     #[must_use]
     pub fn base_timestamp(&self) -> TimestampMs {
         TimestampMs(at::i64_at(&self.0, at::BASE_TIMESTAMP))
@@ -218,10 +219,10 @@ impl Batch {
         self.has(at::CONTROL_BIT)
     }
 
-    /// Whether `base_timestamp` is the time at which compaction may drop the batch's tombstones.
+    /// The time at which compaction may drop the batch's tombstones, or the marker in it, where one was set (KAFKA-8522).
     #[must_use]
-    pub fn has_delete_horizon(&self) -> bool {
-        self.has(at::DELETE_HORIZON_BIT)
+    pub fn delete_horizon(&self) -> Option<TimestampMs> {
+        self.has(at::DELETE_HORIZON_BIT).then(|| self.base_timestamp())
     }
 
     /// The idempotent producer, or [`ProducerId::NONE`].

@@ -4,7 +4,7 @@ use crate::batch::{Batch, TimestampType};
 use crate::codec::Limits;
 use crate::columns::Columns;
 use crate::error::Error;
-use crate::walk::{self, RecordRef};
+use crate::walk::{self, Raw, RecordRef};
 use bytes::Bytes;
 use millstream_types::{Offset, TimestampMs};
 
@@ -26,19 +26,24 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::records`]; the records before a broken one have been visited.
-    pub fn each(&self, limits: &Limits, visit: impl FnMut(RecordRef<'_>)) -> Result<(), Error> {
-        self.visit(&self.plain(limits)?, visit)
+    pub fn each(&self, limits: &Limits, mut visit: impl FnMut(RecordRef<'_>)) -> Result<(), Error> {
+        self.visit(&self.plain(limits)?, |_, record| visit(record))
     }
 
     /// The records' bytes, decompressed.
-    fn plain(&self, limits: &Limits) -> Result<Bytes, Error> {
+    pub(crate) fn plain(&self, limits: &Limits) -> Result<Bytes, Error> {
         if usize::try_from(self.record_count()).is_ok_and(|count| count > limits.records_max) {
             return Err(Error::TooManyRecords { record_count: self.record_count(), limit: limits.records_max });
         }
         self.codec().decompress(&self.payload(), limits.decompressed_bytes_max)
     }
 
-    fn visit(&self, plain: &[u8], mut visit: impl FnMut(RecordRef<'_>)) -> Result<(), Error> {
+    /// Calls `visit` with each of the records in `plain`: as it lies there, and what it is.
+    pub(crate) fn visit<'p>(
+        &self,
+        plain: &'p [u8],
+        mut visit: impl FnMut(Raw<'p>, RecordRef<'p>),
+    ) -> Result<(), Error> {
         let (record_count, last_offset_delta) = (self.record_count(), self.last_offset_delta());
         let count = usize::try_from(record_count).map_err(|_| Error::Counts { record_count, last_offset_delta })?;
         let append_time = match self.timestamp_type() {
@@ -54,13 +59,14 @@ impl Batch {
                 return Err(Error::Record { index, problem: "its offset delta is out of order" });
             }
             lowest = raw.offset_delta + 1;
-            visit(RecordRef {
+            let record = RecordRef {
                 offset: Offset(base_offset.saturating_add(raw.offset_delta)),
                 timestamp: append_time.unwrap_or(TimestampMs(base_timestamp.saturating_add(raw.timestamp_delta))),
                 key: raw.key,
                 value: raw.value,
                 headers: raw.headers,
-            });
+            };
+            visit(raw, record);
         }
         if rest.is_empty() { Ok(()) } else { Err(Error::Trailing { bytes: rest.len(), record_count: count }) }
     }
@@ -81,7 +87,7 @@ impl Columns {
                 option: "bytes of one set of columns",
             });
         }
-        batch.visit(&plain, |record| {
+        batch.visit(&plain, |_, record| {
             if record.offset < from {
                 return;
             }

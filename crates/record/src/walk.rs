@@ -47,6 +47,8 @@ pub struct Raw<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: Headers<'a>,
+    /// Key, value and headers as they are stored.
+    pub body: &'a [u8],
 }
 
 /// Reads a length and that many bytes. Outer none: it does not parse; inner none: null.
@@ -80,10 +82,11 @@ fn fields<'a>(record: &mut &'a [u8]) -> Result<Raw<'a>, &'static str> {
     *record = rest;
     let timestamp_delta = varint::read(record).ok_or("its timestamp delta does not parse")?;
     let offset_delta = varint::read(record).ok_or("its offset delta does not parse")?;
+    let body = *record;
     let key = blob(record).ok_or("its key does not fit in it")?;
     let value = blob(record).ok_or("its value does not fit in it")?;
     let headers = headers(record)?;
-    Ok(Raw { timestamp_delta, offset_delta, key, value, headers })
+    Ok(Raw { timestamp_delta, offset_delta, key, value, headers, body })
 }
 
 fn headers<'a>(record: &mut &'a [u8]) -> Result<Headers<'a>, &'static str> {

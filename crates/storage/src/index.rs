@@ -85,6 +85,16 @@ impl<E: Entry> Index<E> {
         Self { path, disk, file: OnceCell::new(), memory: Mutex::new(None) }
     }
 
+    /// An empty index that is being written to `file`, which is to be at `path` later.
+    pub fn writing(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
+        Self { path, disk, file: OnceCell::new_with(Some(file)), memory: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Bytes of the file of a closed index. From now on the file is open, whatever takes its name.
+    pub async fn stored_bytes(&self) -> Result<u64, Error> {
+        Ok(self.file().await?.len())
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -9,12 +9,15 @@
 //!   00000000000000000000.timeindex     largest timestamp so far -> the last offset of its batch
 //!   00000000000000000000.txnindex      transactions that a marker in the segment aborted, where there are any
 //!   00000000000000000000.snapshot      what producers had written below that offset
+//!   *.cleaned, *.swap                  what a compaction writes, until it has its place
+//!   millstream.swap                    which segments the *.swap replaces
 //!   millstream.checkpoint              log start and recovery point (ours: Kafka keeps them in one file for all partitions, and ignores this one)
 //! ```
 //!
 //! One [`Log`] is one such folder. It knows nothing of replicas or leaders, and of transactions only which were aborted.
 
 mod checkpoint;
+mod clean;
 mod epochs;
 mod error;
 mod index;
@@ -26,6 +29,7 @@ mod scan;
 mod segment;
 mod txn_index;
 
+pub use clean::{Cleaned, CleaningBudget, Dirty, LastRecord, Pace};
 pub use epochs::{EpochEnd, Epochs};
 pub use error::Error;
 pub use log::{Appended, ClosedSegment, LocalSegment, Log, LogId, Opening, Recovery, Slice, remove_deleted};

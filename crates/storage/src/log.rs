@@ -2,6 +2,7 @@
 
 mod aborted;
 mod append;
+mod clean;
 mod delete;
 mod flush;
 mod listing;
@@ -10,6 +11,7 @@ mod read;
 mod retention;
 mod segments;
 mod snapshots;
+mod swap;
 mod times;
 mod together;
 mod truncate;
@@ -72,6 +74,10 @@ struct Shared {
     flusher: tokio::sync::Mutex<()>,
     /// Held by whoever writes the checkpoint files.
     checkpointer: tokio::sync::Mutex<()>,
+    /// Held by whoever takes segments out of the log or puts others in their place, after `writer` where both are. Appends don't wait for it.
+    sweeper: tokio::sync::Mutex<()>,
+    /// Held while a compacted segment and its aborts take their places; read by who needs both of one moment.
+    swapping: tokio::sync::RwLock<()>,
     /// Short too, and taken after `state` where both are.
     txn_indexes: Mutex<aborted::TxnIndexes>,
     /// The short lock; never held over I/O.
@@ -85,6 +91,8 @@ struct State {
     /// Records below are synced.
     recovery_point: Offset,
     stored: Checkpoint,
+    /// Below, every key has its last record only.
+    cleaned_to: Option<Offset>,
     epochs: Epochs,
     /// The epochs' file says less than `epochs`. Recovery finds what it lacks in the batches that were not synced, so the file has to be
     /// right only before the recovery point moves.

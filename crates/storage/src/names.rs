@@ -28,10 +28,21 @@ impl Suffix {
 }
 
 const OFFSET_DIGITS: usize = 20;
+/// The ending of what a compaction writes, until all of it is written.
+pub const CLEANED: &str = ".cleaned";
+/// The ending of what a compaction wrote while it takes its place.
+pub const SWAP: &str = ".swap";
 
 /// The file of the segment or snapshot at `base`.
 pub fn file(folder: &Path, base: Offset, suffix: Suffix) -> PathBuf {
     folder.join(format!("{:020}.{}", base.0, suffix.text()))
+}
+
+/// The same with another ending.
+pub fn file_ending(folder: &Path, base: Offset, suffix: Suffix, ending: &str) -> PathBuf {
+    let mut path = file(folder, base, suffix).into_os_string();
+    path.push(ending);
+    path.into()
 }
 
 /// The offset and kind in a file's name; none for other files.
@@ -44,9 +55,9 @@ pub fn parse(name: &str) -> Option<(Offset, Suffix)> {
     Some((Offset(digits.parse().ok()?), suffix))
 }
 
-/// Whether a file is a leftover of something interrupted: of ours, or of Kafka's deletion and compaction.
+/// Whether a file is a leftover of something interrupted, of ours or of Kafka's: a deletion, or a compaction that did not come to its end.
 pub fn is_leftover(name: &str) -> bool {
-    [".tmp", ".deleted", ".cleaned"].iter().any(|ending| name.ends_with(ending))
+    [".tmp", ".deleted", CLEANED, SWAP].iter().any(|ending| name.ends_with(ending))
 }
 
 /// The folder of a partition within a data folder.

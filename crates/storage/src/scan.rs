@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use bytes::Bytes;
-use millstream_record::{BATCH_HEADER_BYTES, Batch, CRC_COVERS_FROM, Crc32c};
+use millstream_record::{BATCH_HEADER_BYTES, Batch, CRC_COVERS_FROM, Crc32c, split};
 use millstream_runtime::DiskFile;
 use millstream_types::{LeaderEpoch, Offset, TimestampMs};
 use std::path::Path;
@@ -124,6 +124,16 @@ impl<'a> Scan<'a> {
         let start = usize::try_from(position.checked_sub(self.chunk_at)?).ok()?;
         let end = start.checked_add(len)?;
         (end <= self.chunk.len()).then(|| self.chunk.slice(start..end))
+    }
+
+    /// The whole batch at `place`, its CRC checked.
+    pub async fn batch(&mut self, place: &Place) -> Result<Batch, Error> {
+        let corrupt = |problem: String| Error::corrupt(self.path, place.position, problem);
+        let bytes = self.bytes(place.position, usize::try_from(place.size).unwrap_or(usize::MAX)).await?;
+        let batches = split(bytes).map_err(|error| corrupt(error.to_string()))?;
+        let batch = batches.into_iter().next().ok_or_else(|| corrupt("the file ends within a batch".to_owned()))?;
+        batch.check_crc().map_err(|error| corrupt(error.to_string()))?;
+        Ok(batch)
     }
 
     /// Whether the CRC of the batch at `place` fits its bytes. Memory is bounded however long the batch says it is.

@@ -1,5 +1,6 @@
 //! One segment: a `.log` file with its two indexes, and what is known of it in memory.
 
+mod cleaned;
 mod lookup;
 mod recover;
 mod roll;
@@ -235,7 +236,12 @@ impl Segment {
 
     /// Cuts off the batch that has `offset` and all after it. The segment must be active. Returns where it ends then.
     pub async fn truncate(&self, offset: Offset) -> Result<Offset, Error> {
-        let Some(place) = self.place_of(offset).await? else { return Ok(self.extent().next) };
+        let Some(place) = self.place_of(offset).await? else {
+            // Compaction took what was last in it: it ends before the offset.
+            let mut tail = self.tail.lock();
+            tail.next = tail.next.min(offset.max(self.base));
+            return Ok(tail.next);
+        };
         let next = place.base.min(offset);
         let relative = self.relative(place.base);
         self.offsets.cut(|entry| entry.relative >= relative);

@@ -57,6 +57,16 @@ catalogue! {
     GaugeDef LOG_SEGMENTS = "kafka_log_log_numlogsegments", Count, ["topic", "partition"], "Segments of a partition on local disk.";
     HistogramDef LOG_FLUSH_TIME = "kafka_log_logflushstats_logflushrateandtimems", Milliseconds, [], "Time of one flush of a log to disk.";
 
+    CounterDef CLEANER_BYTES_READ = "millstream_log_cleaner_bytes_read_total", Bytes, [], "Bytes of segments that compaction replaced.";
+    CounterDef CLEANER_BYTES_WRITTEN = "millstream_log_cleaner_bytes_written_total", Bytes, [], "Bytes of segments that compaction wrote.";
+    CounterDef CLEANER_KEYLESS = "millstream_log_cleaner_invalid_records_total", Count, [], "Records that compaction dropped because they have no key.";
+    GaugeDef CLEANER_TIME = "kafka_log_logcleaner_max_clean_time_secs", Seconds, [], "Seconds that the last compaction of a log took.";
+    GaugeDef CLEANER_BUFFER_PERCENT = "kafka_log_logcleaner_max_buffer_utilization_percent", Count, [], "How much of the memory for keys the last compaction filled; at 100 it needs several rounds.";
+    GaugeDef CLEANER_RECOPY_PERCENT = "kafka_log_logcleaner_cleaner_recopy_percent", Count, [], "How much the last compaction left of what it read.";
+    GaugeDef CLEANER_DELAY = "kafka_log_logcleaner_max_compaction_delay_secs", Seconds, [], "Seconds that a record is past max.compaction.lag.ms at most.";
+    GaugeDef CLEANER_DIRTY_PERCENT = "kafka_log_logcleanermanager_max_dirty_percent", Count, [], "The largest share of a compacted log that is dirty.";
+    GaugeDef CLEANER_UNCLEANABLE = "kafka_log_logcleanermanager_uncleanable_partitions_count", Count, [], "Logs whose last compaction failed.";
+
     GaugeDef ACTIVE_CONTROLLERS = "kafka_controller_kafkacontroller_activecontrollercount", Count, [], "1 where this node is the controller.";
     GaugeDef GLOBAL_TOPICS = "kafka_controller_kafkacontroller_globaltopiccount", Count, [], "Topics of the cluster.";
     GaugeDef GLOBAL_PARTITIONS = "kafka_controller_kafkacontroller_globalpartitioncount", Count, [], "Partitions of the cluster.";

@@ -9,12 +9,15 @@ use millstream_coordinator::{
 };
 use millstream_metadata::Listener as Advertised;
 use millstream_net::Handler;
-use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, boot_id};
+use millstream_partition::{
+    CleanerConfig, Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, boot_id,
+};
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService, Unfence};
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A broker without its listeners.
 pub struct Core {
@@ -51,7 +54,9 @@ impl Core {
             image: quorum.watch(),
             cold: Some(cold.reader()),
         };
-        let partitions = Partitions::start(PartitionConfig::new(settings.node_id), data_dir, deps).await?;
+        let mut config = PartitionConfig::new(settings.node_id);
+        config.cleaner = cleaner_config(settings)?;
+        let partitions = Partitions::start(config, data_dir, deps).await?;
         cold.restore_lost(&partitions).await?;
         cold.follow(&quorum, &partitions);
         let controller = QuorumController {
@@ -115,6 +120,18 @@ fn advertised(settings: &Settings, addresses: &[(String, SocketAddr)]) -> Vec<Ad
         Advertised { name: name.clone(), host, port }
     };
     addresses.iter().map(one).collect()
+}
+
+fn cleaner_config(settings: &Settings) -> Result<CleanerConfig, Error> {
+    Ok(CleanerConfig {
+        enabled: settings.broker_number("log.cleaner.enable")?,
+        threads: settings.broker_number("log.cleaner.threads")?,
+        dedupe_buffer_bytes: settings.broker_number("log.cleaner.dedupe.buffer.size")?,
+        load_factor: settings.broker_number("log.cleaner.io.buffer.load.factor")?,
+        io_buffer_bytes: settings.broker_number("log.cleaner.io.buffer.size")?,
+        io_bytes_per_second: settings.broker_number("log.cleaner.io.max.bytes.per.second")?,
+        backoff: Duration::from_millis(settings.broker_number("log.cleaner.backoff.ms")?),
+    })
 }
 
 fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {

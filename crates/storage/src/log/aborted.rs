@@ -2,7 +2,7 @@
 //!
 //! A producer snapshot says that every abort below it is in these files and synced, so that recovery reads only what follows it.
 
-use super::{Log, Shared};
+use super::{Log, Shared, Slice};
 use crate::error::Error;
 use crate::names::{self, Suffix};
 use crate::txn_index::{self, AbortedTxn};
@@ -25,6 +25,11 @@ impl TxnIndexes {
     pub(super) fn new(bases: BTreeSet<Offset>) -> Self {
         // What the process before wrote is perhaps not synced.
         Self { unsynced: bases.clone(), bases }
+    }
+
+    pub(super) fn forget(&mut self, base: Offset) {
+        self.bases.remove(&base);
+        self.unsynced.remove(&base);
     }
 }
 
@@ -63,6 +68,28 @@ impl Log {
             }
         }
         Ok(found)
+    }
+
+    /// [`Log::read`] for a reader of committed records: with the aborted transactions among what is read.
+    ///
+    /// # Errors
+    /// As [`Log::read`] and [`Log::aborted`].
+    pub async fn read_committed(
+        &self,
+        from: Offset,
+        below: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<(Slice, Vec<AbortedTxn>), Error> {
+        // An abort is noted before what it is of can be read; a compaction drops it together with its records.
+        let has_aborted = !self.0.txn_indexes.lock().bases.is_empty();
+        let _steady = if has_aborted { Some(self.0.swapping.read().await) } else { None };
+        let slice = self.read(from, below, max_bytes, at_least_one).await?;
+        let aborted = match has_aborted && slice.next_offset > from {
+            true => self.aborted(from, slice.next_offset).await?,
+            false => Vec::new(),
+        };
+        Ok((slice, aborted))
     }
 
     /// Forgets aborts whose markers are at or after `from`: the caller reads the log again from there. Returns false, and forgets nothing, when a

@@ -14,6 +14,7 @@ impl Log {
     /// The disk's.
     pub async fn delete(&self) -> Result<(), Error> {
         let _writer = self.0.writer.lock().await;
+        let _sweeper = self.0.sweeper.lock().await;
         self.0.usable()?;
         let id = &self.0.id;
         let target = id.dir.join(names::deleted_folder_name(

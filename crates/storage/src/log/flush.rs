@@ -66,7 +66,7 @@ impl Log {
 }
 
 impl Shared {
-    async fn flush_below(&self, end: Offset) -> Result<(), Error> {
+    pub(super) async fn flush_below(&self, end: Offset) -> Result<(), Error> {
         let _flusher = self.flusher.lock().await;
         self.writable()?;
         let (truncations, recovery_point, end, segments, folder) = {

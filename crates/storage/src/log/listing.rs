@@ -16,6 +16,10 @@ impl Listing {
         Ok(Self(entries.into_iter().filter(|(_, kind)| *kind == EntryKind::File).map(|(name, _)| name).collect()))
     }
 
+    pub const fn names(&self) -> &BTreeSet<String> {
+        &self.0
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }

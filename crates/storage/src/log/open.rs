@@ -2,7 +2,7 @@
 
 use super::aborted::TxnIndexes;
 use super::listing::Listing;
-use super::{Log, LogId, Shared, State};
+use super::{Log, LogId, Shared, State, swap};
 use crate::checkpoint::{self, Checkpoint};
 use crate::epochs::{self, Epochs};
 use crate::error::Error;
@@ -58,7 +58,10 @@ impl Log {
     ) -> Result<Self, Error> {
         let folder = id.folder();
         runtime.disk.create_dir_all(&folder).await.map_err(Error::io("make", &folder))?;
-        let listing = Listing::of(&*runtime.disk, &folder).await?;
+        let mut listing = Listing::of(&*runtime.disk, &folder).await?;
+        if swap::recover(&*runtime.disk, &folder, listing.names()).await? {
+            listing = Listing::of(&*runtime.disk, &folder).await?;
+        }
         let stored = match listing.has(checkpoint::NAME) {
             true => Some(Checkpoint::read(&*runtime.disk, &folder).await?),
             false => None,
@@ -119,6 +122,7 @@ impl Log {
             log_start: log_start.min(end),
             recovery_point,
             stored: stored.unwrap_or_default(),
+            cleaned_to: None,
             epochs,
             epochs_unstored: false,
             truncations: 0,
@@ -138,6 +142,8 @@ impl Log {
             writer: tokio::sync::Mutex::new(()),
             flusher: tokio::sync::Mutex::new(()),
             checkpointer: tokio::sync::Mutex::new(()),
+            sweeper: tokio::sync::Mutex::new(()),
+            swapping: tokio::sync::RwLock::new(()),
             txn_indexes: Mutex::default(),
             state: Mutex::new(state),
         }))

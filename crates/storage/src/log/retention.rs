@@ -65,10 +65,12 @@ async fn kept_from(
     let total: u64 = segments.iter().map(|segment| segment.size()).sum();
     let mut excess = u64::try_from(retention_bytes).map_or(0, |limit| total.saturating_sub(limit));
     let mut kept = Offset::ZERO;
-    for segment in segments {
+    for (place, segment) in segments.iter().enumerate() {
         let extent = segment.extent();
         kept = segment.base;
-        if extent.size == 0 || extent.next > below {
+        // An empty one that others follow was emptied by a compaction.
+        let is_unused = extent.size == 0 && place + 1 == segments.len();
+        if is_unused || extent.next > below {
             return Ok(kept);
         }
         let largest = segment.largest().await?.timestamp;
@@ -108,6 +110,7 @@ impl Shared {
     /// Drops closed segments whose records are all below `offset`, oldest first, so that a crash leaves no gap. What `stays_remote` can still be
     /// read from the object store, and its aborts are looked up here.
     async fn drop_below(&self, offset: Offset, stays_remote: bool) -> Result<usize, Error> {
+        let _sweeper = self.sweeper.lock().await;
         let segments = self.segments();
         let bases: Vec<Offset> =
             segments.windows(2).take_while(|pair| pair[1].base <= offset).map(|pair| pair[0].base).collect();

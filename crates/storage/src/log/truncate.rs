@@ -66,6 +66,7 @@ impl Log {
 impl Shared {
     /// Called by the writer.
     pub(super) async fn cut_to(&self, end: Offset) -> Result<(), Error> {
+        let _sweeper = self.sweeper.lock().await;
         self.forget_synced_from(end).await?;
         let gone: Vec<Arc<Segment>> = {
             let mut state = self.state.lock();
@@ -101,6 +102,7 @@ impl Shared {
 
     /// Drops every record. The log starts at `log_start`, and the next record gets `start`.
     async fn restart_between(&self, log_start: Offset, start: Offset) -> Result<(), Error> {
+        let _sweeper = self.sweeper.lock().await;
         self.forget_synced_from(Offset::ZERO).await?;
         let gone = self.segments();
         for segment in gone.iter().rev() {
@@ -129,6 +131,7 @@ impl Shared {
             let mut state = self.state.lock();
             state.truncations += 1;
             state.recovery_point = state.recovery_point.min(end);
+            state.cleaned_to = state.cleaned_to.map(|to| to.min(end));
         }
         if self.state.lock().stored.recovery_point > end { self.store_checkpoint().await } else { Ok(()) }
     }

@@ -27,7 +27,10 @@ impl Segment {
             _ => now.0.saturating_sub(tail.created.0),
         };
         let bytes_max = u64::try_from(config.segment_bytes).unwrap_or(0);
-        size > 0 && (size.saturating_add(next.bytes) > bytes_max || waited > config.segment_ms - self.jitter_ms)
+        // Only closed segments are compacted: one that is must be closed in time for that.
+        let segment_ms =
+            if config.compact { config.segment_ms.min(config.max_compaction_lag_ms) } else { config.segment_ms };
+        size > 0 && (size.saturating_add(next.bytes) > bytes_max || waited > segment_ms - self.jitter_ms)
             || self.indexes_are_full(config)
             || next.last_offset - self.base > i64::from(i32::MAX)
     }

@@ -1,7 +1,7 @@
 //! The options of a broker under Kafka's names.
 
 use super::ConfigDef;
-use super::definition::ConfigType::{Boolean, Int, Long};
+use super::definition::ConfigType::{Boolean, Double, Int, Long};
 
 /// The broker's own options, sorted by name. Those that give a topic option its default are that option's synonyms.
 pub const BROKER_CONFIGS: &[ConfigDef] = &[
@@ -13,6 +13,13 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("group.max.session.timeout.ms", Int, "1800000", "The longest session timeout a member may ask for, in milliseconds.").min(1),
     ConfigDef::new("group.max.size", Int, "2147483647", "Members a group may have.").min(1),
     ConfigDef::new("group.min.session.timeout.ms", Int, "6000", "The shortest session timeout a member may ask for, in milliseconds.").min(1),
+    ConfigDef::new("log.cleaner.backoff.ms", Long, "15000", "Milliseconds between two looks for logs to compact.").min(0),
+    ConfigDef::new("log.cleaner.dedupe.buffer.size", Long, "134217728", "Bytes of memory for the keys of a compaction, taken while it runs and as far as needed. More is compacted in one round.").min(1_048_576),
+    ConfigDef::new("log.cleaner.enable", Boolean, "true", "Whether topics with cleanup.policy=compact are compacted. Without it they only grow."),
+    ConfigDef::new("log.cleaner.io.buffer.load.factor", Double, "0.9", "The share of log.cleaner.dedupe.buffer.size that is filled. Higher takes more keys and more time for each.").min(0).max(1),
+    ConfigDef::new("log.cleaner.io.buffer.size", Int, "524288", "Bytes of memory for reading and writing in compactions.").min(0),
+    ConfigDef::new("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", "Bytes that compactions read and write in a second. Lower leaves more of the disk to clients.").min(1),
+    ConfigDef::new("log.cleaner.threads", Int, "1", "Logs compacted at once.").min(0),
     ConfigDef::new("max.incremental.fetch.session.cache.slots", Int, "1000", "Fetch sessions kept. More clients than this send whole fetch requests again.").min(0),
     ConfigDef::new("num.partitions", Int, "1", "Partitions of a topic whose maker names no number.").min(1),
     ConfigDef::new("offset.metadata.max.bytes", Int, "4096", "Bytes of the text a client may store beside a committed offset.").min(0),

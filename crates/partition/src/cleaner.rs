@@ -1,0 +1,254 @@
+//! Compaction: workers that take the dirtiest log of those that are due, one after another, off the I/O threads. Kafka's log cleaner.
+
+use crate::checkpoint::{self, CLEANED, Offsets};
+use crate::config::CleanerConfig;
+use crate::partition::Partition;
+use crate::service::Shared;
+use crate::{Error, PartitionHandle};
+use millstream_runtime::{Runtime, Tasks};
+use millstream_storage::{Cleaned, CleaningBudget, Dirty, Error as LogError, LastRecord, Pace};
+use millstream_telemetry::Metrics;
+use millstream_telemetry::catalogue::{
+    CLEANER_BUFFER_PERCENT, CLEANER_BYTES_READ, CLEANER_BYTES_WRITTEN, CLEANER_DELAY, CLEANER_DIRTY_PERCENT,
+    CLEANER_KEYLESS, CLEANER_RECOPY_PERCENT, CLEANER_TIME, CLEANER_UNCLEANABLE,
+};
+use millstream_types::{ErrorKind, ProducerId, TopicPartition};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a log rests whose compaction failed: a disk that is full now may have room then.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// What the workers share.
+pub(crate) struct Cleaners {
+    config: CleanerConfig,
+    pace: Pace,
+    /// Logs that a worker has.
+    busy: Mutex<BTreeSet<TopicPartition>>,
+    /// Logs that could not be compacted, and when to try again; those whose records are damaged never.
+    resting: Mutex<BTreeMap<TopicPartition, Option<Duration>>>,
+    /// What the last process had compacted, taken out as logs are opened.
+    stored: Mutex<Offsets>,
+    /// Held by whoever writes the checkpoint.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// A log that is due.
+struct Due {
+    handle: PartitionHandle,
+    dirty: Dirty,
+}
+
+impl Cleaners {
+    pub(crate) fn new(config: CleanerConfig, runtime: &Runtime, tasks: &Tasks, stored: Offsets) -> Self {
+        Self {
+            config,
+            pace: Pace::new(runtime, tasks.shutdown(), config.io_bytes_per_second),
+            busy: Mutex::default(),
+            resting: Mutex::default(),
+            stored: Mutex::new(stored),
+            writing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Tells a log that was just opened up to where it was compacted.
+    pub(crate) fn restore(&self, partition: &Partition) {
+        let key = (partition.topic.to_string(), partition.id.partition.0);
+        let stored = self.stored.lock().remove(&key);
+        // A log that ends before lost what was compacted: it is dirty from its start.
+        if let Some(to) = stored.filter(|to| *to <= partition.log.log_end()) {
+            partition.log.set_cleaned_to(to);
+        }
+    }
+
+    /// Whether a worker has the log.
+    pub(crate) fn has(&self, partition: TopicPartition) -> bool {
+        self.busy.lock().contains(&partition)
+    }
+
+    fn is_resting(&self, partition: TopicPartition, now: Duration) -> bool {
+        self.resting.lock().get(&partition).is_some_and(|until| until.is_none_or(|until| now < until))
+    }
+
+    fn budget(&self) -> CleaningBudget {
+        let threads = self.config.threads.max(1);
+        CleaningBudget {
+            memory_bytes: self.config.dedupe_buffer_bytes / threads,
+            load: self.config.load_factor,
+            io_bytes: (self.config.io_buffer_bytes / threads / 2).max(1),
+        }
+    }
+}
+
+/// Starts the workers.
+pub(crate) fn spawn(shared: &Arc<Shared>) {
+    let config = shared.cleaners.config;
+    for _ in 0..if config.enabled { config.threads } else { 0 } {
+        let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
+        shared.tasks.spawn("compaction", async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = shutdown.requested() => return,
+                    () = owned.runtime.clock.sleep(config.backoff) => {}
+                }
+                clean_all(&owned).await;
+            }
+        });
+    }
+}
+
+/// Compacts logs until none is due.
+pub(crate) async fn clean_all(shared: &Arc<Shared>) {
+    while !shared.tasks.shutdown().is_requested()
+        && let Some(due) = take_dirtiest(shared).await
+    {
+        let id = due.handle.0.id;
+        let goes_on = clean(shared, &due).await;
+        shared.cleaners.busy.lock().remove(&id);
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+/// Takes the log with the largest share of dirt of those that are due.
+async fn take_dirtiest(shared: &Arc<Shared>) -> Option<Due> {
+    let (cleaners, now) = (&shared.cleaners, shared.runtime.clock.elapsed());
+    let (mut due, mut delay_ms, mut dirtiest): (Vec<Due>, i64, f64) = (Vec::new(), 0, 0.0);
+    for handle in shared.open() {
+        let partition = &handle.0;
+        let config = partition.log.config();
+        if !config.compact || cleaners.has(partition.id) || cleaners.is_resting(partition.id, now) {
+            continue;
+        }
+        match partition.log.dirty(partition.bounds().last_stable).await {
+            Ok(Some(dirty)) => {
+                dirtiest = dirtiest.max(dirty.ratio());
+                delay_ms = delay_ms.max(dirty.overdue_ms);
+                if dirty.is_due(config.min_cleanable_dirty_ratio) {
+                    due.push(Due { handle, dirty });
+                }
+            }
+            Ok(None) => {}
+            Err(error) => rest(shared, partition, &error),
+        }
+    }
+    shared.metrics.gauge(&CLEANER_DIRTY_PERCENT, &[]).set(percent(dirtiest));
+    shared.metrics.gauge(&CLEANER_DELAY, &[]).set(delay_ms / 1000);
+    due.sort_by(|a, b| b.dirty.ratio().total_cmp(&a.dirty.ratio()));
+    // Another worker may have taken it meanwhile.
+    due.into_iter().find(|due| cleaners.busy.lock().insert(due.handle.0.id))
+}
+
+/// Compacts a log. Returns whether to look for another one at once.
+async fn clean(shared: &Arc<Shared>, due: &Due) -> bool {
+    let partition = due.handle.0.clone();
+    let (owned, dirty) = (shared.clone(), due.dirty);
+    let work = {
+        let partition = partition.clone();
+        async move {
+            let producers = last_records(&partition);
+            partition.log.clean(&dirty, &producers, owned.cleaners.budget(), &owned.cleaners.pace).await
+        }
+    };
+    match shared.runtime.compute.run(work).await {
+        Ok(Ok(Some(cleaned))) => {
+            note(&shared.metrics, &partition, &dirty, &cleaned);
+            shared.cleaners.resting.lock().remove(&partition.id);
+            partition.measure();
+            store(shared).await;
+            true
+        }
+        Ok(Ok(None)) => false,
+        Ok(Err(error)) => {
+            rest(shared, &partition, &error);
+            true
+        }
+        Err(lost) => {
+            tracing::error!(partition = %partition.name, %lost, "a compaction ended early");
+            shared.cleaners.resting.lock().insert(partition.id, None);
+            true
+        }
+    }
+}
+
+fn last_records(partition: &Partition) -> BTreeMap<ProducerId, LastRecord> {
+    let producers = partition.producers.lock();
+    let last = |(id, state): (ProducerId, &millstream_txn::ProducerState)| {
+        (id, LastRecord { offset: state.last_offset(), epoch: state.epoch() })
+    };
+    producers.iter().map(last).collect()
+}
+
+/// Leaves a log alone whose compaction failed.
+fn rest(shared: &Shared, partition: &Partition, error: &LogError) {
+    if partition.check_open().is_err() {
+        return;
+    }
+    let until = match error.kind() {
+        ErrorKind::Corrupt => None,
+        _ => Some(shared.runtime.clock.elapsed() + RETRY),
+    };
+    let next = if until.is_some() { "it is tried again in a minute" } else { "it is not tried again before a restart" };
+    tracing::error!(partition = %partition.name, %error, "the log was not compacted; {next}");
+    let resting = {
+        let mut resting = shared.cleaners.resting.lock();
+        resting.insert(partition.id, until);
+        resting.len()
+    };
+    shared.metrics.gauge(&CLEANER_UNCLEANABLE, &[]).set(i64::try_from(resting).unwrap_or(i64::MAX));
+}
+
+fn note(metrics: &Metrics, partition: &Partition, dirty: &Dirty, cleaned: &Cleaned) {
+    let Cleaned { bytes_read, bytes_written, records_read, records_kept, records_without_key, .. } = *cleaned;
+    tracing::info!(
+        partition = %partition.name,
+        from = dirty.first_dirty.0,
+        to = cleaned.to.0,
+        bytes_read,
+        bytes_written,
+        records_read,
+        records_kept,
+        took_ms = u64::try_from(cleaned.took.as_millis()).unwrap_or(u64::MAX),
+        "compacted a log"
+    );
+    if records_without_key > 0 {
+        tracing::warn!(partition = %partition.name, records_without_key, "records without a key were dropped by compaction: the topic was not compacted when they came");
+    }
+    metrics.counter(&CLEANER_BYTES_READ, &[]).add(bytes_read);
+    metrics.counter(&CLEANER_BYTES_WRITTEN, &[]).add(bytes_written);
+    metrics.counter(&CLEANER_KEYLESS, &[]).add(records_without_key);
+    metrics.gauge(&CLEANER_TIME, &[]).set(i64::try_from(cleaned.took.as_secs()).unwrap_or(i64::MAX));
+    metrics.gauge(&CLEANER_BUFFER_PERCENT, &[]).set(percent(cleaned.memory_used));
+    let recopied = i64::try_from(bytes_written.saturating_mul(100) / bytes_read.max(1)).unwrap_or(i64::MAX);
+    metrics.gauge(&CLEANER_RECOPY_PERCENT, &[]).set(recopied);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a share of 1")]
+fn percent(share: f64) -> i64 {
+    (share * 100.0) as i64
+}
+
+async fn store(shared: &Arc<Shared>) {
+    if let Err(error) = write_checkpoint(shared).await {
+        tracing::warn!(%error, "how far logs are compacted was not written; after a crash they are compacted again");
+    }
+}
+
+/// Writes Kafka's file of how far each log is compacted.
+pub(crate) async fn write_checkpoint(shared: &Arc<Shared>) -> Result<(), Error> {
+    let _writing = shared.cleaners.writing.lock().await;
+    let mut offsets = shared.cleaners.stored.lock().clone();
+    for handle in shared.open() {
+        let partition = &handle.0;
+        let key = (partition.topic.to_string(), partition.id.partition.0);
+        offsets.remove(&key);
+        if let Some(to) = partition.log.cleaned_to().filter(|_| partition.log.config().compact) {
+            offsets.insert(key, to);
+        }
+    }
+    checkpoint::write(&*shared.runtime.disk, &shared.data_dir.path().join(CLEANED), &offsets).await
+}
