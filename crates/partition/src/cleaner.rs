@@ -12,7 +12,7 @@ use millstream_telemetry::catalogue::{
     CLEANER_BUFFER_PERCENT, CLEANER_BYTES_READ, CLEANER_BYTES_WRITTEN, CLEANER_DELAY, CLEANER_DIRTY_PERCENT,
     CLEANER_KEYLESS, CLEANER_RECOPY_PERCENT, CLEANER_TIME, CLEANER_UNCLEANABLE,
 };
-use millstream_types::{ErrorKind, ProducerId, TopicPartition};
+use millstream_types::{ErrorKind, Offset, PartitionIndex, ProducerId, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,6 +60,13 @@ impl Cleaners {
         // A log that ends before lost what was compacted: it is dirty from its start.
         if let Some(to) = stored.filter(|to| *to <= partition.log.log_end()) {
             partition.log.set_cleaned_to(to);
+        }
+    }
+
+    /// Keeps up to where a log was compacted that is to be opened anew.
+    pub(crate) fn keep(&self, topic: &str, partition: PartitionIndex, cleaned_to: Option<Offset>) {
+        if let Some(to) = cleaned_to {
+            self.stored.lock().insert((topic.to_owned(), partition.0), to);
         }
     }
 

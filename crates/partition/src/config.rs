@@ -19,6 +19,8 @@ pub struct Config {
     pub retention_interval: Duration,
     /// Time between two rounds of the flusher: what a power cut can take, and what recovery has to check.
     pub flush_interval: Duration,
+    /// Time between two looks whether a disk that failed takes writes again.
+    pub revive_interval: Duration,
     /// Time between two writes of the checkpoint files.
     pub checkpoint_interval: Duration,
     /// Time after which an idempotent producer that sent nothing is forgotten.
@@ -77,6 +79,7 @@ impl Config {
             open_parallel: 16,
             retention_interval: Duration::from_secs(300),
             flush_interval: Duration::from_secs(5),
+            revive_interval: Duration::from_secs(3),
             checkpoint_interval: Duration::from_secs(60),
             producer_expiry: Duration::from_secs(86_400),
             cleaner: CleanerConfig::new(),

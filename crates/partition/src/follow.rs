@@ -83,6 +83,8 @@ impl Follower {
     }
 
     async fn apply(&mut self, image: &Image) {
+        let shared = self.shared.clone();
+        let _settling = shared.settling.lock().await;
         let gone: Vec<Arc<Topic>> =
             self.applied.values().filter(|topic| image.topic(topic.id).is_none()).cloned().collect();
         for topic in gone {
@@ -142,6 +144,18 @@ impl Follower {
 
 fn is_ours(config: &Config, topic: &Topic, index: PartitionIndex) -> bool {
     topic.partition(index).is_some_and(|partition| partition.replicas.contains(&config.local))
+}
+
+/// Opens a partition again that was closed because its disk had failed. Returns whether it takes writes.
+pub(crate) async fn reopen(shared: &Arc<Shared>, topic: &Arc<Topic>, index: PartitionIndex) -> bool {
+    let id = TopicPartition::new(topic.id, index);
+    shared.partitions.write().remove(&id);
+    settle(shared.clone(), topic.clone(), index, Recovery::KILLED).await;
+    let handle = match shared.partitions.read().get(&id) {
+        Some(Slot::Open(handle)) => handle.clone(),
+        Some(Slot::Failed(_)) | None => return false,
+    };
+    handle.0.log.write_again().await.is_ok()
 }
 
 /// Opens the partition where it is not open, and applies its state and options.

@@ -24,6 +24,12 @@ impl PartitionHandle {
         self.0.id
     }
 
+    /// Whether both are handles of one opening of the partition: after its disk failed it is opened anew.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The topic's name.
     #[must_use]
     pub fn topic(&self) -> &str {

@@ -21,6 +21,7 @@ mod partition;
 mod producers;
 mod read;
 mod request;
+mod revive;
 mod service;
 mod transactions;
 mod upkeep;

@@ -3,7 +3,7 @@
 use crate::checkpoint::{self, CLEANED, HIGH_WATERMARKS};
 use crate::cleaner::Cleaners;
 use crate::config::Config;
-use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, upkeep};
+use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, revive, upkeep};
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -46,6 +47,10 @@ pub(crate) struct Shared {
     pub(crate) high_watermarks: Mutex<checkpoint::Offsets>,
     pub(crate) cleaners: Cleaners,
     pub(crate) changes: watch::Sender<u64>,
+    /// Held by whoever opens partitions or assigns them.
+    pub(crate) settling: tokio::sync::Mutex<()>,
+    /// How many logs' disks had failed at the last look.
+    pub(crate) offline: AtomicUsize,
     pub(crate) tasks: Tasks,
 }
 
@@ -84,6 +89,8 @@ impl Partitions {
             high_watermarks: Mutex::new(stored),
             cleaners,
             changes: watch::Sender::new(0),
+            settling: tokio::sync::Mutex::new(()),
+            offline: AtomicUsize::new(0),
             tasks,
         });
         let mut follower = follow::Follower::new(shared.clone());
@@ -161,6 +168,11 @@ impl Partitions {
     /// Deletes now what retention would delete at its next look.
     pub async fn retain_now(&self) {
         upkeep::retain(&self.0).await;
+    }
+
+    /// Opens again now what a disk that failed had closed. Returns how many logs came back.
+    pub async fn revive_now(&self) -> usize {
+        revive::revive(&self.0).await
     }
 
     /// Compacts now what is due.

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::service::{Shared, Slot};
-use crate::{Bounds, Error, PartitionHandle, cleaner, producers};
+use crate::{Bounds, Error, PartitionHandle, cleaner, producers, revive};
 use bytes::Bytes;
 use millstream_storage::Log;
 use millstream_telemetry::catalogue::{
@@ -24,9 +24,14 @@ type Round = for<'a> fn(&'a Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Se
 /// Starts the rounds.
 pub(crate) fn spawn(shared: &Arc<Shared>) {
     let config = &shared.config;
-    let rounds: [(&'static str, Duration, Round); 3] = [
+    let rounds: [(&'static str, Duration, Round); 4] = [
         ("retention", config.retention_interval, |shared| Box::pin(retain(shared))),
         ("flusher", config.flush_interval, |shared| Box::pin(flush(shared))),
+        ("revival", config.revive_interval, |shared| {
+            Box::pin(async move {
+                revive::revive(shared).await;
+            })
+        }),
         ("checkpoints", config.checkpoint_interval, |shared| Box::pin(checkpoint_now(shared))),
     ];
     for (name, interval, round) in rounds {
@@ -150,6 +155,7 @@ pub(crate) fn count(shared: &Shared) {
             failed += 1;
             continue;
         };
+        failed += i64::from(handle.0.log.failure().is_some());
         let min_isr = usize::try_from(handle.0.log.config().min_insync_replicas).unwrap_or(1);
         let replica = handle.0.replica.lock();
         let assignment = replica.assignment();

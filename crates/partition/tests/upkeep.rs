@@ -1,14 +1,18 @@
-//! What is done to partitions now and then: compaction, as it is known across restarts.
+//! What is done to partitions now and then: compaction as it is known across restarts, and logs whose disk failed and that come back.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 #![expect(dead_code, reason = "the node is shared with other tests")]
 
 #[path = "partitions/node.rs"]
 mod node;
 
+use millstream_metadata::Record;
+use millstream_partition::Error;
 use millstream_record::{Batch, BatchBuilder, Codec, Limits};
-use millstream_runtime::SimDisk;
-use millstream_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId, TopicPartition};
-use node::{Node, TOPIC, add_topic, content, image, read_all, set};
+use millstream_runtime::{Fault, SimDisk};
+use millstream_types::{
+    ErrorKind, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId, TopicPartition,
+};
+use node::{Node, TOPIC, add_topic, batch, content, image, pairs, read_all, sequenced, set, values};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -110,4 +114,74 @@ async fn a_damaged_log_is_not_compacted_and_others_are() {
     assert_eq!(logs(), before, "nothing of it is touched, and nothing is left over");
     assert!(node.t0().log().cleaned_to().is_none() && handle.log().cleaned_to().is_some());
     assert!(node.append(keyed(12, "key 0", "goes on")).await.is_ok());
+}
+
+/// A sync that fails: nobody knows then what the disk holds.
+async fn fail_a_sync(node: &Node, disk: &SimDisk, fault: Fault) {
+    disk.set_fault(Some(fault));
+    node.partitions.flush_now().await;
+    assert!(node.t0().log().failure().is_some(), "{fault:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_disk_failed_comes_back_by_itself() {
+    for fault in [Fault::WriteError, Fault::Full] {
+        let disk = Arc::new(SimDisk::new());
+        let node = Node::start(&disk, image(&[])).await;
+        for number in 0..3 {
+            node.append(sequenced(7, 0, number, &["a"])).await.unwrap();
+        }
+        let before = node.t0();
+        fail_a_sync(&node, &disk, fault).await;
+        let error = node.append(sequenced(7, 0, 3, &["b"])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("opened again by itself"), "{error}");
+        node.runtime.clock.sleep(Duration::from_secs(30)).await;
+        assert!(before.is_same(&node.t0()), "not while the disk takes nothing");
+        assert_eq!(values(&node.t0(), 0).await.len(), 3, "it is read all the while");
+        disk.set_fault(None);
+        node.runtime.clock.sleep(Duration::from_secs(4)).await;
+        assert!(node.t0().log().failure().is_none() && !before.is_same(&node.t0()), "{fault:?}");
+        assert_eq!(node.t0().log().unflushed_records(), 0, "what was not synced was written once more");
+        let again = node.append(sequenced(7, 0, 3, &["b"])).await.unwrap();
+        assert_eq!(again.next_offset, Offset(4), "a producer goes on with its next sequence");
+        assert!(node.append(sequenced(7, 0, 3, &["b"])).await.unwrap().duplicate);
+        assert_eq!(values(&node.t0(), 0).await, pairs(&["a", "a", "a", "b"]));
+        let refused = before.delete_records(Offset(1)).await.unwrap_err();
+        assert!(matches!(refused, Error::Closed { .. }), "who has the old one is sent to look again: {refused}");
+        node.stop().await;
+        let node = Node::start(&disk, image(&[])).await;
+        assert_eq!(values(&node.t0(), 0).await, pairs(&["a", "a", "a", "b"]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_sync_takes_one_log_offline_and_no_other() {
+    let disk = Arc::new(SimDisk::new());
+    let mut image = image(&[]);
+    let other = TopicId(Uuid::from_u128(0x7002));
+    add_topic(&mut image, other, "other", &[]);
+    let node = Node::start(&disk, image).await;
+    node.append(batch(&["a"])).await.unwrap();
+    fail_a_sync(&node, &disk, Fault::WriteError).await;
+    disk.set_fault(None);
+    let handle = node.partitions.get(TopicPartition::new(other, millstream_types::PartitionIndex(0))).unwrap();
+    let options = millstream_partition::AppendOptions::new(millstream_partition::Origin::Client);
+    handle.append(vec![batch(&["c"])], options).await.unwrap();
+    assert_eq!(node.partitions.revive_now().await, 1);
+    assert!(handle.is_same(&node.partitions.get(handle.id()).unwrap()), "the other log was not touched");
+    assert_eq!(node.append(batch(&["d"])).await.unwrap().base_offset, Offset(1));
+    node.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_deleted_while_its_log_is_offline_stays_deleted() {
+    let disk = Arc::new(SimDisk::new());
+    let node = Node::start(&disk, image(&[])).await;
+    node.append(batch(&["a"])).await.unwrap();
+    fail_a_sync(&node, &disk, Fault::WriteError).await;
+    node.decide(&[Record::RemoveTopic { topic: TOPIC }]).await;
+    disk.set_fault(None);
+    assert_eq!(node.partitions.revive_now().await, 0);
+    assert!(node.partitions.get(node::T0).is_err());
 }

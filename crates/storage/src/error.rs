@@ -80,7 +80,7 @@ pub enum Error {
         expected: TopicId,
     },
     /// An fsync or a rollback failed, so that what the disk holds is unknown.
-    #[error("{} takes no more writes since its disk failed ({cause}); check the disk and restart the node", path.display())]
+    #[error("{} takes no writes since its disk failed ({cause}); make room on the disk, or mend it: the log is opened again by itself then", path.display())]
     Failed {
         /// The log's folder.
         path: PathBuf,

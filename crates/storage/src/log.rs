@@ -6,6 +6,7 @@ mod clean;
 mod delete;
 mod flush;
 mod listing;
+mod offline;
 mod open;
 mod read;
 mod retention;
@@ -104,6 +105,8 @@ struct State {
     /// `partition.metadata` may not be on the disk: it goes there before any checkpoint does.
     claim_unsynced: bool,
     failed: Option<String>,
+    /// In order: `failed` says so too.
+    closed: bool,
     deleted: bool,
 }
 
@@ -267,6 +270,12 @@ impl State {
         self.active().map_or(self.log_start, |segment| segment.extent().next.max(self.log_start))
     }
 
+    /// Takes no more writes, in order.
+    fn close(&mut self) {
+        self.closed = true;
+        self.failed = Some("it was closed".to_owned());
+    }
+
     fn local_start(&self) -> Offset {
         self.segments.first_key_value().map_or(self.log_start, |(base, _)| (*base).max(self.log_start))
     }
@@ -297,7 +306,7 @@ impl Shared {
     fn fail(&self, cause: &Error) {
         let mut state = self.state.lock();
         if state.failed.is_none() {
-            tracing::error!(folder = %self.folder.display(), %cause, "the log takes no more writes since its disk failed");
+            tracing::error!(folder = %self.folder.display(), %cause, "the log takes no writes since its disk failed");
             state.failed = Some(cause.to_string());
         }
     }

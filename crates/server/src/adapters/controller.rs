@@ -10,7 +10,7 @@ use millstream_partition::{PartitionHandle, Partitions};
 use millstream_quorum::{Error as QuorumError, Handle as Quorum};
 use millstream_runtime::Runtime;
 use millstream_types::{BrokerEpoch, ErrorKind, PartitionIndex, TopicId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use uuid::Builder;
@@ -90,7 +90,7 @@ impl Controller for QuorumController {
 /// Tells the coordinator which partitions of its topics this node leads, and which topics are no more, until the node stops.
 pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordinator) {
     let (mut images, mut changes) = (quorum.watch(), partitions.changes());
-    let (mut led, mut led_txn) = (BTreeSet::new(), BTreeSet::new());
+    let (mut led, mut led_txn) = (BTreeMap::new(), BTreeMap::new());
     let mut names: BTreeMap<TopicId, Arc<str>> = BTreeMap::new();
     loop {
         let image = images.borrow_and_update().clone();
@@ -134,16 +134,21 @@ struct Elections<'a> {
 }
 
 impl Elections<'_> {
-    fn bring_up_to_date(&self, now: Vec<PartitionHandle>, led: &mut BTreeSet<PartitionIndex>) {
-        let still: BTreeSet<PartitionIndex> = now.iter().map(|handle| handle.id().partition).collect();
-        for handle in now {
-            let index = handle.id().partition;
-            if !led.contains(&index) {
-                (self.elected)(index, Arc::new(handle));
-            }
+    fn bring_up_to_date(&self, now: Vec<PartitionHandle>, led: &mut BTreeMap<PartitionIndex, PartitionHandle>) {
+        let now: BTreeMap<PartitionIndex, PartitionHandle> =
+            now.into_iter().map(|handle| (handle.id().partition, handle)).collect();
+        // One that was opened anew is another one.
+        let is_among =
+            |of: &BTreeMap<PartitionIndex, PartitionHandle>, index: &PartitionIndex, one: &PartitionHandle| {
+                of.get(index).is_some_and(|other| other.is_same(one))
+            };
+        led.iter()
+            .filter(|(index, before)| !is_among(&now, index, before))
+            .for_each(|(index, _)| (self.resigned)(*index));
+        for (index, handle) in now.iter().filter(|(index, handle)| !is_among(led, index, handle)) {
+            (self.elected)(*index, Arc::new(handle.clone()));
         }
-        led.difference(&still).for_each(|index| (self.resigned)(*index));
-        *led = still;
+        *led = now;
     }
 }
 

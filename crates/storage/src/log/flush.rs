@@ -60,7 +60,7 @@ impl Log {
         self.0.store_epochs().await?;
         active.sync_indexes().await?;
         self.0.store_checkpoint().await?;
-        self.0.state.lock().failed = Some("it was closed".to_owned());
+        self.0.state.lock().close();
         Ok(())
     }
 }

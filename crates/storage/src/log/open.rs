@@ -130,6 +130,7 @@ impl Log {
             folder_unsynced: true,
             claim_unsynced: true,
             failed: None,
+            closed: false,
             deleted: false,
         };
         let folder = id.folder();

@@ -182,7 +182,7 @@ impl<'a> Turn<'a> {
             state.last_flush = self.log.runtime.clock.elapsed();
         }
         if self.closes {
-            state.failed = Some("it was closed".to_owned());
+            state.close();
         }
     }
 }
