@@ -3,7 +3,7 @@
 use crate::partition::Partition;
 use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter, writer};
 use bytes::Bytes;
-use millstream_record::{Batch, DoorRules};
+use millstream_record::{Batch, Codec, DoorRules};
 use millstream_replica::{Acks, Committed};
 use millstream_storage::{ClosedSegment, Epochs, Log};
 use millstream_types::{LeaderEpoch, Offset, TopicConfig, TopicPartition};
@@ -16,6 +16,15 @@ use tokio::sync::watch;
 /// A partition of this broker. Cheap to clone; every future of it may be dropped at any time.
 #[derive(Clone)]
 pub struct PartitionHandle(pub(crate) Arc<Partition>);
+
+/// The codec that the topic's batches are stored in; none where it is the producer's.
+fn stored_codec(config: &TopicConfig) -> Option<Codec> {
+    match config.compression_type.as_str() {
+        "uncompressed" => Some(Codec::None),
+        // `producer` is no codec's name.
+        name => name.parse().ok(),
+    }
+}
 
 impl PartitionHandle {
     /// Which partition.
@@ -65,6 +74,9 @@ impl PartitionHandle {
             keys_required: config.compact,
             // The broker's own time is always right.
             timestamps: (!config.log_append_time).then_some(before..=after),
+            // A header tells the latest of its records' times, and not the earliest.
+            walk_compressed: !config.log_append_time && config.message_timestamp_before_max_ms < i64::MAX,
+            codec: stored_codec(&config),
             ..DoorRules::client(usize::try_from(config.max_message_bytes).unwrap_or(0))
         }
     }

@@ -20,6 +20,8 @@ pub struct DoorRules {
     pub timestamps: Option<RangeInclusive<i64>>,
     /// Whether compressed records are walked too. Costs the decompression; nothing in the broker depends on it.
     pub walk_compressed: bool,
+    /// The codec that batches are stored in; the producer's where this is absent. Another one costs a recompression.
+    pub codec: Option<Codec>,
     /// How far a batch is unpacked, and how many records it may say it has.
     pub limits: Limits,
 }
@@ -34,6 +36,7 @@ impl DoorRules {
             keys_required: false,
             timestamps: None,
             walk_compressed: false,
+            codec: None,
             limits: Limits::default(),
         }
     }
@@ -69,17 +72,16 @@ pub fn check(records: Bytes, rules: &DoorRules) -> Result<Vec<Batch>, Error> {
 }
 
 fn check_batch(batch: Batch, rules: &DoorRules) -> Result<Batch, Error> {
-    if batch.size() > rules.batch_bytes_max {
-        return Err(Error::TooLarge { bytes: batch.size(), limit: rules.batch_bytes_max, option: "max.message.bytes" });
-    }
+    check_size(&batch, rules)?;
     batch.check_crc()?;
     check_header(&batch, rules)?;
     if !rules.from_client {
         return Ok(batch);
     }
+    let recoded = rules.codec.filter(|codec| *codec != batch.codec());
     let true_max = if batch.codec() == Codec::None {
         walk_records(&batch, &batch.payload(), rules)?
-    } else if rules.walk_compressed || rules.keys_required {
+    } else if rules.walk_compressed || rules.keys_required || recoded.is_some() {
         let plain = batch.codec().decompress(&batch.payload(), rules.limits.decompressed_bytes_max)?;
         walk_records(&batch, &plain, rules)?
     } else {
@@ -87,7 +89,16 @@ fn check_batch(batch: Batch, rules: &DoorRules) -> Result<Batch, Error> {
         batch.max_timestamp().0
     };
     let is_right = batch.timestamp_type() == TimestampType::CreateTime && batch.max_timestamp().0 == true_max;
-    Ok(if is_right { batch } else { batch.restamped(TimestampType::CreateTime, true_max) })
+    let batch = if is_right { batch } else { batch.restamped(TimestampType::CreateTime, true_max) };
+    let Some(codec) = recoded else { return Ok(batch) };
+    let batch = batch.recoded(codec, &rules.limits)?;
+    check_size(&batch, rules)?;
+    Ok(batch)
+}
+
+fn check_size(batch: &Batch, rules: &DoorRules) -> Result<(), Error> {
+    let (bytes, limit) = (batch.size(), rules.batch_bytes_max);
+    if bytes > limit { Err(Error::TooLarge { bytes, limit, option: "max.message.bytes" }) } else { Ok(()) }
 }
 
 fn check_header(batch: &Batch, rules: &DoorRules) -> Result<(), Error> {

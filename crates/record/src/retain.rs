@@ -7,7 +7,7 @@
 //! ```
 
 use crate::batch::{Batch, TimestampType};
-use crate::codec::Limits;
+use crate::codec::{Codec, Limits};
 use crate::error::Error;
 use crate::layout as at;
 use crate::layout::{BATCH_HEADER_BYTES, LENGTH_PREFIX_BYTES};
@@ -90,25 +90,39 @@ impl Batch {
         let base_timestamp = horizon.map_or(first, |horizon| horizon.0);
         let mut plain = Vec::with_capacity(staying.iter().map(|record| record.body.len() + 16).sum());
         staying.iter().for_each(|record| write(&mut plain, record, base_timestamp));
-        let payload = self.codec().compress(plain)?;
+        let attributes = at::u16_at(self.bytes(), at::ATTRIBUTES) & !at::DELETE_HORIZON_BIT;
+        let attributes = if horizon.is_some() { attributes | at::DELETE_HORIZON_BIT } else { attributes };
+        self.with_payload(&self.codec().compress(plain)?, |head| {
+            let mut set = |place: usize, field: &[u8]| head[place..place + field.len()].copy_from_slice(field);
+            set(at::ATTRIBUTES, &attributes.to_be_bytes());
+            set(at::BASE_TIMESTAMP, &base_timestamp.to_be_bytes());
+            if self.timestamp_type() == TimestampType::CreateTime {
+                let largest = staying.iter().map(|record| record.timestamp).max().unwrap_or(-1);
+                set(at::MAX_TIMESTAMP, &largest.to_be_bytes());
+            }
+            set(at::RECORD_COUNT, &i32::try_from(staying.len()).unwrap_or(i32::MAX).to_be_bytes());
+        })
+    }
+
+    /// The same records in another codec.
+    pub(crate) fn recoded(&self, codec: Codec, limits: &Limits) -> Result<Self, Error> {
+        let payload = codec.compress(self.plain(limits)?.to_vec())?;
+        let attributes = at::u16_at(self.bytes(), at::ATTRIBUTES) & !at::CODEC_BITS | u16::from(codec.id());
+        self.with_payload(&payload, |head| {
+            head[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+        })
+    }
+
+    /// The batch with other records; `set` changes the rest of the header.
+    fn with_payload(&self, payload: &[u8], set: impl FnOnce(&mut [u8])) -> Result<Self, Error> {
         let bytes = BATCH_HEADER_BYTES + payload.len();
         let too_large = Error::TooLarge { bytes, limit: i32::MAX as usize, option: "bytes a batch can count" };
         let length = i32::try_from(bytes - LENGTH_PREFIX_BYTES).map_err(|_| too_large)?;
-
         let mut whole = Vec::with_capacity(bytes);
         whole.extend_from_slice(&self.bytes()[..BATCH_HEADER_BYTES]);
-        whole.extend_from_slice(&payload);
-        let mut set = |place: usize, field: &[u8]| whole[place..place + field.len()].copy_from_slice(field);
-        set(at::LENGTH, &length.to_be_bytes());
-        let attributes = at::u16_at(self.bytes(), at::ATTRIBUTES) & !at::DELETE_HORIZON_BIT;
-        let attributes = if horizon.is_some() { attributes | at::DELETE_HORIZON_BIT } else { attributes };
-        set(at::ATTRIBUTES, &attributes.to_be_bytes());
-        set(at::BASE_TIMESTAMP, &base_timestamp.to_be_bytes());
-        if self.timestamp_type() == TimestampType::CreateTime {
-            let largest = staying.iter().map(|record| record.timestamp).max().unwrap_or(-1);
-            set(at::MAX_TIMESTAMP, &largest.to_be_bytes());
-        }
-        set(at::RECORD_COUNT, &i32::try_from(staying.len()).unwrap_or(i32::MAX).to_be_bytes());
+        whole.extend_from_slice(payload);
+        whole[at::LENGTH..at::LEADER_EPOCH].copy_from_slice(&length.to_be_bytes());
+        set(&mut whole[..BATCH_HEADER_BYTES]);
         let crc = at::crc32c(&[&whole[at::ATTRIBUTES..]]);
         whole[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
         Self::cut(&mut Bytes::from(whole), 0)
@@ -130,7 +144,6 @@ fn write(out: &mut Vec<u8>, record: &Staying<'_>, base_timestamp: i64) {
 mod tests {
     use super::*;
     use crate::builder::BatchBuilder;
-    use crate::codec::Codec;
     use millstream_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
     const HOW: Retain = Retain {

@@ -265,3 +265,27 @@ fn an_idempotent_batch_keeps_its_producer() {
     assert_eq!(batch.records(&Limits::default()).unwrap().len(), 1);
     assert_ne!(Columns::default(), batch.records(&Limits::default()).unwrap());
 }
+
+#[test]
+fn a_batch_is_recoded_where_the_topic_asks_and_its_records_stay() {
+    for sent in Codec::ALL {
+        for stored in Codec::ALL {
+            let batch = batch(sent);
+            let rules = DoorRules { codec: Some(stored), ..DoorRules::client(1 << 20) };
+            let taken = check(batch.bytes().clone(), &rules).unwrap().remove(0);
+            taken.check_crc().unwrap();
+            assert_eq!(taken.codec(), stored, "from {sent}");
+            let limits = Limits::default();
+            assert_eq!(taken.records(&limits).unwrap(), batch.records(&limits).unwrap(), "{sent} to {stored}");
+            assert_eq!(taken == batch, sent == stored, "no other byte changes where it has the codec");
+        }
+    }
+    let large = {
+        let mut builder = BatchBuilder::new(Codec::Zstd);
+        builder.push(TimestampMs(1), None, Some(&[7; 5000]), []);
+        builder.build(Offset(0), LeaderEpoch(0)).unwrap().into_bytes()
+    };
+    let rules = DoorRules { codec: Some(Codec::None), ..DoorRules::client(1000) };
+    let error = check(large, &rules).unwrap_err();
+    assert_eq!(error.reason(), Reason::MessageTooLarge, "it is measured as it would be stored: {error}");
+}
