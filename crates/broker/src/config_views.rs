@@ -70,14 +70,25 @@ pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> V
     ];
     let view = |definition: &'static ConfigDef| {
         let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic));
-        let inherited = layers.iter().filter_map(|(options, source)| {
-            let synonym = definition.synonym?;
-            Some((synonym, options.as_ref()?.get(synonym)?.clone(), *source))
+        let layers = &layers;
+        let inherited = definition.inherited().flat_map(|(name, units)| {
+            layers.iter().filter_map(move |(options, source)| {
+                let set = options.as_ref()?.get(name)?;
+                Some((name, in_units(set, units), *source))
+            })
         });
         let synonyms = own.into_iter().chain(inherited);
         view(definition, definition.name, definition.synonym, synonyms.collect(), false)
     };
     TOPIC_CONFIGS.iter().map(view).collect()
+}
+
+/// A value of a coarser option in units of a topic's; -1 is none of either.
+fn in_units(value: &str, units: i64) -> String {
+    match value.trim().parse::<i64>() {
+        Ok(number) if units != 1 && number >= 0 => number.saturating_mul(units).to_string(),
+        _ => value.to_owned(),
+    }
 }
 
 /// The options of this broker: its own, and the defaults it gives to topics.

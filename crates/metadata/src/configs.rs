@@ -4,6 +4,7 @@ use crate::record::{BrokerConfigRecord, TopicConfigRecord};
 use crate::topics::{TopicRef, find};
 use crate::{Decision, Error, Image, Record};
 use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose options.
@@ -160,10 +161,11 @@ fn inherited(image: &Image, resource: &Resource, definition: &ConfigDef) -> Stri
     let set = match resource {
         Resource::Topic(_) => image.topic_default(definition),
         Resource::Broker(_) => {
-            image.broker_config(None).and_then(|options| options.get(definition.name)).map(String::as_str)
+            let options = image.broker_config(None);
+            options.and_then(|options| options.get(definition.name)).map(|value| Cow::Borrowed(value.as_str()))
         }
     };
-    set.unwrap_or(definition.default).to_owned()
+    set.map_or_else(|| definition.default.to_owned(), Cow::into_owned)
 }
 
 /// The option's value after `operation`; none when it is no longer set.

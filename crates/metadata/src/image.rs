@@ -10,6 +10,7 @@ use millstream_types::{
     BrokerEpoch, BrokerId, ClusterId, ConfigDef, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId,
     TopicConfig, TopicId, TopicPartition,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -397,7 +398,7 @@ impl Image {
     /// # Errors
     /// [`Error::InvalidConfig`] for the first unknown name or bad value.
     pub fn topic_config(&self, overrides: &BTreeMap<String, String>) -> Result<TopicConfig, Error> {
-        let inherited = |def: &ConfigDef| Some((def.name.to_owned(), self.topic_default(def)?.to_owned()));
+        let inherited = |def: &ConfigDef| Some((def.name.to_owned(), self.topic_default(def)?.into_owned()));
         let mut merged: BTreeMap<String, String> =
             millstream_types::TOPIC_CONFIGS.iter().filter_map(inherited).collect();
         merged.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -406,13 +407,21 @@ impl Image {
 }
 
 impl Image {
-    /// What topics that don't set an option get instead of its default: what was set for this node, for all, or given to it at start.
+    /// What topics that don't set an option get instead of its default: what was set for this node, for all, or given to it at start, of the
+    /// first of the broker's options for it that is set at all.
     #[must_use]
-    pub fn topic_default(&self, definition: &ConfigDef) -> Option<&str> {
-        let name = definition.synonym?;
-        let own = self.node.and_then(|node| self.broker_config(Some(node))).and_then(|options| options.get(name));
-        let cluster = || self.broker_config(None).and_then(|options| options.get(name));
-        own.or_else(cluster).or_else(|| self.static_configs.get(name)).map(String::as_str)
+    pub fn topic_default(&self, definition: &ConfigDef) -> Option<Cow<'_, str>> {
+        definition.inherited().find_map(|(name, units)| {
+            let own = self.node.and_then(|node| self.broker_config(Some(node))).and_then(|options| options.get(name));
+            let cluster = || self.broker_config(None).and_then(|options| options.get(name));
+            let set = own.or_else(cluster).or_else(|| self.static_configs.get(name))?;
+            // It was checked when it was set. -1 is no number of hours.
+            let coarse = if units == 1 { None } else { set.trim().parse::<i64>().ok().filter(|number| *number >= 0) };
+            Some(
+                coarse
+                    .map_or(Cow::Borrowed(set.as_str()), |number| Cow::Owned(number.saturating_mul(units).to_string())),
+            )
+        })
     }
 }
 

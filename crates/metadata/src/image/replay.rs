@@ -149,7 +149,7 @@ impl Image {
             self.broker_configs.insert(record.broker, Arc::new(options));
         }
         let is_topic_default =
-            millstream_types::TOPIC_CONFIGS.iter().any(|def| def.synonym == Some(record.name.as_str()));
+            millstream_types::TOPIC_CONFIGS.iter().any(|def| def.inherited().any(|(name, _)| name == record.name));
         let is_of_this_node = record.broker.is_none() || record.broker == self.node;
         if !is_of_this_node || !is_topic_default {
             return Ok(());

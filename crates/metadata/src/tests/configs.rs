@@ -208,3 +208,28 @@ fn a_value_that_a_broker_can_not_have_is_a_bad_request_as_in_kafka() {
     assert!(set("5").is_ok());
     assert!(matches!(set("x"), Err(Error::InvalidRequest { .. })));
 }
+
+#[test]
+fn the_finest_of_several_options_for_one_default_wins() {
+    let days = |hours: i64| hours * 3_600_000;
+    let kept = |options: &[(&str, &str)]| {
+        let given: BTreeMap<String, String> =
+            options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let image = with_topic().on_node(None, given.into()).unwrap();
+        image.topic_named("t").unwrap().config.clone()
+    };
+    for (options, expected) in [
+        (&[][..], days(168)),
+        (&[("log.retention.hours", "2")][..], days(2)),
+        (&[("log.retention.hours", "-1")][..], -1),
+        (&[("log.retention.hours", "2"), ("log.retention.minutes", "7")][..], 420_000),
+        (&[("log.retention.ms", "5"), ("log.retention.minutes", "7"), ("log.retention.hours", "1")][..], 5),
+    ] {
+        assert_eq!(kept(options).retention_ms, expected, "{options:?}");
+    }
+    let rolls = kept(&[("log.roll.hours", "3"), ("log.roll.jitter.hours", "1")]);
+    assert_eq!((rolls.segment_ms, rolls.segment_jitter_ms), (days(3), days(1)));
+    let mut image = with_topic();
+    alter(&mut image, &Resource::Broker(None), &[change("log.retention.hours", Set("1".into()))]);
+    assert_eq!(image.topic_named("t").unwrap().config.retention_ms, days(1), "and it follows the cluster's");
+}

@@ -34,6 +34,8 @@ pub struct ConfigDef {
     pub one_of: &'static [&'static str],
     /// The broker option that gives the default, where one does (a DescribeConfigs synonym).
     pub synonym: Option<&'static str>,
+    /// Other broker options that give the default where `synonym` is not set, the first that is set: name, and this option's units in one of its.
+    pub coarser: &'static [(&'static str, i64)],
     /// Purpose, unit, and the effect of raising it.
     pub doc: &'static str,
 }
@@ -42,7 +44,7 @@ impl ConfigDef {
     /// An option with the given name, type, default and documentation, without a range.
     #[must_use]
     pub const fn new(name: &'static str, kind: ConfigType, default: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, default, min: None, max: None, one_of: &[], synonym: None, doc }
+        Self { name, kind, default, min: None, max: None, one_of: &[], synonym: None, coarser: &[], doc }
     }
 
     /// The same with its smallest number.
@@ -71,6 +73,18 @@ impl ConfigDef {
     pub const fn synonym(mut self, name: &'static str) -> Self {
         self.synonym = Some(name);
         self
+    }
+
+    /// The same with further broker options that give its default, in coarser units.
+    #[must_use]
+    pub const fn coarser(mut self, options: &'static [(&'static str, i64)]) -> Self {
+        self.coarser = options;
+        self
+    }
+
+    /// Every broker option that gives the default, the first that is set winning, each with this option's units in one of its.
+    pub fn inherited(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        self.synonym.map(|name| (name, 1)).into_iter().chain(self.coarser.iter().copied())
     }
 
     /// Checks a value's type and range.

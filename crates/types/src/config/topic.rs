@@ -148,7 +148,8 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         .synonym("log.retention.bytes"),
     ConfigDef::new("retention.ms", Long, "604800000", "Milliseconds a record is kept; -1 is for ever.")
         .min(-1)
-        .synonym("log.retention.ms"),
+        .synonym("log.retention.ms")
+        .coarser(&[("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)]),
     ConfigDef::new(
         "segment.bytes",
         Int,
@@ -172,7 +173,8 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         "Milliseconds by which segment.ms is shortened at random, so that segments do not close together.",
     )
     .min(0)
-    .synonym("log.roll.jitter.ms"),
+    .synonym("log.roll.jitter.ms")
+    .coarser(&[("log.roll.jitter.hours", 3_600_000)]),
     ConfigDef::new(
         "segment.ms",
         Long,
@@ -180,7 +182,8 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         "Milliseconds after which a segment is closed even if it is not full.",
     )
     .min(1)
-    .synonym("log.roll.ms"),
+    .synonym("log.roll.ms")
+    .coarser(&[("log.roll.hours", 3_600_000)]),
     ConfigDef::new(
         "unclean.leader.election.enable",
         Boolean,
