@@ -23,6 +23,7 @@ type Round = for<'a> fn(&'a Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Se
 
 /// Starts the rounds.
 pub(crate) fn spawn(shared: &Arc<Shared>) {
+    spawn_prompt_flusher(shared);
     let config = &shared.config;
     let rounds: [(&'static str, Duration, Round); 4] = [
         ("retention", config.retention_interval, |shared| Box::pin(retain(shared))),
@@ -48,6 +49,32 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
             }
         });
     }
+}
+
+/// Shortest time between two looks for logs whose `flush.ms` has passed.
+const FLUSH_LOOK_MIN: Duration = Duration::from_millis(10);
+
+/// Syncs logs whose `flush.ms` has passed, where it is shorter than the flusher's interval.
+fn spawn_prompt_flusher(shared: &Arc<Shared>) {
+    let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
+    shared.tasks.spawn("prompt flusher", async move {
+        loop {
+            let all = owned.open();
+            let shortest = all.iter().filter_map(|handle| u64::try_from(handle.0.log.config().flush_ms).ok()).min();
+            let interval = Duration::from_millis(shortest.unwrap_or(u64::MAX));
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                () = owned.runtime.clock.sleep(interval.clamp(FLUSH_LOOK_MIN, owned.config.flush_interval)) => {}
+            }
+            let due = all.iter().map(|handle| &handle.0.log).filter(|log| log.flush_due());
+            for log in due {
+                if let Err(error) = log.flush().await {
+                    tracing::warn!(folder = %log.folder().display(), %error, "a log was not flushed");
+                }
+            }
+        }
+    });
 }
 
 /// Deletes what the topics no longer keep.

@@ -185,3 +185,29 @@ async fn a_topic_deleted_while_its_log_is_offline_stays_deleted() {
     assert_eq!(node.partitions.revive_now().await, 0);
     assert!(node.partitions.get(node::T0).is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn records_are_synced_when_flush_ms_has_passed() {
+    let node = Node::start(&Arc::new(SimDisk::new()), image(&[("flush.ms", "100")])).await;
+    node.runtime.clock.sleep(Duration::from_secs(1)).await;
+    node.append(batch(&["a"])).await.unwrap();
+    assert_eq!(node.t0().log().unflushed_records(), 1);
+    node.runtime.clock.sleep(Duration::from_millis(250)).await;
+    assert_eq!(node.t0().log().unflushed_records(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_door_asks_what_the_topic_asks() {
+    let node = Node::start(&Arc::new(SimDisk::new()), image(&[("compression.type", "uncompressed")])).await;
+    assert_eq!(node.t0().door_rules().codec, Some(Codec::None));
+    assert!(!node.t0().door_rules().walk_compressed);
+    for (name, codec) in [("producer", None), ("zstd", Some(Codec::Zstd)), ("gzip", Some(Codec::Gzip))] {
+        node.decide(&[set(TOPIC, "compression.type", name)]).await;
+        assert_eq!(node.t0().door_rules().codec, codec, "{name}");
+    }
+    node.decide(&[set(TOPIC, "message.timestamp.before.max.ms", "1000")]).await;
+    let rules = node.t0().door_rules();
+    let now = node.runtime.clock.now().0;
+    assert!(rules.walk_compressed, "a record's own time is in its compressed batch");
+    assert_eq!(rules.timestamps, Some(now - 1000..=now + 3_600_000));
+}

@@ -138,6 +138,11 @@ pub trait DiskFile: Send + Sync + 'static {
     /// Cuts the file to `len` bytes.
     async fn truncate(&self, len: u64) -> io::Result<()>;
 
+    /// Sets disk space aside for a file that is to have `len` bytes, so that appends find it in one piece; 0 gives back what was not used.
+    async fn reserve(&self, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Bytes in the file.
     fn len(&self) -> u64;
 

@@ -261,11 +261,56 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
+    async fn reserve(&self, len: u64) -> io::Result<()> {
+        let (file, used) = (self.file.clone(), self.len());
+        blocking(move || {
+            use rustix::fs::{FallocateFlags, fallocate};
+            let reserved = match len {
+                0 => fallocate(
+                    &*file,
+                    FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+                    used,
+                    i64::MAX as u64 - used,
+                ),
+                len => fallocate(&*file, FallocateFlags::KEEP_SIZE, 0, len),
+            };
+            match reserved {
+                // Not every file system can; nothing depends on it.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+                reserved => Ok(reserved?),
+            }
+        })
+        .await
+    }
+
     fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[tokio::test]
+    async fn space_is_set_aside_and_given_back_and_no_byte_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = RealDisk::new().open(&path, OpenMode::Append).await.unwrap();
+        let taken = || std::fs::metadata(&path).map(|file| (file.len(), file.blocks() * 512)).unwrap();
+        file.reserve(1 << 20).await.unwrap();
+        let (len, reserved) = taken();
+        assert_eq!(len, 0, "it is as long as what was written");
+        file.append(&[Bytes::from_static(b"batch")]).await.unwrap();
+        file.reserve(0).await.unwrap();
+        let (len, left) = taken();
+        assert_eq!((len, file.read_at(0, 9).await.unwrap()), (5, Bytes::from_static(b"batch")));
+        // A file system that can't set space aside takes no part in this.
+        assert!(reserved == 0 || reserved >= 1 << 20 && left < reserved, "{reserved} {left}");
     }
 }

@@ -377,8 +377,14 @@ impl Shared {
     }
 
     fn jitter_ms(&self) -> i64 {
-        let config = self.config.lock().clone();
-        let bound = config.segment_jitter_ms.min(config.segment_ms);
-        i64::try_from(self.runtime.random.below(u64::try_from(bound).unwrap_or(0))).unwrap_or(0)
+        jitter_ms(&self.runtime, &self.config.lock())
+    }
+}
+
+/// By how much a segment is closed early.
+fn jitter_ms(runtime: &Runtime, config: &TopicConfig) -> i64 {
+    match u64::try_from(config.segment_jitter_ms.min(config.segment_ms)) {
+        Ok(bound) if bound > 0 => i64::try_from(runtime.random.below(bound)).unwrap_or(0),
+        _ => 0,
     }
 }

@@ -216,3 +216,27 @@ async fn a_batch_that_fits_in_no_segment_is_told_the_limit() {
     let error = log.append(&[batch(0)], LeaderEpoch(0)).await.unwrap_err();
     assert!(error.to_string().contains("segment.bytes"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn jitter_closes_segments_at_different_times_also_after_a_restart() {
+    let config = || Arc::new(TopicConfig { segment_ms: 1000, segment_jitter_ms: 1000, ..TopicConfig::default() });
+    let mut early = 0;
+    for seed in 0..20 {
+        let disk = Arc::new(SimDisk::new());
+        let runtime = Runtime::simulated(seed, disk.clone());
+        let log = Log::open(runtime.clone(), id(), config(), Recovery::CLEAN).await.unwrap();
+        let at = |time: i64| {
+            let mut builder = BatchBuilder::new(Codec::None);
+            builder.push(TimestampMs(time), None, Some(b"v"), []);
+            [builder.build(Offset(0), LeaderEpoch(0)).unwrap()]
+        };
+        log.append(&at(10_000), LeaderEpoch(0)).await.unwrap();
+        log.close(None).await.unwrap();
+        let log = Log::open(runtime, id(), config(), Recovery::CLEAN).await.unwrap();
+        early += usize::from(log.append(&at(10_500), LeaderEpoch(0)).await.unwrap().rolled);
+        assert!(early > 0 || log.segment_count() == 1);
+        log.append(&at(11_600), LeaderEpoch(0)).await.unwrap();
+        assert!(log.segment_count() > 1, "never later than segment.ms");
+    }
+    assert!((3..18).contains(&early), "{early} of 20");
+}

@@ -168,6 +168,9 @@ impl Shared {
         }
         active.store_indexes().await?;
         let segment = Arc::new(Segment::create(&self.runtime, &self.folder, base, self.jitter_ms()).await?);
+        let config = self.config.lock().clone();
+        segment.preallocate(&config).await?;
+        active.give_back(&config).await;
         active.close();
         {
             let mut state = self.state.lock();

@@ -190,9 +190,14 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
+    fn jitter_ms(&self) -> i64 {
+        super::jitter_ms(self.runtime, self.config)
+    }
+
     async fn open_all(&mut self, bases: &[Offset]) -> Result<(), Error> {
         if bases.is_empty() {
-            let segment = Segment::create(self.runtime, self.folder, self.log_start, 0).await?;
+            let segment = Segment::create(self.runtime, self.folder, self.log_start, self.jitter_ms()).await?;
+            segment.preallocate(self.config).await?;
             self.segments.insert(self.log_start, Arc::new(segment));
             return Ok(());
         }
@@ -213,7 +218,7 @@ impl Opener<'_> {
 
     async fn open_one(&mut self, base: Offset, next: Option<Offset>) -> Result<(Segment, Option<Cut>), Error> {
         if self.recovery.clean && next.is_none() {
-            if let Some(segment) = Segment::open_clean(self.runtime, self.folder, base, 0).await? {
+            if let Some(segment) = Segment::open_clean(self.runtime, self.folder, base, self.jitter_ms()).await? {
                 return Ok((segment, None));
             }
             tracing::warn!(folder = %self.folder.display(), "the log was closed cleanly but its end is not as a close leaves it; checking the last segment");
@@ -230,8 +235,9 @@ impl Opener<'_> {
             same_boot: self.recovery.same_boot,
             is_last: next.is_none(),
         };
+        let at = (base, self.jitter_ms());
         let (segment, mut cut) =
-            Segment::recover(self.runtime, self.folder, (base, 0), (trust, self.config), &mut self.epochs).await?;
+            Segment::recover(self.runtime, self.folder, at, (trust, self.config), &mut self.epochs).await?;
         self.opening.segments_checked += 1;
         if let Some(next) = next
             && cut.problem.is_none()

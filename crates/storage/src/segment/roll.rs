@@ -1,6 +1,7 @@
 //! When a segment is full: Kafka's rules.
 
 use super::Segment;
+use crate::error::Error;
 use crate::index::{Entry, OffsetEntry, TimeEntry};
 use millstream_types::{Offset, TimestampMs, TopicConfig};
 
@@ -33,6 +34,25 @@ impl Segment {
         size > 0 && (size.saturating_add(next.bytes) > bytes_max || waited > segment_ms - self.jitter_ms)
             || self.indexes_are_full(config)
             || next.last_offset - self.base > i64::from(i32::MAX)
+    }
+
+    /// Sets the disk space of a whole segment aside, where the topic asks for it.
+    pub async fn preallocate(&self, config: &TopicConfig) -> Result<(), Error> {
+        match u64::try_from(config.segment_bytes) {
+            Ok(bytes) if config.preallocate => {
+                self.log.reserve(bytes).await.map_err(Error::io("set space aside for", &self.path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back what of that was not used.
+    pub async fn give_back(&self, config: &TopicConfig) {
+        if config.preallocate
+            && let Err(error) = self.log.reserve(0).await
+        {
+            tracing::warn!(file = %self.path.display(), %error, "disk space that was set aside for a segment was not given back");
+        }
     }
 
     fn indexes_are_full(&self, config: &TopicConfig) -> bool {
