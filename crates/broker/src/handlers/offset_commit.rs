@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// The last version that says how long offsets are to be kept.
 const LAST_WITH_RETENTION: i16 = 4;
+/// A group that is not there is told from this version on; before, its generation is wrong.
+const TELLS_NO_GROUP: i16 = 9;
 /// Topics are told by their ids from this version on.
 const TOPICS_BY_ID: i16 = 10;
 
@@ -56,19 +58,22 @@ impl Broker {
             topics,
         };
         if !commit.topics.is_empty() {
-            self.commit(&image, commit, &mut answers).await;
+            self.commit(call, &image, commit, &mut answers).await;
         }
         answers.topics.retain(|topic| !topic.partitions.is_empty());
         OffsetCommitResponse::default().with_topics(answers.topics)
     }
 
-    async fn commit(&self, image: &Image, commit: CommitRequest, answers: &mut Answers) {
+    async fn commit(&self, call: &Call<'_>, image: &Image, commit: CommitRequest, answers: &mut Answers) {
         let asked: Vec<(String, Vec<i32>)> = commit.topics.iter().map(partitions_of).collect();
         let result = self.coordinator.commit(commit).await;
         let place_of = |name: &str| image.topic_id(name).unwrap_or(TopicId::ZERO);
         match result {
             Err(error) => {
-                let code = Failure::from(error).code;
+                let code = match Failure::from(error).code {
+                    ResponseError::GroupIdNotFound if call.version < TELLS_NO_GROUP => ResponseError::IllegalGeneration,
+                    code => code,
+                };
                 for (name, partitions) in asked {
                     let place = answers.place(&name, place_of(&name));
                     partitions.into_iter().for_each(|partition| answers.one(place, partition, code.code()));
