@@ -150,7 +150,10 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 log.cleaner.backoff.ms=100
+transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 ",
         folder.join("log").display()

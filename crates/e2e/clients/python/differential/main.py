@@ -1,0 +1,220 @@
+"""The same requests to Apache Kafka and to this node, and what of their answers differs.
+
+main.py OURS KAFKAS JARS SEED REQUESTS DOCUMENT    addresses, the folder of Kafka's jars, a number, requests for each version of each API,
+                                                   and docs/kafka-compatibility.md, whose tables explain what may differ
+
+Prints one JSON object a line: {"difference": ...} for each that no row explains, and last {"asked": ..., "answered": ..., "explained": ...}.
+"""
+
+import json
+import re
+import sys
+import time
+
+from batch import batch
+from compare import differences, merged, normal
+from requests import Maker, resolved
+from wire import API_VERSIONS, Closed, Peer, Wrong, load
+
+# Sent last, in this order: what they change is then behind all others.
+CHANGING = [0, 21, 8, 47, 42, 11, 22, 24, 25, 28, 26, 27, 33, 44, 49, 37, 19, 20, 57]
+SETTLES = {33, 44, 49, 37, 19, 20, 21}
+METADATA, CREATE_TOPICS, FIND_COORDINATOR, PRODUCE, OFFSET_COMMIT, INIT_PRODUCER_ID = 3, 19, 10, 0, 8, 22
+# A wait for what a broker does after it answered (seconds).
+SETTLE_LIMIT = 10
+ANSWER_LIMIT = 10
+
+
+def fits(pattern, text):
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
+
+
+class Explained:
+    """The rows of the document's table of differences: API, versions, field, what differs, why."""
+
+    def __init__(self, document):
+        text = open(document, encoding="utf-8").read()
+        apis = re.findall(r"^\| (\d+) \| \w+ \| ([\d-]+) \| ([\d-]+) \|", text, re.MULTILINE)
+        self.apis = [{int(key): told[side] for key, *told in apis if told[side] != "-"} for side in (1, 0)]
+        self.rows, self.used = [], {}
+        for line in text.partition("## Differences")[2].splitlines():
+            cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)]
+            if len(cells) == 7 and cells[1] and not cells[1].startswith(("-", "API")):
+                self.rows.append((cells[1].strip("`"), cells[2], cells[3].strip("`")))
+
+    def has(self, api, version, path):
+        for row in self.rows:
+            name, versions, pattern = row
+            if name not in ("*", api) or not fits(pattern, path):
+                continue
+            low, _, high = versions.partition("-")
+            if versions == "all" or int(low) <= version <= int(high or low):
+                self.used[row] = self.used.get(row, 0) + 1
+                return True
+        return False
+
+
+class Pair:
+    """Both brokers."""
+
+    def __init__(self, ours, theirs, schemas):
+        self.requests = schemas[0]
+        self.peers = [Peer(ours, schemas), Peer(theirs, schemas)]
+        self.ids = [{}, {}]
+
+    def ask(self, key, version, body, limit=ANSWER_LIMIT):
+        """What each answers: values, or a word for why there are none. Both are asked at once."""
+        failures = [None, None]
+        for place, peer in enumerate(self.peers):
+            try:
+                peer.send(key, version, resolved(body, self.ids[place]), limit)
+            except (Closed, OSError):
+                peer.close()
+                failures[place] = "closed"
+        answers = []
+        for place, peer in enumerate(self.peers):
+            try:
+                answers.append(failures[place] or peer.receive(key, version))
+            except Closed:
+                answers.append("closed")
+            except TimeoutError:
+                answers.append("silent")
+            except (Wrong, OSError) as error:
+                peer.close()
+                answers.append(f"broken: {error}")
+        return answers
+
+    def topics(self):
+        """The topics of each: partitions by name."""
+        found = []
+        for place, answer in enumerate(self.ask(METADATA, 12, {"Topics": None})):
+            self.ids[place].update({topic["Name"]: topic["TopicId"] for topic in answer["Topics"]})
+            found.append({topic["Name"]: len(topic["Partitions"]) for topic in answer["Topics"]})
+        return found
+
+    def settle(self):
+        """Waits until both know the same topics, which a Kafka broker hears of some time after it answered."""
+        end = time.monotonic() + SETTLE_LIMIT
+        while True:
+            ours, theirs = (
+                {name: count for name, count in topics.items() if not name.startswith("__")} for topics in self.topics()
+            )
+            if ours == theirs or time.monotonic() > end:
+                return
+            time.sleep(0.02)
+
+
+def until(what, done):
+    end = time.monotonic() + 60
+    while not done():
+        if time.monotonic() > end:
+            sys.exit(f"after a minute still not so: {what}")
+        time.sleep(0.05)
+
+
+def is_ready(answer, *path):
+    """Whether no error is told at the end of `path`, which leads through lists."""
+    if isinstance(answer, str):
+        return False
+    if not path:
+        return answer["ErrorCode"] == 0
+    return all(is_ready(inner, *path[1:]) for inner in answer[path[0]])
+
+
+def ready(pair, what, key, version, body, *path):
+    """Asks each broker until it answers without an error: no more often than it needs."""
+    for place, peer in enumerate(pair.peers):
+        until(f"{what}, at {peer.address}", lambda: is_ready(peer.ask(key, version, resolved(body, pair.ids[place]), 60), *path))
+
+
+def prepare(pair):
+    """Puts both into the same state: three topics, records in one, a group with offsets, a transactional id."""
+    options = [{"Name": "retention.ms", "Value": "-1"}]
+    topics = [
+        {"Name": name, "NumPartitions": count, "ReplicationFactor": 1, "Configs": options}
+        for name, count in (("alpha", 3), ("beta", 1), ("gamma", 1))
+    ]
+    answers = pair.ask(CREATE_TOPICS, 7, {"Topics": topics, "timeoutMs": 30_000}, 60)
+    if not all(is_ready(answer, "Topics") for answer in answers):
+        sys.exit(f"the topics could not be made: {answers}")
+    pair.settle()
+    for values, timestamp in (([b"a", b"b"], 0), ([b"c"] * 3, 100), ([b"d"], 50)):
+        records = batch(values, 1_700_000_000_000 + timestamp)
+        body = {"Acks": -1, "TimeoutMs": 30_000, "TopicData": [{"Name": "beta", "PartitionData": [{"Index": 0, "Records": records}]}]}
+        ready(pair, "records are produced", PRODUCE, 9, body, "Responses", "PartitionResponses")
+    for kind, name in ((0, "g"), (1, "tx")):
+        body = {"KeyType": kind, "CoordinatorKeys": [name]}
+        ready(pair, "there is a coordinator", FIND_COORDINATOR, 4, body, "Coordinators")
+    partitions = [{"PartitionIndex": 0, "CommittedOffset": 2, "CommittedMetadata": "m"}]
+    body = {"GroupId": "g", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": name, "Partitions": partitions} for name in ("alpha", "beta")]}
+    ready(pair, "offsets are committed", OFFSET_COMMIT, 8, body, "Topics", "Partitions")
+    body = {"TransactionalId": "tx", "TransactionTimeoutMs": 60_000}
+    ready(pair, "a producer has an id", INIT_PRODUCER_ID, 4, body)
+    pair.settle()
+
+
+def served(pair):
+    body = {"ClientSoftwareName": "differential", "ClientSoftwareVersion": "1"}
+    answers = pair.ask(API_VERSIONS, 4, body)
+    return [{api["ApiKey"]: (api["MinVersion"], api["MaxVersion"]) for api in answer["ApiKeys"]} for answer in answers]
+
+
+def main():
+    ours, theirs, jars, seed, count, document = sys.argv[1:]
+    schemas = load(jars)
+    pair, explained = Pair(ours, theirs, schemas), Explained(document)
+    prepare(pair)
+    apis = served(pair)
+    for place, whose in enumerate(("ours", "Kafka's")):
+        told = {key: f"{low}-{high}" if low < high else str(low) for key, (low, high) in apis[place].items()}
+        if told != explained.apis[place]:
+            wrong = {key: (explained.apis[place].get(key), told.get(key)) for key in told.keys() | explained.apis[place].keys()}
+            wrong = {key: pair for key, pair in wrong.items() if pair[0] != pair[1]}
+            print(json.dumps({"difference": f"the document's versions of {whose} APIs are not those told", "versions": wrong}))
+    common = sorted(apis[0].keys() & apis[1].keys(), key=lambda key: (key in CHANGING, CHANGING.index(key) if key in CHANGING else key))
+    totals = {"asked": 0, "answered": 0, "versions": 0}
+    for key in common:
+        compare_api(pair, explained, key, apis, (seed, int(count)), totals)
+    totals["explained"] = [[*row, times] for row, times in explained.used.items()]
+    totals["unused"] = [row for row in explained.rows if row not in explained.used]
+    print(json.dumps(totals))
+
+
+def compare_api(pair, explained, key, apis, plan, totals):
+    message = pair.requests[key]
+    api = message.name.removesuffix("Request")
+    low, high = (pick(apis[0][key][end], apis[1][key][end]) for end, pick in ((0, max), (1, min)))
+    maker = Maker(plan[0], api, message)
+    for version in range(max(low, message.versions[0]), high + 1):
+        totals["versions"] += 1
+        for _ in range(plan[1]):
+            body = maker.body(version)
+            totals["asked"] += 1
+            answers = pair.ask(key, version, body)
+            totals["answered"] += isinstance(answers[1], dict)
+            report(pair, explained, (api, version), body, answers)
+            if key in SETTLES:
+                pair.settle()
+
+
+def report(pair, explained, call, body, answers):
+    if call[0] == "Metadata":
+        pair.topics()
+    names = [{id: name for name, id in ids.items()} for ids in pair.ids]
+    if all(isinstance(answer, dict) for answer in answers):
+        answers = [normal(answer, call[0], names[place]) for place, answer in enumerate(answers)]
+        if call[0] == "Fetch":
+            for answer in answers:
+                answer["Responses"] = merged(answer["Responses"])
+        found = differences(*answers)
+    else:
+        words = [answer if isinstance(answer, str) else "answered" for answer in answers]
+        found = [] if words[0] == words[1] else [("(connection)", *words)]
+    for path, ours, theirs in found:
+        if not explained.has(*call, path):
+            difference = {"api": call[0], "version": call[1], "field": path, "ours": ours, "kafkas": theirs}
+            print(json.dumps({"difference": difference, "request": str(body)[:2000]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
