@@ -32,8 +32,8 @@ fn rendered() -> String {
     let mut text = String::from(
         "# What of Kafka 4.3 a client finds here\n\n\
          Made from the code by `MILLSTREAM_BLESS=1 cargo test -p millstream-protocol --test compatibility`; a test fails when it is stale.\n\
-         The differential test sends the same requests to Apache Kafka 4.3.0 and to this node, and fails on any difference that no row\n\
-         below explains.\n\n\
+         The differential harness (`crates/e2e/clients/python/differential`) sends the same requests to Apache Kafka 4.3.0 and to a node,\n\
+         and tells every difference that no row below explains.\n\n\
          ## APIs\n\n\
          | key | API | Kafka 4.3 | here | why not all |\n|---|---|---|---|---|\n",
     );

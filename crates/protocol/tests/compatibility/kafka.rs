@@ -1,5 +1,5 @@
 //! What Apache Kafka 4.3.0 answers to ApiVersions, one node, no authorizer, as it comes: API key, name, lowest and highest version.
-//! The differential test holds it against a running one.
+//! The differential harness holds it against a running one.
 
 /// Every API that a broker tells clients.
 pub const KAFKA: &[(i16, &str, i16, i16)] = &[

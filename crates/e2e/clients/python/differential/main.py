@@ -127,6 +127,14 @@ def ready(pair, what, key, version, body, *path):
         until(f"{what}, at {peer.address}", lambda: is_ready(peer.ask(key, version, resolved(body, pair.ids[place]), 60), *path))
 
 
+def has_brokers(peer):
+    try:
+        return peer.ask(METADATA, 12, {"Topics": []}, 60)["Brokers"]
+    except (OSError, Closed):
+        peer.close()
+        return False
+
+
 def prepare(pair):
     """Puts both into the same state: three topics, records in one, a group with offsets, a transactional id."""
     options = [{"Name": "retention.ms", "Value": "-1"}]
@@ -134,6 +142,9 @@ def prepare(pair):
         {"Name": name, "NumPartitions": count, "ReplicationFactor": 1, "Configs": options}
         for name, count in (("alpha", 3), ("beta", 1), ("gamma", 1))
     ]
+    # A broker of Kafka listens some time before it takes part in its cluster.
+    for peer in pair.peers:
+        until(f"the broker at {peer.address} is there", lambda: has_brokers(peer))
     answers = pair.ask(CREATE_TOPICS, 7, {"Topics": topics, "timeoutMs": 30_000}, 60)
     if not all(is_ready(answer, "Topics") for answer in answers):
         sys.exit(f"the topics could not be made: {answers}")
