@@ -225,10 +225,12 @@ impl Reader {
         };
         for stored in fetched.batches {
             let batches = split(stored).map_err(unreadable(next))?;
-            for batch in batches.iter().filter(|batch| !batch.is_control()) {
-                let at = batch.base_offset();
-                records.append_batch(batch, cursor.next, &Limits::default()).map_err(unreadable(at))?;
+            for batch in &batches {
                 next = next.max(batch.next_offset());
+                if !batch.is_control() {
+                    let at = batch.base_offset();
+                    records.append_batch(batch, cursor.next, &Limits::default()).map_err(unreadable(at))?;
+                }
             }
         }
         // Nothing came though something should be there: the log was cut meanwhile.
@@ -272,5 +274,39 @@ fn shown(content: Option<&[u8]>) -> Value {
         None => Value::Null,
         Some((Ok(text), _)) => json!(text),
         Some((Err(_), content)) => json!({"base64": STANDARD.encode(content)}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_task::memory::MemoryTopics;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_read_that_brings_only_the_end_of_a_transaction_is_followed_by_what_comes_after() {
+        let topics = Arc::new(MemoryTopics::new());
+        let topic = topics.create("t", 1, &BTreeMap::new()).await.unwrap();
+        let partition = topic.topic_partitions().next().unwrap();
+        let producer = topics.producer("p", Duration::from_secs(1)).await.unwrap();
+        // Larger than a read: it never comes with the end before it.
+        let large = "x".repeat(READ_BYTES);
+        for value in ["small", &large, "last"] {
+            let mut records = Columns::default();
+            records.push(1, None, Some(value.as_bytes()), []);
+            producer.append(partition, &records).await.unwrap();
+            producer.commit("g", &[]).await.unwrap();
+        }
+        let end = topics.bounds(partition).await.unwrap().high_watermark;
+        let cursors = vec![Cursor { partition, next: Offset::ZERO, end }];
+        let mut reader = Reader { topics, name: "t".into(), cursors, left: u64::MAX, follow: false };
+        let mut offsets = Vec::new();
+        while let Some(lines) = reader.next().await.unwrap() {
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                offsets.push(serde_json::from_slice::<Value>(line).unwrap()["offset"].as_i64().unwrap());
+            }
+        }
+        assert_eq!(offsets, [0, 2, 4]);
     }
 }
