@@ -1,5 +1,6 @@
 //! The partitions of one internal topic that are led here, each with its slot, its log and the owner of its task.
 
+use crate::config::INTERNAL_WAIT;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::owner::partition_of;
@@ -104,6 +105,30 @@ impl<S: Shard> Board<S> {
         let board = self.led.read();
         let led = board.get(&partition).ok_or_else(|| S::unavailable(name, Unavailable::NotLed(partition)))?;
         Ok((led.slot.clone(), led.log.clone()))
+    }
+
+    /// Whether the topic exists: where it does not, nothing is held.
+    pub(crate) fn has_topic(&self) -> bool {
+        self.around.controller.internal_topic(S::TOPIC).is_some()
+    }
+
+    /// Returns when `name` is served here, or fails after a while with the reason why it is not. The topic is made if there is none.
+    pub(crate) async fn wait_until_loaded(&self, name: &str) -> Result<(), Error> {
+        self.partition_of(name).await?;
+        let mut changes = self.around.changes.subscribe();
+        let loaded = async {
+            while !self.slot_of(name).is_ok_and(|slot| slot.is_loaded()) {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = loaded => {}
+            () = self.around.runtime.clock.sleep(INTERNAL_WAIT) => {}
+        }
+        self.slot_of(name)?.ask(name, |_, _| ())
     }
 
     /// The partition that holds `name`; the topic is made if there is none.

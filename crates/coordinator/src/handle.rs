@@ -1,6 +1,5 @@
 //! What others ask of the coordinator. Every future is safe to drop: a join or sync whose client went away is answered to nobody.
 
-use crate::config::INTERNAL_WAIT;
 use crate::error::{Error, JoinRefused};
 use crate::port::OffsetsLog;
 use crate::service::Inner;
@@ -145,7 +144,7 @@ impl Handle {
     /// # Errors
     /// As [`Self::commit`]; an error of any one partition too.
     pub async fn commit_as_admin(&self, group: &str, topics: Vec<ByTopic<OffsetCommit>>) -> Result<(), Error> {
-        self.wait_until_loaded(group).await?;
+        self.inner.groups.wait_until_loaded(group).await?;
         let request = CommitRequest {
             group: group.to_owned(),
             member: UNKNOWN_MEMBER.to_owned(),
@@ -169,27 +168,8 @@ impl Handle {
         group: &str,
         topics: Option<Vec<ByTopic<i32>>>,
     ) -> Result<Vec<ByTopic<FetchedOffset>>, Error> {
-        self.wait_until_loaded(group).await?;
+        self.inner.groups.wait_until_loaded(group).await?;
         self.fetch(&FetchRequest { group: group.to_owned(), topics, require_stable: false })
-    }
-
-    /// Returns when `group` is served here, or fails after a while with the reason why it is not.
-    async fn wait_until_loaded(&self, group: &str) -> Result<(), Error> {
-        self.inner.groups.partition_of(group).await?;
-        let mut changes = self.inner.changes.subscribe();
-        let loaded = async {
-            while !self.inner.groups.slot_of(group).is_ok_and(|slot| slot.is_loaded()) {
-                if changes.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            () = loaded => {}
-            () = self.inner.runtime.clock.sleep(INTERNAL_WAIT) => {}
-        }
-        self.inner.groups.slot_of(group)?.ask(group, |_, _| ())
     }
 
     pub(crate) async fn offsets_answer(

@@ -21,6 +21,7 @@ mod service;
 mod shard;
 mod slot;
 mod transactions;
+mod txn_admin;
 
 pub use config::Config;
 pub use error::{Error, JoinRefused};

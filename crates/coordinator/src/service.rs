@@ -29,7 +29,7 @@ impl Service {
         let rebalances = Rebalances(metrics.counter(&catalogue::GROUP_REBALANCES, &[]));
         let groups = Arc::new(Board::new(around.clone(), config.group, Arc::new(rebalances)));
         let markers = Markers { groups: groups.clone(), participants };
-        let transactions = Board::new(around.clone(), config.transactions, Arc::new(markers.clone()));
+        let transactions = Board::new(around, config.transactions, Arc::new(markers.clone()));
         Handle::new(Arc::new(Inner {
             groups,
             transactions,
@@ -38,7 +38,6 @@ impl Service {
             commits: metrics.counter(&catalogue::OFFSET_COMMITS, &[]),
             states: GroupState::ALL.map(|state| (state, metrics.gauge(&catalogue::GROUPS, &[state.name()]))),
             runtime,
-            changes: around.changes,
         }))
     }
 }
@@ -62,5 +61,4 @@ pub(crate) struct Inner {
     /// How many groups are in each state.
     pub(crate) states: [(GroupState, Gauge); GroupState::ALL.len()],
     pub(crate) runtime: Runtime,
-    pub(crate) changes: Arc<watch::Sender<u64>>,
 }

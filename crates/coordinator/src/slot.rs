@@ -19,6 +19,8 @@ pub(crate) struct Slot<S: Shard> {
     state: Mutex<State<S>>,
     /// Something is to be done, or a timer may have become earlier.
     pub(crate) wake: Notify,
+    /// Tells all that wait for a step of others: one may be done.
+    pub(crate) moved: Notify,
 }
 
 /// A write in its turn.
@@ -78,7 +80,7 @@ impl<S: Shard> Slot<S> {
             queued_bytes: 0,
             errands: Vec::new(),
         };
-        Self { index, clock, state: Mutex::new(state), wake: Notify::new() }
+        Self { index, clock, state: Mutex::new(state), wake: Notify::new(), moved: Notify::new() }
     }
 
     pub(crate) const fn index(&self) -> PartitionIndex {
@@ -171,6 +173,8 @@ impl<S: Shard> Slot<S> {
         state.errands.clear();
         // Dropped senders tell the rest; the shard has answered all it knows of.
         state.waiters.clear();
+        drop(state);
+        self.moved.notify_waiters();
     }
 
     /// Does what time asks for.
@@ -194,6 +198,8 @@ impl<S: Shard> Slot<S> {
             let effects = decide(shard, now);
             state.absorb(effects, None);
         }
+        drop(state);
+        self.moved.notify_waiters();
     }
 
     /// How long until something may be due.

@@ -1,6 +1,6 @@
 //! What others ask of transactions: clients through the broker's handlers, partitions that are written to, administrators.
 
-use crate::config::{ADD_RETRY_BACKOFF, ADD_RETRY_MAX};
+use crate::config::ADD_RETRY_MAX;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::owner::OFFSETS_TOPIC;
@@ -106,18 +106,18 @@ impl Handle {
         transactor: &Transactor,
         partitions: &BTreeSet<Partition>,
     ) -> Result<(), Error> {
-        let clock = &self.inner.runtime.clock;
-        let begun = clock.elapsed();
-        loop {
-            let answer = match transactor.version {
-                Version::Bumping => self.add_partitions(transactor, partitions.clone()).await,
-                Version::Classic => self.check_added(transactor, partitions),
-            };
-            let is_busy = matches!(answer, Err(Error::Transaction(TxnError::ConcurrentTransactions { .. })));
-            if !is_busy || clock.elapsed().saturating_sub(begun) >= ADD_RETRY_MAX {
-                return answer;
-            }
-            clock.sleep(ADD_RETRY_BACKOFF).await;
+        check_id(&transactor.id)?;
+        self.patiently(&transactor.id, ADD_RETRY_MAX, || self.try_join(transactor, partitions)).await
+    }
+
+    pub(crate) async fn try_join(
+        &self,
+        transactor: &Transactor,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<(), Error> {
+        match transactor.version {
+            Version::Bumping => self.add_partitions(transactor, partitions.clone()).await,
+            Version::Classic => self.check_added(transactor, partitions),
         }
     }
 
