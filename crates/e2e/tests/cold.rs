@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use millstream_e2e::{Family, Meter, Moto, Node, Record, batches, clients_folder};
+use millstream_e2e::{Family, Meter, Moto, Node, Record, batches, clients_folder, run_script};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +13,7 @@ use std::process::Command;
 /// The codings in turn, so that what is cold has all of them.
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const RECORDS_EACH: usize = 2_000;
+const TRANSACTIONAL: &str = "transactional.py";
 
 /// Series of `/metrics`.
 const GETS: &str = "millstream_tier_requests_total{operation=\"get\"}";
@@ -99,8 +100,14 @@ fn goes_on(node: &Node, before: Vec<Record>) -> (Vec<Record>, Vec<Vec<Value>>) {
     Family::FranzGo.produce(&node.kafka, "history", "none", more);
     node.ok(&["tier", "offload", "history", "--drop-local"]);
     let all = Family::Librdkafka.consume(&node.kafka, "history", before.len() + more.len());
-    let each = before.len() / 2;
-    let earlier = all.iter().filter(|record| record["offset"].as_u64() < Some(each as u64));
+    let last = |partition: &Value| {
+        let of_it = before.iter().filter(|record| record["partition"] == *partition);
+        of_it.map(|record| record["offset"].as_u64()).max().flatten()
+    };
+    let ends = [last(&json!(0)), last(&json!(1))];
+    let is_earlier =
+        |record: &&Record| record["offset"].as_u64() <= ends[record["partition"].as_u64().unwrap() as usize];
+    let earlier = all.iter().filter(is_earlier);
     assert!(earlier.eq(&before), "what was there before is there as it was");
     (all, answers(node))
 }
@@ -115,6 +122,7 @@ fn assert_cold_is_the_same_topic(settings: &[String]) {
         Family::FranzGo.produce(&node.kafka, "history", codec, &records(round));
     }
     let count = RECORDS_EACH * CODECS.len();
+    let _ = run_script(TRANSACTIONAL, &["abort", &node.kafka, "history", "undone"], &[]);
     let before = Family::Librdkafka.consume(&node.kafka, "history", count);
     let answered = answers(&node);
 
@@ -146,6 +154,10 @@ fn assert_cold_is_the_same_topic(settings: &[String]) {
     assert_eq!(fresh.ok(&["tier", "recover", "history"]), "history: recovered 2 partitions\n");
     assert_read_from_the_store(&fresh, &before);
     assert_eq!(answers(&fresh), answered);
+    // The transaction that was aborted is in the bucket, and so is that it was.
+    let read =
+        |isolation: &str| run_script(TRANSACTIONAL, &["read", &fresh.kafka, "history", isolation, "2"], &[]).len();
+    assert_eq!((read("read_committed"), read("read_uncommitted")), (before.len(), before.len() + 10));
     assert!(!fresh.ok(&["topic", "list"]).contains("unwanted"), "only what was asked for is recovered");
     goes_on(&fresh, before);
 }

@@ -39,7 +39,7 @@ pub struct Segment {
     pub leader_epoch: LeaderEpoch,
     /// When it was uploaded.
     pub uploaded: TimestampMs,
-    /// Its objects by kind: `log`, `chunks`, `index`, `timeindex`, `epochs`, `snapshot`; other kinds are other representations.
+    /// Its objects by kind: `log`, `chunks`, `index`, `timeindex`, `txnindex`, `epochs`, `snapshot`; other kinds are other representations.
     pub objects: BTreeMap<String, Object>,
 }
 

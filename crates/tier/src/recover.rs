@@ -40,6 +40,8 @@ pub struct RecoveredPartition {
     pub leader_epoch: LeaderEpoch,
     /// What producers had written below `end`, for `Log::write_producer_snapshot(end, ..)`; none where it was not kept.
     pub producer_snapshot: Option<Bytes>,
+    /// The `.txnindex` files of the segments that have one, for `Log::restore_aborted(base, ..)`: what readers of committed records skip.
+    pub aborted: Vec<(Offset, Bytes)>,
     /// The manifest all this is from.
     pub manifest: Arc<Manifest>,
 }
@@ -89,6 +91,10 @@ impl Tier {
             Some(segment) => Some(self.0.whole(partition, segment, Kind::Snapshot).await?.1),
             None => None,
         };
+        let mut aborted = Vec::new();
+        for segment in manifest.segments.iter().filter(|segment| segment.object(Kind::TxnIndex).is_some()) {
+            aborted.push((segment.base, self.0.whole(partition, segment, Kind::TxnIndex).await?.1));
+        }
         let mut epochs = Epochs::default();
         for (epoch, start) in &manifest.epochs {
             epochs.assign(*epoch, *start);
@@ -102,6 +108,7 @@ impl Tier {
             epochs,
             leader_epoch,
             producer_snapshot,
+            aborted,
             manifest,
         })
     }

@@ -104,12 +104,13 @@ impl Shared {
         let files = [
             (Kind::Index, &closed.index),
             (Kind::TimeIndex, &closed.time_index),
+            (Kind::TxnIndex, &closed.txn_index),
             (Kind::Snapshot, &closed.producer_snapshot),
         ];
         for (kind, path) in files {
             match self.runtime.disk.read(path).await {
                 Ok(content) => sidecars.push((kind, content)),
-                // An index can be made again from the log, and a snapshot is not always written.
+                // An index can be made again from the log, a snapshot is not always written, and few segments end an aborted transaction.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(disk("read", path)(error)),
             }

@@ -160,6 +160,9 @@ async fn begin_where_the_store_ends(
     recovered: &RecoveredPartition,
 ) -> Result<(), millstream_storage::Error> {
     handle.log().restore(recovered.log_start, recovered.end, &recovered.epochs).await?;
+    for (base, content) in &recovered.aborted {
+        handle.log().restore_aborted(*base, content.clone()).await?;
+    }
     if let Some(snapshot) = &recovered.producer_snapshot {
         handle.log().write_producer_snapshot(recovered.end, snapshot.clone()).await?;
     }

@@ -92,6 +92,23 @@ impl Log {
         Ok((slice, aborted))
     }
 
+    /// Notes the aborts of a segment that is in the object store only: its `.txnindex` file as it was copied there.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for what is no such file; the disk's, and the log takes no more writes then.
+    pub async fn restore_aborted(&self, base: Offset, content: Bytes) -> Result<(), Error> {
+        let _writer = self.0.writer.lock().await;
+        self.0.writable()?;
+        if !txn_index::decode(content.clone()).1 {
+            return Err(Error::format(
+                &self.0.txn_index(base),
+                "the copy in the object store is damaged; restore it from a copy of the bucket",
+            ));
+        }
+        self.0.txn_indexes.lock().bases.insert(base);
+        self.0.replace_txn_index(base, content).await.inspect_err(|error| self.0.fail(error))
+    }
+
     /// Forgets aborts whose markers are at or after `from`: the caller reads the log again from there. Returns false, and forgets nothing, when a
     /// file is damaged before that: then the whole log has to be read again.
     ///

@@ -2,9 +2,9 @@
 
 use crate::harness::{Harness, first_offset, id, open, read_all};
 use millstream_runtime::Runtime;
-use millstream_storage::Recovery;
+use millstream_storage::{AbortedTxn, Recovery};
 use millstream_tier::{Found, LogSource};
-use millstream_types::{LeaderEpoch, Offset, TimestampMs};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
 
 #[tokio::test]
 async fn bytes_read_back_are_the_bytes_that_were_written() {
@@ -141,6 +141,44 @@ async fn a_topic_comes_back_from_the_bucket_alone() {
     let done = again.tier.offload(&again.source).await.unwrap();
     assert_eq!((done.segments, done.end), (1, Some(Offset(105))));
     assert_eq!(again.tier.manifest(id()).unwrap().epoch_at(Offset(0)), Some(LeaderEpoch(0)));
+}
+
+#[tokio::test]
+async fn what_was_aborted_is_known_again_from_the_bucket_alone() {
+    let harness = Harness::new(&[]).await;
+    let aborted = |first: i64, last: i64| {
+        let (first_offset, last_offset, last_stable) = (Offset(first), Offset(last), Offset(last + 1));
+        AbortedTxn { producer: ProducerId(4), first_offset, last_offset, last_stable }
+    };
+    // A transaction over two segments, one within the third; the last segment has none.
+    let noted = [vec![], vec![aborted(20, 45)], vec![aborted(66, 70), aborted(75, 80)], vec![]];
+    for noted in &noted {
+        harness.append(10, 0).await;
+        harness.source.log.add_aborted(noted).await.unwrap();
+        harness.source.log.roll().await.unwrap();
+    }
+    harness.tier.offload(&harness.source).await.unwrap();
+    assert_eq!(harness.objects("txnindex").await.len(), 2, "only beside segments that end one");
+    let all = noted.concat();
+    assert_eq!(harness.source.log.aborted(Offset(0), Offset(120)).await.unwrap(), all);
+
+    let dir = tempfile::tempdir().unwrap();
+    let topic = harness.new_tier("other").recover(crate::harness::TOPIC).await.unwrap();
+    let partition = &topic.partitions[0];
+    assert_eq!(partition.aborted.iter().map(|(base, _)| *base).collect::<Vec<_>>(), [Offset(30), Offset(60)]);
+    let runtime = Runtime::real();
+    let log = open(&runtime, dir.path(), &topic.configs, Recovery::CLEAN).await;
+    log.restore(partition.log_start, partition.end, &partition.epochs).await.unwrap();
+    for (base, content) in &partition.aborted {
+        log.restore_aborted(*base, content.clone()).await.unwrap();
+    }
+    assert_eq!(log.aborted(Offset(0), Offset(120)).await.unwrap(), all);
+    assert_eq!(log.aborted(Offset(10), Offset(40)).await.unwrap(), all[..1]);
+    log.close(None).await.unwrap();
+    let log = open(&runtime, dir.path(), &topic.configs, Recovery::CLEAN).await;
+    assert_eq!(log.aborted(Offset(0), Offset(120)).await.unwrap(), all, "after a restart");
+    let torn = partition.aborted[1].1.slice(..50);
+    assert_eq!(log.restore_aborted(Offset(60), torn).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
