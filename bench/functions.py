@@ -8,7 +8,7 @@ The filter is that of PEERS_HOME/streams: 6.5 M JSON events of 105 bytes, of whi
 CPU of its application and the broker's while it runs, ours the whole node's; both from the first 1.5 M records on.
 
 Options: --rounds N (2): each round runs every engine once; --records N and --warm N for a smaller try; --engines a,b of streams, rust, js;
---write puts the table into functions.md.
+--guarantee at-least-once (the default) or exactly-once, for both sides; --write puts the table into functions.md.
 
 Environment: PEERS_HOME (the folder with kafka/kafka.sh and streams/streams.sh), MILLSTREAM_BINARY (built with --release
 --no-default-features --features functions), BENCH_DIR and PEERS_LIBS as for broker.py. Needs Java 17 or later. Nothing else should run meanwhile.
@@ -31,6 +31,8 @@ import broker
 INPUT, PARTITIONS, SEED = "small", 4, 1
 FUNCTIONS = pathlib.Path(__file__).resolve().parent.parent / "functions"
 COMPONENTS = {"rust": "filter/filter.wasm", "js": "filter-js/filter-js.wasm"}
+# What Kafka Streams calls them (processing.guarantee).
+STREAMS_GUARANTEES = {"at-least-once": "at_least_once", "exactly-once": "exactly_once_v2"}
 NAMES = {"streams": "Kafka Streams", "rust": "Rust function", "js": "JavaScript function"}
 RUN_LIMIT_S = 420
 LOOK_S = 0.05
@@ -94,7 +96,7 @@ class Node(broker.Millstream):
 
 def run_streams(java, kafka, topic, args):
     state = broker.DIR / f"{topic}-state"
-    out = java.run("Transform", "filter", "at_least_once", kafka.bootstrap, kafka.pid(), INPUT, args.records, args.warm, topic, 1, state, heap="-Xmx2g")
+    out = java.run("Transform", "filter", STREAMS_GUARANTEES[args.guarantee], kafka.bootstrap, kafka.pid(), INPUT, args.records, args.warm, topic, 1, state, heap="-Xmx2g")
     shutil.rmtree(state, ignore_errors=True)
     whole = next(line for line in out.splitlines() if line.startswith("whole"))
     figure = lambda name: float(re.search(rf"{name} ([\d.]+)", whole)[1])
@@ -108,7 +110,8 @@ def run_function(node, name, component, topic, args):
     node.call("POST", "/v1/topics", {"name": topic, "partitions": PARTITIONS, "configs": {"retention.ms": "-1"}})
     begin = broker.cpu_s(pid)
     uploaded = node.call("PUT", "/v1/components", component.read_bytes())
-    node.call("POST", "/v1/functions", {"name": name, "spec": {"component": uploaded["hash"], "inputs": [INPUT], "outputs": [topic]}})
+    node.call("POST", "/v1/functions", {"name": name, "spec": {"component": uploaded["hash"], "inputs": [INPUT], "outputs": [topic],
+                                                                  "processing_guarantee": args.guarantee}})
     marks = {}
     deadline = time.monotonic() + RUN_LIMIT_S
     while "end" not in marks:
@@ -195,6 +198,7 @@ def main():
     parser.add_argument("--records", type=int, default=6_500_000)
     parser.add_argument("--warm", type=int, default=1_500_000)
     parser.add_argument("--engines", type=lambda text: text.split(","), default=list(NAMES))
+    parser.add_argument("--guarantee", choices=list(STREAMS_GUARANTEES), default="at-least-once")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     kept = broker.DIR / "functions.json"

@@ -22,6 +22,8 @@ mod producing;
 mod simulation;
 #[path = "handlers/single_node.rs"]
 mod single_node;
+#[path = "handlers/task_producers.rs"]
+mod task_producers;
 #[path = "handlers/transactions.rs"]
 mod transactions;
 #[path = "handlers/versions.rs"]

@@ -7,7 +7,9 @@ use crate::spec::{Checked, Input, RuleSpec, Start, Target};
 use async_trait::async_trait;
 use millstream_pattern::Matcher;
 use millstream_runtime::Runtime;
-use millstream_task::{Deployment, DeploymentKind, Error as TaskError, ErrorPolicy, Kind, Operator, Plan, Topics};
+use millstream_task::{
+    Deployment, DeploymentKind, Error as TaskError, ErrorPolicy, Guarantee, Kind, Operator, Plan, Topics,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -57,12 +59,16 @@ impl Kind for Rules {
                 (Vec::new(), Some((delivery, http.parallel)))
             }
         };
+        // What is posted can't be taken back.
+        let guarantee = if outputs.is_empty() { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce };
         let rule = checked.clone();
         Ok(Plan {
             inputs: vec![spec.input.topic()],
             outputs,
             policy: if spec.dead_letter_topic.is_some() { ErrorPolicy::DeadLetter } else { ErrorPolicy::Skip },
             dead_letter_topic: spec.dead_letter_topic.clone(),
+            guarantee,
+            commit_interval: None,
             from_earliest: spec.from == Start::Earliest,
             batch_bytes_max: BATCH_BYTES,
             operator: Box::new(move |_| {

@@ -7,7 +7,7 @@ use crate::secret::{self, Environment};
 use crate::{ConnectorType, Direction, Error, Problem, Sink, SinkContext, Source, SourceContext, Spec};
 use async_trait::async_trait;
 use millstream_runtime::Runtime;
-use millstream_task::{Deployment, DeploymentKind, Kind, Plan, SourcePlan, Topics, Work};
+use millstream_task::{Deployment, DeploymentKind, Guarantee, Kind, Plan, SourcePlan, Topics, Work};
 use millstream_types::{ErrorKind, TopicPartition};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -172,6 +172,9 @@ impl Connectors {
             outputs: Vec::new(),
             policy,
             dead_letter_topic: spec.dead_letters(&connector),
+            // What a sink gave away can't be taken back.
+            guarantee: Guarantee::AtLeastOnce,
+            commit_interval: None,
             from_earliest: spec.from == crate::From::Earliest,
             batch_bytes_max: SINK_BATCH_BYTES_MAX,
             operator: Box::new(move |partition: TopicPartition| {

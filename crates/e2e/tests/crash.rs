@@ -1,6 +1,7 @@
 //! kill -9 under load: a client produces, a function and a stream follow, a connector reads a growing file, and in turns topics are made,
-//! functions deployed, segments offloaded, groups joined, starts interrupted. Nothing acknowledged is lost, doubled or out of order; no
-//! input of the function and no line of the file is skipped.
+//! functions deployed, segments offloaded, groups joined, starts interrupted. Nothing acknowledged is lost, doubled or out of order; what
+//! readers of committed records see of the function's and the stream's outputs is what they make of each input, once and in order; no line of
+//! the file is skipped.
 //!
 //! `MILLSTREAM_CRASH_ROUNDS` says how often (6 by default, once in each phase), `MILLSTREAM_CRASH_SEED` when. `--nocapture` shows each round.
 
@@ -17,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use driver::{Driver, Sent};
 use evidence::Kill;
-use millstream_e2e::{Family, Node, Record, Tap, eventually};
+use millstream_e2e::{Family, Node, Record, Tap, eventually, run_script};
 use phases::{GROUPED, GROUPED_RECORDS, PHASES, Phase, Promises};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -121,7 +122,7 @@ fn kill(node: &mut Node, tap: &Tap, (round, phase): (u64, Phase), draw: &mut Dra
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_or_doubled_and_no_input_is_skipped() {
+fn nothing_acknowledged_is_lost_or_doubled_and_outputs_are_there_exactly_once() {
     let (rounds, seed) = (from_environment("MILLSTREAM_CRASH_ROUNDS", 6), from_environment("MILLSTREAM_CRASH_SEED", 1));
     let (mut draw, tap) = (Draw(seed), Tap::new());
     let (mut node, mut lines) = prepare(&tap);
@@ -140,14 +141,14 @@ fn nothing_acknowledged_is_lost_or_doubled_and_no_input_is_skipped() {
     lines.grow(1, 0);
     promises.check(&node, &tap.address, PATIENCE);
     check_input(&node, &tap, &sent);
-    let all: Vec<u64> = (0..sent.count).collect();
-    let doubled = [("filtered", "id", &all), ("followed", "id", &all), ("lines", "line", &(0..lines.count).collect())]
-        .map(|(topic, field, expected)| (topic, everything(&node, topic, field, expected)));
+    exactly(&node, "filtered", &sent, filtered);
+    exactly(&node, "followed", &sent, |number| Some(json!({"id": number})));
+    let doubled = everything(&node, "lines", "line", &(0..lines.count).collect::<Vec<_>>());
     let hit = |of: fn(&Kill) -> usize| kills.iter().filter(|kill| of(kill) > 0).count();
     let in_flight = hit(|kill| kill.unanswered);
     println!(
         "seed {seed}: {rounds} kills {:?}; {in_flight} with a produce request sent and not answered, {} of them with its batch in the log, {} with a torn log; \
-         {} records acknowledged, each there once and in order; {} lines; written again after a restart: {doubled:?}",
+         {} records acknowledged, each there once and in order, and what came of them too; {} lines, {doubled} of them written again after a restart",
         promises.kills,
         hit(|kill| kill.logged),
         hit(|kill| kill.torn),
@@ -156,6 +157,43 @@ fn nothing_acknowledged_is_lost_or_doubled_and_no_input_is_skipped() {
     );
     let wanted = usize::try_from(rounds).unwrap() * IN_FLIGHT_OF_50 / 50;
     assert!(in_flight >= wanted, "only {in_flight} of {rounds} kills came into an append; {wanted} are wanted");
+}
+
+/// What `crashing.py` sends as `number`, and the function makes of it.
+fn filtered(number: u64) -> Option<Value> {
+    let amount = f64::from(u32::try_from(480 + number % 100).unwrap());
+    let user = format!("u{}", number % 17);
+    let fee = amount * 0.029 + 0.30;
+    (amount >= 500.0).then(|| json!({"id": number, "user": user, "kind": "crash", "amount": amount, "fee": fee}))
+}
+
+/// Waits until a reader of committed records sees in `topic` what is `made` of each record that was acknowledged, in order, and nothing else.
+fn exactly(node: &Node, topic: &str, sent: &Sent, made: impl Fn(u64) -> Option<Value>) {
+    let mut expected: BTreeMap<u64, Vec<Value>> = (0..PARTITIONS).map(|partition| (partition, Vec::new())).collect();
+    for number in 0..sent.count {
+        expected.entry(number % PARTITIONS).or_default().extend(made(number));
+    }
+    let count: usize = expected.values().map(Vec::len).sum();
+    eventually(&format!("{topic} has what came of {} records", sent.count), PATIENCE, || {
+        let words = ["read", &node.kafka, topic, "read_committed", &PARTITIONS.to_string()];
+        let mut seen: BTreeMap<u64, Vec<Value>> = (0..PARTITIONS).map(|partition| (partition, Vec::new())).collect();
+        let lines = run_script("transactional.py", &words, &[]);
+        for line in &lines {
+            let value = serde_json::from_str(line["value"].as_str().unwrap()).unwrap();
+            seen.entry(line["partition"].as_u64().unwrap()).or_default().push(value);
+        }
+        for (partition, values) in &seen {
+            let wanted = &expected[partition];
+            let differs = values.iter().zip(wanted).position(|(found, wanted)| found != wanted);
+            let at = differs.map(|at| (at, &values[at], &wanted[at]));
+            assert!(
+                at.is_none() && values.len() <= wanted.len(),
+                "{topic}-{partition}: {at:?}, {} values",
+                values.len()
+            );
+        }
+        (lines.len() == count).then_some(())
+    });
 }
 
 /// Every record once, in order, and where its acknowledgement said.

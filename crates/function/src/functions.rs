@@ -10,6 +10,7 @@ use millstream_telemetry::Metrics;
 use millstream_types::TopicPartition;
 use millstream_wasm::{Compiled, Engine, InstanceConfig};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What functions need of the node.
 #[derive(Clone)]
@@ -131,6 +132,8 @@ impl Kind for Functions {
             outputs: spec.outputs,
             policy: spec.on_error.into(),
             dead_letter_topic: spec.dead_letter_topic,
+            guarantee: spec.processing_guarantee.into(),
+            commit_interval: spec.commit_interval_ms.map(Duration::from_millis),
             from_earliest: spec.from == From::Earliest,
             batch_bytes_max: usize::try_from(spec.limits.batch_bytes).unwrap_or(1 << 20),
             operator: Box::new(make),

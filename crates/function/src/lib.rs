@@ -16,4 +16,4 @@ pub use components::{COMPONENTS_TOPIC, ComponentStore, MemoryComponents, TopicCo
 pub use error::Error;
 pub use functions::{Functions, Ports};
 pub use logs::{LogLine, Logs};
-pub use spec::{From, FunctionSpec, LimitsSpec, OnError};
+pub use spec::{From, FunctionSpec, LimitsSpec, OnError, ProcessingGuarantee};

@@ -1,7 +1,7 @@
 //! What a function's deployment says: stored as JSON in the metadata log.
 
 use crate::Error;
-use millstream_task::{Deployment, ErrorPolicy};
+use millstream_task::{Deployment, ErrorPolicy, Guarantee};
 use millstream_wasm::{ComponentHash, EngineLimits, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub struct FunctionSpec {
     /// Where a task begins the first time.
     #[serde(default)]
     pub from: From,
+    /// What is promised of its outputs.
+    #[serde(default)]
+    pub processing_guarantee: ProcessingGuarantee,
+    /// Milliseconds between two commits of outputs and progress; the node's `task.commit.interval.ms` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_interval_ms: Option<u64>,
     /// What its instances may use.
     #[serde(default)]
     pub limits: LimitsSpec,
@@ -60,6 +66,26 @@ impl std::convert::From<OnError> for ErrorPolicy {
             OnError::Fail => Self::Fail,
             OnError::Skip => Self::Skip,
             OnError::DeadLetter => Self::DeadLetter,
+        }
+    }
+}
+
+/// What is promised of a function's outputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessingGuarantee {
+    /// Readers of committed records see what came of each input once.
+    #[default]
+    ExactlyOnce,
+    /// Outputs are there as soon as they are written, and after a crash some of them again.
+    AtLeastOnce,
+}
+
+impl std::convert::From<ProcessingGuarantee> for Guarantee {
+    fn from(guarantee: ProcessingGuarantee) -> Self {
+        match guarantee {
+            ProcessingGuarantee::ExactlyOnce => Self::ExactlyOnce,
+            ProcessingGuarantee::AtLeastOnce => Self::AtLeastOnce,
         }
     }
 }
@@ -141,6 +167,7 @@ impl FunctionSpec {
         self.check_topics(function)?;
         let LimitsSpec { memory_bytes, cpu_ms, batch_bytes } = self.limits;
         let ranges = [
+            ("commit_interval_ms", self.commit_interval_ms.unwrap_or(1), 1, 60_000),
             ("limits.memory_bytes", memory_bytes, 1 << 20, engine.memory_bytes_max as u64),
             ("limits.cpu_ms", cpu_ms, 1, 600_000),
             ("limits.batch_bytes", batch_bytes, 1 << 10, 64 << 20),

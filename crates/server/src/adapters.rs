@@ -5,5 +5,6 @@ pub mod controller;
 pub mod deployments;
 pub mod groups;
 pub mod measures;
+pub mod producer;
 pub mod schemas;
 pub mod topics;

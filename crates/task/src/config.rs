@@ -6,10 +6,13 @@ use std::time::Duration;
 /// How tasks are run. Every number is a limit that has a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Time between two commits of a task's progress. Higher commits less and repeats more after a crash.
+    /// Time between two commits of tasks' progress, where a deployment does not say otherwise (`commit.interval.ms`). Higher commits less,
+    /// shows outputs of transactions later and repeats more after a crash.
     pub commit_interval: Duration,
     /// Time between two commits of a source's position; as above.
     pub position_interval: Duration,
+    /// How long a transaction of tasks may take before its coordinator undoes it (`transaction.timeout.ms`).
+    pub transaction_timeout: Duration,
     /// Wait before the first retry of what may work later.
     pub retry_min: Duration,
     /// Longest wait between two retries.
@@ -29,6 +32,7 @@ impl Default for Config {
         Self {
             commit_interval: Duration::from_millis(100),
             position_interval: Duration::from_millis(500),
+            transaction_timeout: Duration::from_secs(10),
             retry_min: Duration::from_millis(100),
             retry_max: Duration::from_secs(30),
             stop_grace: Duration::from_secs(10),

@@ -18,6 +18,8 @@ pub(crate) struct Context {
 pub(crate) enum Halt {
     /// It was told to.
     Stopped,
+    /// The transaction that it wrote in is broken off: all since the last commit is done again.
+    Again(Error),
     /// It can't go on until someone acts.
     Failed(Error),
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::{Bounds, Error};
 use millstream_record::{Columns, split};
-use millstream_types::{ErrorKind, Offset, TopicPartition};
+use millstream_types::{ErrorKind, LeaderEpoch, Offset, TopicPartition};
 
 /// Reads one partition.
 pub(crate) struct Input {
@@ -19,6 +19,8 @@ pub(crate) struct Batch {
     pub records: Columns,
     /// Where to read on.
     pub next: Offset,
+    /// The epoch of the last batch; `NONE` where there was none.
+    pub epoch: LeaderEpoch,
     /// What of the partition can be read.
     pub bounds: Bounds,
 }
@@ -41,7 +43,7 @@ impl Input {
         if fetched.bounds.log_start > from {
             return Err(self.lost(from, fetched.bounds));
         }
-        let (mut records, mut next) = (Columns::default(), from);
+        let (mut records, mut next, mut epoch) = (Columns::default(), from, LeaderEpoch::NONE);
         for bytes in fetched.batches {
             let batches = split(bytes).map_err(|error| self.corrupt(next, &error))?;
             for batch in batches.iter().filter(|batch| batch.next_offset() > from) {
@@ -50,10 +52,10 @@ impl Input {
                         .append_batch(batch, from, &context.config.batch)
                         .map_err(|error| self.corrupt(batch.base_offset(), &error))?;
                 }
-                next = batch.next_offset();
+                (next, epoch) = (batch.next_offset(), batch.partition_leader_epoch());
             }
         }
-        Ok(Batch { records, next, bounds: fetched.bounds })
+        Ok(Batch { records, next, epoch, bounds: fetched.bounds })
     }
 
     /// Checks that the record at `from` can still come: nothing between what was done and the log's start has been deleted.

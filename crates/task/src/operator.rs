@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use millstream_record::{Columns, Outcome};
 use millstream_types::{ErrorKind, Offset, TopicPartition};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What happens to a record that an operator could not process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,17 @@ pub enum ErrorPolicy {
     Skip,
     /// The record is written, with headers that name the cause, to the deployment's dead-letter topic.
     DeadLetter,
+}
+
+/// What a deployment promises of its outputs (`processing.guarantee`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarantee {
+    /// Outputs, dead letters and progress are committed in one transaction: readers of committed records see what came of each input once.
+    #[default]
+    ExactlyOnce,
+    /// Outputs are there as soon as they are written, and after a crash some of them again.
+    AtLeastOnce,
 }
 
 /// Why a whole batch came to nothing. Kinds that are retriable make the task try the batch again with back-off; `Guest` makes it look
@@ -47,11 +59,13 @@ impl From<OperatorError> for Error {
 /// One task's own worker: it sees its partition's batches in order, one at a time.
 #[async_trait]
 pub trait Operator: Send {
-    /// Processes one batch. It may be given the same records again after an error, a restart or a move: at least once.
+    /// Processes one batch. It may be given the same records again after an error, a restart or a move; under
+    /// [`Guarantee::ExactlyOnce`] only where nothing that came of them counts.
     async fn process(&mut self, input: &Columns) -> Result<Outcome, OperatorError>;
 
     /// How far progress may be committed when everything before `processed` has been given to this worker. A sink that gathers
-    /// records answers with the first one it still holds: after a restart it is given them again.
+    /// records answers with the first one it still holds: after a restart it is given them again. It is not asked under
+    /// [`Guarantee::ExactlyOnce`], where all that came of a batch is written with it.
     fn settled(&self, processed: Offset) -> Offset {
         processed
     }
@@ -77,6 +91,10 @@ pub struct Plan {
     pub policy: ErrorPolicy,
     /// Where dead letters go, where the policy says so.
     pub dead_letter_topic: Option<String>,
+    /// What is promised of the outputs. Without any topic to write there is nothing to promise, and progress is committed by itself.
+    pub guarantee: Guarantee,
+    /// Time between two commits; none: the host's.
+    pub commit_interval: Option<Duration>,
     /// Where a task without a committed offset begins: at the log's start, or at its end.
     pub from_earliest: bool,
     /// At most this many bytes of log are read for one batch.
@@ -84,6 +102,14 @@ pub struct Plan {
     /// Makes the worker of one task.
     #[expect(clippy::type_complexity, reason = "a factory is a function, and this is its type")]
     pub operator: Box<dyn Fn(TopicPartition) -> Result<Box<dyn Operator>, Error> + Send + Sync>,
+}
+
+impl Plan {
+    /// Whether outputs and progress are committed in transactions.
+    pub(crate) fn is_transactional(&self) -> bool {
+        let writes = !self.outputs.is_empty() || self.dead_letter_topic.is_some();
+        self.guarantee == Guarantee::ExactlyOnce && writes
+    }
 }
 
 /// One face of tasks: turns stored specs into plans.

@@ -5,12 +5,14 @@ use crate::input::Input;
 use crate::instruments::Instruments;
 use crate::policy::{self, Origin, Verdict};
 use crate::status::Progress;
+use crate::transaction::Transaction;
 use crate::writer::{Write, Writer};
 use crate::{DeploymentKey, Error, ErrorPolicy, Failure, Outcome, Output, State};
 use millstream_record::Columns;
 use millstream_runtime::Shutdown;
 use millstream_types::{ErrorKind, Offset};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the tasks of one deployment share.
 pub(crate) struct Job {
@@ -21,6 +23,7 @@ pub(crate) struct Job {
     pub policy: ErrorPolicy,
     pub dead_letter_topic: Option<String>,
     pub instruments: Instruments,
+    pub commit_interval: Duration,
 }
 
 /// Everything of one task but its operator and its place.
@@ -29,6 +32,8 @@ pub(crate) struct Outlet {
     pub input: Arc<Input>,
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
+    /// What it writes in; none where every append counts at once.
+    pub transaction: Option<Arc<Transaction>>,
 }
 
 impl Outlet {
@@ -79,7 +84,8 @@ impl Outlet {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { context: &self.job.context, progress: &self.progress, shutdown: &self.shutdown }
+        let transaction = self.transaction.as_deref();
+        Writer { context: &self.job.context, progress: &self.progress, shutdown: &self.shutdown, transaction }
     }
 
     /// Writes one output and returns the inputs of what the log refused.

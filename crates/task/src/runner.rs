@@ -3,17 +3,20 @@
 use crate::context::{Backoff, Context, Halt};
 use crate::input::Input;
 use crate::instruments::Instruments;
+use crate::ledger::{Ends, ends};
 use crate::outlet::{Job, Outlet};
 use crate::positions::Positions;
 use crate::source_task::{SourceJob, SourceTask};
 use crate::start;
 use crate::status::{Board, Progress};
 use crate::task::Task;
+use crate::transaction::Transaction;
 use crate::{Deployment, Error, Kind, Plan, SourcePlan, State, TopicView, Work};
 use futures::FutureExt;
 use millstream_runtime::{Shutdown, Tasks};
-use millstream_types::{ErrorKind, TopicPartition};
+use millstream_types::{ErrorKind, LeaderEpoch, TopicPartition};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -43,31 +46,45 @@ struct Crew {
 struct Operation<'a> {
     job: Arc<Job>,
     plan: &'a Plan,
+    inputs: &'a [TopicView],
     crew: &'a Crew,
+    transaction: Option<Arc<Transaction>>,
+}
+
+impl Crew {
+    fn new() -> Self {
+        Self { tasks: Tasks::new(), ended: Arc::new(Notify::new()) }
+    }
 }
 
 impl Runner {
     /// Runs until it is told to stop, it is finished, or it can't go on. The board says which.
     pub async fn run(self) {
-        let crew = Crew { tasks: Tasks::new(), ended: Arc::new(Notify::new()) };
-        let ended = self.work(&crew).await;
-        if !crew.tasks.stop_and_wait(self.context.config.stop_grace + STOP_SLACK).await {
-            tracing::error!(deployment = %self.deployment.key.name, "tasks of a deployment did not stop in time");
-        }
-        match ended {
+        match self.work().await {
             Ok(()) => self.board.note(|head| head.state = State::Finished),
             Err(Halt::Stopped) => {}
-            Err(Halt::Failed(error)) => {
+            Err(Halt::Failed(error) | Halt::Again(error)) => {
                 tracing::error!(kind = self.deployment.key.kind.word(), name = %self.deployment.key.name, %error, "a deployment failed");
                 self.board.error(State::Failed, &error, self.context.runtime.clock.now());
             }
         }
     }
 
-    async fn work(&self, crew: &Crew) -> Result<(), Halt> {
+    async fn work(&self) -> Result<(), Halt> {
         match self.retry(|| self.kind.work(&self.deployment)).await? {
-            Work::Operator(plan) => self.run_operator(plan, crew).await,
-            Work::Source(plan) => self.run_source(plan, crew).await,
+            Work::Operator(plan) => self.run_operator(plan).await,
+            Work::Source(plan) => {
+                let crew = Crew::new();
+                let ended = self.run_source(plan, &crew).await;
+                self.disband(&crew).await;
+                ended
+            }
+        }
+    }
+
+    async fn disband(&self, crew: &Crew) {
+        if !crew.tasks.stop_and_wait(self.context.config.stop_grace + STOP_SLACK).await {
+            tracing::error!(deployment = %self.deployment.key.name, "tasks of a deployment did not stop in time");
         }
     }
 
@@ -94,7 +111,7 @@ impl Runner {
         }
     }
 
-    async fn run_operator(&self, plan: Plan, crew: &Crew) -> Result<(), Halt> {
+    async fn run_operator(&self, plan: Plan) -> Result<(), Halt> {
         start::check_topics(&plan)?;
         self.board.note(|head| {
             head.inputs.clone_from(&plan.inputs);
@@ -113,15 +130,67 @@ impl Runner {
             policy: plan.policy,
             dead_letter_topic: plan.dead_letter_topic.clone(),
             instruments: Instruments::new(&self.context.metrics, &self.deployment.key, plan.policy),
+            commit_interval: plan.commit_interval.unwrap_or(self.context.config.commit_interval),
         });
-        let operation = Operation { job, plan: &plan, crew };
+        let mut backoff = Backoff::default();
+        loop {
+            let crew = Crew::new();
+            let transaction = self.transaction(&plan, &job, &crew).await?;
+            let operation = Operation {
+                job: job.clone(),
+                plan: &plan,
+                inputs: &inputs,
+                crew: &crew,
+                transaction: transaction.clone(),
+            };
+            let Err(ended) = self.attempt(&operation).await;
+            self.disband(&crew).await;
+            if let Some(transaction) = &transaction {
+                transaction.finish().await;
+                if transaction.commits() > 0 {
+                    backoff.reset();
+                }
+            }
+            // Of tasks that ended together, the one that can't go on is heard.
+            let error = match (ended, self.failed()) {
+                (Halt::Again(error), None) if ends(error.kind) == Ends::Attempt => error,
+                (Halt::Again(error), failed) => return Err(failed.unwrap_or(error).into()),
+                (ended, _) => return Err(ended),
+            };
+            self.board.error(State::Retrying, &error, self.context.runtime.clock.now());
+            job.instruments.restarts.inc();
+            backoff.wait(&self.context, &self.shutdown).await?;
+        }
+    }
+
+    /// The transaction of the next attempt, where the plan has outputs that are to be there exactly once. What an earlier run left open is
+    /// undone either way, or its offsets would come after those that are read now.
+    async fn transaction(&self, plan: &Plan, job: &Job, crew: &Crew) -> Result<Option<Arc<Transaction>>, Halt> {
+        if !plan.is_transactional() {
+            self.retry(|| async { self.context.topics.abort(&job.key.group()).await }).await?;
+            return Ok(None);
+        }
+        let begin = || Transaction::begin(self.context.clone(), job, crew.ended.clone());
+        Ok(Some(Arc::new(self.retry(begin).await?)))
+    }
+
+    /// Runs tasks from the last commit on, until they are told to stop or can't go on.
+    async fn attempt(&self, operation: &Operation<'_>) -> Result<Infallible, Halt> {
+        let Operation { job, inputs, crew, transaction, .. } = operation;
         let mut started = BTreeSet::new();
-        self.start_tasks(&operation, &inputs, &mut started).await?;
+        self.start_tasks(operation, inputs, &mut started).await?;
+        if let Some(transaction) = transaction.clone() {
+            let (interval, shutdown) = (job.commit_interval, crew.tasks.shutdown());
+            crew.tasks.spawn("commits", async move { transaction.keep(interval, &shutdown).await });
+        }
         self.board.note(|head| head.state = State::Running);
         loop {
             self.watch(crew).await?;
-            let now = start::known(self.context.topics.as_ref(), &inputs);
-            self.start_tasks(&operation, &now, &mut started).await?;
+            if let Some(error) = transaction.as_ref().and_then(|transaction| transaction.broken()) {
+                return Err(Halt::Again(error));
+            }
+            let now = start::known(self.context.topics.as_ref(), inputs);
+            self.start_tasks(operation, &now, &mut started).await?;
         }
     }
 
@@ -132,7 +201,7 @@ impl Runner {
         inputs: &[TopicView],
         started: &mut BTreeSet<TopicPartition>,
     ) -> Result<(), Halt> {
-        let Operation { job, plan, crew } = operation;
+        let Operation { job, plan, crew, transaction, .. } = operation;
         let all = inputs.iter().flat_map(|topic| topic.topic_partitions().map(move |partition| (topic, partition)));
         let new: Vec<(&TopicView, TopicPartition)> =
             all.filter(|(_, partition)| !started.contains(partition)).collect();
@@ -151,8 +220,12 @@ impl Runner {
             let progress = self.board.task(&input.name());
             progress.note(|task| task.committed = Some(position));
             let shutdown = crew.tasks.shutdown();
-            let outlet = Outlet { job: job.clone(), input: Arc::new(input), progress: progress.clone(), shutdown };
-            let task = Task { outlet, operator, position, committed: position };
+            if let Some(transaction) = transaction {
+                transaction.watch(partition, progress.clone());
+            }
+            let (input, transaction) = (Arc::new(input), transaction.clone());
+            let outlet = Outlet { job: job.clone(), input, progress: progress.clone(), shutdown, transaction };
+            let task = Task { outlet, operator, position, epoch: LeaderEpoch::NONE, committed: position };
             self.spawn(crew, progress, task.run());
             started.insert(partition);
         }
@@ -229,10 +302,12 @@ impl Runner {
             () = crew.ended.notified() => {}
             () = self.context.runtime.clock.sleep(self.context.config.topology_interval) => {}
         }
+        self.failed().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Why a task can't go on.
+    fn failed(&self) -> Option<Error> {
         let failed = self.board.status().tasks.into_iter().find(|task| task.state == State::Failed);
-        match failed.and_then(|task| task.error) {
-            Some(error) => Err(Error::new(error.kind, error.message).into()),
-            None => Ok(()),
-        }
+        failed.and_then(|task| task.error).map(|error| Error::new(error.kind, error.message))
     }
 }

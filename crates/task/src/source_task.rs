@@ -55,7 +55,7 @@ impl SourceTask {
                 Ok(())
             }
             Err(Halt::Stopped) => Ok(()),
-            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Failed(error) | Halt::Again(error)) => Err(error),
         }
     }
 
@@ -191,7 +191,7 @@ impl SourceTask {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { context: &self.job.context, progress: &self.progress, shutdown: &self.shutdown }
+        Writer { context: &self.job.context, progress: &self.progress, shutdown: &self.shutdown, transaction: None }
     }
 
     fn explain(&self, batch: &SourceBatch, refused: &Refused) -> SourceFailure {

@@ -1,4 +1,5 @@
-//! One task: reads its partition, applies its operator, writes what comes out, commits how far it is. At least once, nothing skipped.
+//! One task: reads its partition, applies its operator, writes what comes out, and says how far it is: to the transaction that it writes in,
+//! or in a commit of its own. Nothing is skipped.
 //!
 //! ```text
 //! committed <= settled (by the operator) <= position (everything before it is written) <= end of the batch read ahead
@@ -6,9 +7,10 @@
 
 use crate::context::{Backoff, Halt};
 use crate::input::Batch;
+use crate::ledger::Place;
 use crate::outlet::Outlet;
 use crate::policy;
-use crate::{CommittedOffset, Error, ErrorPolicy, Failure, Lag, Operator, OperatorError, Outcome, State};
+use crate::{Error, ErrorPolicy, Failure, Lag, Operator, OperatorError, Outcome, State};
 use millstream_record::Columns;
 use millstream_types::{ErrorKind, LeaderEpoch, Offset};
 use std::convert::Infallible;
@@ -26,6 +28,9 @@ pub(crate) struct Task {
     pub operator: Box<dyn Operator>,
     /// Everything before it is processed and written.
     pub position: Offset,
+    /// The epoch of the last batch that was read.
+    pub epoch: LeaderEpoch,
+    /// As the task itself committed it: what a transaction commits is noted there.
     pub committed: Offset,
 }
 
@@ -42,6 +47,10 @@ impl Task {
         self.commit_last().await;
         match halt {
             Halt::Stopped => Ok(()),
+            Halt::Again(error) => {
+                self.outlet.progress.error(State::Retrying, &error, self.outlet.job.context.runtime.clock.now());
+                Ok(())
+            }
             Halt::Failed(error) => Err(error),
         }
     }
@@ -64,13 +73,12 @@ impl Task {
                 self.idle(&batch).await?;
             } else {
                 let next = batch.next;
-                let (done, more) = tokio::join!(self.process_batch(&batch.records), input.read(&context, next));
+                let (done, more) = tokio::join!(self.process_batch(&batch), input.read(&context, next));
                 done?;
-                self.position = next;
                 // An error is met again, and dealt with, by the next read.
                 ahead = more.ok();
             }
-            if context.runtime.clock.elapsed().saturating_sub(last_commit) >= context.config.commit_interval {
+            if context.runtime.clock.elapsed().saturating_sub(last_commit) >= self.outlet.job.commit_interval {
                 self.tick().await?;
                 self.commit().await?;
                 last_commit = context.runtime.clock.elapsed();
@@ -91,16 +99,15 @@ impl Task {
 
     /// Waits for input, for the next tick, or for the end.
     async fn idle(&mut self, seen: &Batch) -> Result<(), Halt> {
-        let unsettled = self.operator.settled(self.position) > self.committed;
+        let unsettled = self.outlet.transaction.is_none() && self.operator.settled(self.position) > self.committed;
         let (outlet, position) = (&self.outlet, self.position);
-        let context = &outlet.job.context;
-        let wait =
-            if unsettled { context.config.commit_interval } else { context.config.commit_interval.max(TICK_MAX) };
+        let (context, interval) = (&outlet.job.context, outlet.job.commit_interval);
+        let wait = if unsettled { interval } else { interval.max(TICK_MAX) };
         let readable = async {
             let readable = context.topics.readable(outlet.input.partition, position).await;
             if seen.bounds.high_watermark > position {
                 // There is something that can't be read yet: don't ask for it at full speed.
-                context.runtime.clock.sleep(context.config.commit_interval).await;
+                context.runtime.clock.sleep(interval).await;
             }
             readable
         };
@@ -119,9 +126,10 @@ impl Task {
         }
     }
 
-    async fn process_batch(&mut self, records: &Columns) -> Result<(), Halt> {
+    async fn process_batch(&mut self, batch: &Batch) -> Result<(), Halt> {
+        let records = &batch.records;
         if records.is_empty() {
-            return Ok(());
+            return self.settle(batch, Outcome::default()).await;
         }
         let clock = self.outlet.job.context.runtime.clock.clone();
         let started = clock.elapsed();
@@ -129,16 +137,29 @@ impl Task {
         self.outlet.job.instruments.batch_time.observe(clock.elapsed().saturating_sub(started));
         let count = records.len() as u64;
         let dropped = if self.outlet.job.outputs.is_empty() { 0 } else { policy::dropped(records.len(), &outcome) };
-        if let Some((at, error)) = self.outlet.settle(records, outcome).await? {
-            self.position = at;
-            return Err(Halt::Failed(error));
-        }
+        self.settle(batch, outcome).await?;
         self.outlet.job.instruments.records_in.add(count);
         self.outlet.progress.note(|task| {
             task.counts.records_in += count;
             task.counts.records_dropped += dropped;
         });
         Ok(())
+    }
+
+    /// Writes what came of a batch, and moves past it or to the record that stops the task.
+    async fn settle(&mut self, batch: &Batch, outcome: Outcome) -> Result<(), Halt> {
+        let transaction = self.outlet.transaction.clone();
+        let writing = match &transaction {
+            Some(transaction) => Some(transaction.write().await),
+            None => None,
+        };
+        let stop = self.outlet.settle(&batch.records, outcome).await?;
+        self.position = stop.as_ref().map_or(batch.next, |(at, _)| *at);
+        self.epoch = batch.epoch;
+        if let Some(writing) = writing {
+            writing.done(self.outlet.input.partition, Place { offset: self.position, epoch: self.epoch });
+        }
+        stop.map_or(Ok(()), |(_, error)| Err(Halt::Failed(error)))
     }
 
     /// Puts records through the operator. Where it can't say which one it choked on, halves find out.
@@ -193,18 +214,16 @@ impl Task {
         }
     }
 
-    /// Commits how far the task is. What may work later is left to the next commit.
+    /// Commits how far the task is, where no transaction does. What may work later is left to the next commit.
     async fn commit(&mut self) -> Result<(), Halt> {
+        if self.outlet.transaction.is_some() {
+            return Ok(());
+        }
         let settled = self.operator.settled(self.position).min(self.position);
         if settled <= self.committed {
             return Ok(());
         }
-        let offset = CommittedOffset {
-            partition: self.outlet.input.partition,
-            offset: settled,
-            leader_epoch: LeaderEpoch::NONE,
-            metadata: String::new(),
-        };
+        let offset = Place { offset: settled, epoch: self.epoch }.of(self.outlet.input.partition);
         let context = &self.outlet.job.context;
         match context.topics.commit(&self.outlet.job.key.group(), &[offset]).await {
             Ok(()) => {
@@ -232,6 +251,9 @@ impl Task {
     }
 
     async fn commit_last(&mut self) {
+        if self.outlet.transaction.is_some() {
+            return;
+        }
         for attempt in 1..=LAST_COMMITS {
             let settled = self.operator.settled(self.position).min(self.position);
             match self.commit().await {

@@ -1,11 +1,13 @@
 //! The log as tasks, connectors and queries see it: topics by name, batches, committed offsets.
 
-use crate::Error;
+use crate::{Error, Producer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_record::Columns;
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A topic as its users see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl TopicView {
 pub struct Bounds {
     /// The first offset there is.
     pub log_start: Offset,
-    /// The offset after the last one that may be read.
+    /// The offset after the last one that may be read: nothing of an open transaction.
     pub high_watermark: Offset,
     /// The leader's epoch.
     pub leader_epoch: LeaderEpoch,
@@ -79,7 +81,7 @@ pub trait Topics: Send + Sync + 'static {
     /// What of a partition can be read now.
     async fn bounds(&self, partition: TopicPartition) -> Result<Bounds, Error>;
 
-    /// Reads committed batches from `from`, of `max_bytes` at most but one batch at least.
+    /// Reads committed batches from `from`, of `max_bytes` at most but one batch at least. What was aborted is there without its records.
     async fn read(&self, partition: TopicPartition, from: Offset, max_bytes: usize) -> Result<Fetched, Error>;
 
     /// Returns when there is something at `from` or after it, or the partition has gone. Safe to drop.
@@ -93,6 +95,13 @@ pub trait Topics: Send + Sync + 'static {
 
     /// Commits a group's offsets, as a consumer without members does, so that Kafka's own tools show them.
     async fn commit(&self, group: &str, offsets: &[CommittedOffset]) -> Result<(), Error>;
+
+    /// Takes a transactional id over: its last holder is fenced, and a transaction that it left open is undone before this returns. One of
+    /// this producer that stays open for longer than `timeout` is undone too.
+    async fn producer(&self, id: &str, timeout: Duration) -> Result<Arc<dyn Producer>, Error>;
+
+    /// Undoes the transaction that is open under an id, whose holder is fenced; nothing happens where none is.
+    async fn abort(&self, id: &str) -> Result<(), Error>;
 
     /// A group's committed offsets of those partitions, in their order.
     async fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, Error>;

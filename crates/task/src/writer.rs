@@ -1,8 +1,10 @@
 //! Appends what tasks write: by key over the output's partitions, in bounded pieces, until the log has it or refuses it for good.
 
 use crate::context::{Backoff, Context, Halt};
+use crate::ledger::{Ends, ends};
 use crate::partitioner::{self, Piece, Placement};
 use crate::status::Progress;
+use crate::transaction::Transaction;
 use crate::{Error, State, TopicView};
 use futures::future::try_join_all;
 use millstream_record::Columns;
@@ -15,6 +17,8 @@ pub(crate) struct Writer<'a> {
     pub context: &'a Context,
     pub progress: &'a Progress,
     pub shutdown: &'a Shutdown,
+    /// What it writes in; none where every append counts at once.
+    pub transaction: Option<&'a Transaction>,
 }
 
 /// What is to be written to one topic.
@@ -58,7 +62,11 @@ impl Writer<'_> {
         // The next piece is the last: halves of a piece that was too large take its place.
         let mut waiting: Vec<Piece> = pieces.into_iter().rev().collect();
         while let Some(piece) = waiting.pop() {
-            let Err(error) = self.append(topic, &piece).await? else { continue };
+            let appended = match self.transaction {
+                Some(transaction) => append_in(transaction, topic, &piece).await?,
+                None => self.append(topic, &piece).await?,
+            };
+            let Err(error) = appended else { continue };
             if let [place] = piece.places[..] {
                 refused.push((place, error.message));
                 continue;
@@ -72,7 +80,7 @@ impl Writer<'_> {
 
     /// Appends one piece, as often as it takes. The inner error is the log's refusal of these records.
     async fn append(&self, topic: &TopicView, piece: &Piece) -> Result<Result<(), Error>, Halt> {
-        let partition = TopicPartition::new(topic.id, PartitionIndex(piece.partition));
+        let partition = partition_of(topic, piece);
         let mut backoff = Backoff::default();
         loop {
             match self.context.topics.append(partition, &piece.records).await {
@@ -91,6 +99,26 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// Appends one piece in a transaction, once: what an error leaves behind is undone with the transaction. The inner error is the log's
+/// refusal of these records.
+async fn append_in(transaction: &Transaction, topic: &TopicView, piece: &Piece) -> Result<Result<(), Error>, Halt> {
+    let Err(error) = transaction.append(partition_of(topic, piece), &piece.records).await else { return Ok(Ok(())) };
+    let ended = ends(error.kind);
+    if ended == Ends::Records {
+        return Ok(Err(error));
+    }
+    let error = match error.kind {
+        ErrorKind::NotFound => deleted(&topic.name),
+        kind => Error::new(kind, format!("could not write to {}: {error}", topic.name)),
+    };
+    transaction.break_off(error.clone());
+    Err(if ended == Ends::Attempt { Halt::Again(error) } else { Halt::Failed(error) })
+}
+
+fn partition_of(topic: &TopicView, piece: &Piece) -> TopicPartition {
+    TopicPartition::new(topic.id, PartitionIndex(piece.partition))
 }
 
 fn deleted(topic: &str) -> Error {

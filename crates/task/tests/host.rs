@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "host/exactly.rs"]
+mod exactly;
 #[path = "host/failures.rs"]
 mod failures;
 #[path = "host/kit.rs"]

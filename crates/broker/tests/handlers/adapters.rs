@@ -2,6 +2,8 @@
 
 #[path = "../../../server/src/adapters/deployments.rs"]
 pub mod deployments;
+#[path = "../../../server/src/adapters/producer.rs"]
+pub mod producer;
 #[path = "../../../server/src/adapters/topics.rs"]
 #[expect(dead_code, reason = "what only the server uses")]
 pub mod topics;

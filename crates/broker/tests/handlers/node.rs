@@ -19,8 +19,10 @@ use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as Quo
 use millstream_record::{BatchBuilder, Codec};
 use millstream_runtime::{Runtime, SimDisk};
 use millstream_telemetry::Metrics;
-use millstream_types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId};
-use std::collections::{BTreeMap, BTreeSet};
+use millstream_types::{
+    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
+};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +103,16 @@ impl Node {
             }
             other => panic!("no answer but {other:?}"),
         }
+    }
+
+    /// Whether the coordinator has taken over every partition of the internal topics.
+    pub fn is_coordinating(&self) -> bool {
+        let image = self.quorum.image();
+        let led = |name: &str, leads: &dyn Fn(PartitionIndex) -> bool| {
+            image.topic_named(name).is_none_or(|topic| topic.partitions().all(|(index, _)| leads(index)))
+        };
+        led(OFFSETS_TOPIC, &|index| self.coordinator.coordinates(index))
+            && led(TRANSACTIONS_TOPIC, &|index| self.coordinator.txn_coordinates(index))
     }
 
     pub fn topic_id(&self, name: &str) -> Uuid {
@@ -191,7 +203,9 @@ impl Controller for TestController {
     async fn ensure_internal_topic(&self, name: &str) -> Result<i32, ControllerError> {
         let id = TopicId(Uuid::from_u128(self.runtime.random.next_u128()));
         let layout = Layout::Counts { partitions: 3, replication_factor: 1, draw: 0 };
-        let configs = BTreeMap::from([("cleanup.policy".to_owned(), Some("compact".to_owned()))]);
+        // A power cut takes nothing of what coordinators answered.
+        let configs = [("cleanup.policy", "compact"), ("flush.messages", "1")];
+        let configs = configs.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).into();
         let request = Create { name: name.to_owned(), id, layout, configs, validate_only: false };
         self.quorum.decide(|image| create(image, &request)).await.unwrap();
         Ok(3)

@@ -95,6 +95,12 @@ struct Deploy {
     /// Where such records go with `--on-error dead-letter`.
     #[arg(long)]
     dead_letter_topic: Option<String>,
+    /// Show outputs as soon as they are written, and after a crash some of them again, instead of exactly once with the next commit.
+    #[arg(long)]
+    at_least_once: bool,
+    /// Milliseconds between two commits of outputs and progress; by default the node's task.commit.interval.ms.
+    #[arg(long, value_name = "MS")]
+    commit_interval_ms: Option<u64>,
     /// Begin at the end of the topics instead of their start, the first time.
     #[arg(long)]
     from_latest: bool,
@@ -138,6 +144,8 @@ async fn deploy(node: &Node, deploy: Deploy) -> Result<(), Error> {
     let spec = json!({
         "component": uploaded["hash"], "inputs": deploy.input, "outputs": deploy.outputs, "settings": settings,
         "on_error": on_error, "dead_letter_topic": deploy.dead_letter_topic,
+        "processing_guarantee": if deploy.at_least_once { "at-least-once" } else { "exactly-once" },
+        "commit_interval_ms": deploy.commit_interval_ms,
         "from": if deploy.from_latest { "latest" } else { "earliest" },
     });
     let answer = client.call(Method::POST, "/v1/functions", &json!({"name": deploy.name, "spec": spec})).await?;

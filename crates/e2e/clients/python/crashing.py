@@ -30,7 +30,7 @@ def crashing(bootstrap, topic, partitions):
     while not ended.is_set():
         for _ in range(BURST):
             if number - len(acked) - len(errors) < OUTSTANDING_MAX:
-                value = {"id": number, "user": f"u{number % 17}", "kind": "crash", "amount": 500 + number % 100}
+                value = {"id": number, "user": f"u{number % 17}", "kind": "crash", "amount": 480 + number % 100}
                 producer.produce(topic, json.dumps(value), partition=number % partitions, on_delivery=delivered)
                 number += 1
         producer.poll(PAUSE_SECONDS)

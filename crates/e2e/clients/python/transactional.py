@@ -3,7 +3,9 @@
     transactional.py copy BOOTSTRAP IN OUT GROUP ID COUNT     copies COUNT records of IN's partition 0 in transactions of ten; every third is aborted
                                                               and done again. Prints {"committed": N, "aborted": M}.
     transactional.py leave BOOTSTRAP OUT ID                   writes ten records in a transaction and leaves it open
-    transactional.py read BOOTSTRAP TOPIC ISOLATION           the values from the first to the last that ISOLATION shows, one {"value": ...} a line
+    transactional.py abort BOOTSTRAP OUT ID                   writes ten records in a transaction and aborts it
+    transactional.py read BOOTSTRAP TOPIC ISOLATION [N]       the values from the first to the last that ISOLATION shows of N partitions (1), one
+                                                              {"partition": ..., "key": ..., "value": ...} a line
 """
 import os
 import sys
@@ -22,10 +24,10 @@ def begin(bootstrap, name):
     return producer
 
 
-def reader(bootstrap, group, topic, isolation):
+def reader(bootstrap, group, topic, isolation, partitions=1):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
                          "auto.offset.reset": "earliest", "isolation.level": isolation, "enable.partition.eof": True})
-    consumer.assign([TopicPartition(topic, 0)])
+    consumer.assign([TopicPartition(topic, partition) for partition in range(partitions)])
     return consumer
 
 
@@ -70,32 +72,44 @@ def copy(bootstrap, source, target, group, name, count):
     write(committed=committed, aborted=aborted)
 
 
-def leave(bootstrap, target, name):
+def opened(bootstrap, target, name):
     producer = begin(bootstrap, name)
     producer.begin_transaction()
     for number in range(RECORDS):
         producer.produce(target, f"left {number}", partition=0)
     if producer.flush(30):
         sys.exit("not delivered")
+    return producer
+
+
+def abort(bootstrap, target, name):
+    opened(bootstrap, target, name).abort_transaction(30)
+    write(aborted=RECORDS)
+
+
+def leave(bootstrap, target, name):
+    opened(bootstrap, target, name)
     write(left=RECORDS)
     sys.stdout.flush()
     # Not through the client's own end, which would abort the transaction.
     os._exit(0)
 
 
-def read(bootstrap, topic, isolation):
-    consumer = reader(bootstrap, "unused", topic, isolation)
-    while True:
+def read(bootstrap, topic, isolation, partitions="1"):
+    consumer = reader(bootstrap, "unused", topic, isolation, int(partitions))
+    ended = set()
+    while len(ended) < int(partitions):
         message = consumer.poll(30)
         if message is None:
             sys.exit(f"{topic} has no end")
         if not message.error():
-            write(value=message.value().decode())
+            key = message.key()
+            write(partition=message.partition(), key=key and key.decode(), value=message.value().decode())
         elif message.error().code() == KafkaError._PARTITION_EOF:
-            return
+            ended.add(message.partition())
         else:
             sys.exit(str(message.error()))
 
 
 if __name__ == "__main__":
-    {"copy": copy, "leave": leave, "read": read}[sys.argv[1]](*sys.argv[2:])
+    {"copy": copy, "abort": abort, "leave": leave, "read": read}[sys.argv[1]](*sys.argv[2:])

@@ -108,6 +108,9 @@ fn begins_at_the_end(shell: &Shell<'_>, component: &str) {
         "--from-latest",
         "--on-error",
         "skip",
+        "--at-least-once",
+        "--commit-interval-ms",
+        "20",
     ];
     shell.ok(&late);
     shell.settled("function", "late", "running");

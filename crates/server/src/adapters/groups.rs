@@ -1,6 +1,6 @@
 //! Consumer groups as the HTTP API shows and changes them.
 
-use super::topics::LogTopics;
+use super::topics::{LogTopics, refused};
 use async_trait::async_trait;
 use millstream_admin::{From, GroupDetail, GroupMember, GroupOffset, GroupRow, Groups};
 use millstream_coordinator::Error as CoordinatorError;
@@ -10,10 +10,6 @@ use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TopicPart
 
 /// The groups that this node coordinates.
 pub struct CoordinatorGroups(pub LogTopics);
-
-fn refused(error: &CoordinatorError) -> Error {
-    Error::new(error.kind(), error.to_string())
-}
 
 fn no_group(group: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no group {group:?}; `millstream group list` shows what there is"))

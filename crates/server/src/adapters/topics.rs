@@ -1,7 +1,9 @@
 //! The log as tasks, connectors and queries see it, over partitions, quorum and coordinator.
 
 use super::controller::new_topic_id;
+use super::producer::LogProducer;
 use async_trait::async_trait;
+use millstream_coordinator::Error as CoordinatorError;
 use millstream_coordinator::Handle as Coordinator;
 use millstream_coordinator::group::{ByTopic, OffsetCommit};
 use millstream_metadata::topics::{Create, Layout};
@@ -10,9 +12,10 @@ use millstream_partition::{AppendOptions, Error as PartitionError, Origin, Parti
 use millstream_quorum::Handle as Quorum;
 use millstream_record::{Codec, Columns, encode};
 use millstream_runtime::Runtime;
-use millstream_task::{Bounds, CommittedOffset, Error, Fetched, TopicView, Topics};
+use millstream_task::{Bounds, CommittedOffset, Error, Fetched, Producer, TopicView, Topics};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a caller waits for a partition that was just made.
@@ -34,6 +37,16 @@ pub struct LogTopics {
 /// An error of a partition in a task's words.
 pub fn failed(error: &PartitionError) -> Error {
     Error::new(error.kind(), error.to_string())
+}
+
+/// An error of a coordinator in a task's words.
+pub fn refused(error: &CoordinatorError) -> Error {
+    let kind = match error {
+        // A client is told to come again.
+        CoordinatorError::Transaction(millstream_txn::Error::ConcurrentTransactions { .. }) => ErrorKind::Unavailable,
+        _ => error.kind(),
+    };
+    Error::new(kind, error.to_string())
 }
 
 fn view(topic: &Topic) -> TopicView {
@@ -58,6 +71,27 @@ impl LogTopics {
             ));
         }
         self.partitions.ready(partition, OPEN_LIMIT).await.map_err(|error| failed(&error))
+    }
+
+    /// Every node has its own: what the tasks of a deployment do is a transaction for each node that runs some.
+    fn transactional_id(&self, id: &str) -> String {
+        format!("{id}-{}", self.quorum.node_id())
+    }
+
+    /// Offsets as the coordinator takes them.
+    pub fn by_topic(&self, offsets: &[CommittedOffset]) -> Result<Vec<ByTopic<OffsetCommit>>, Error> {
+        let image = self.quorum.image();
+        let mut topics: BTreeMap<String, Vec<OffsetCommit>> = BTreeMap::new();
+        for one in offsets {
+            topics.entry(Self::name(&image, one.partition.topic)?).or_default().push(OffsetCommit {
+                partition: one.partition.partition.0,
+                offset: one.offset,
+                leader_epoch: one.leader_epoch,
+                metadata: one.metadata.clone(),
+                topic_id: one.partition.topic,
+            });
+        }
+        Ok(topics.into_iter().map(|(topic, partitions)| ByTopic { topic, partitions }).collect())
     }
 
     fn name(image: &Image, id: TopicId) -> Result<String, Error> {
@@ -152,31 +186,22 @@ impl Topics for LogTopics {
     }
 
     async fn commit(&self, group: &str, offsets: &[CommittedOffset]) -> Result<(), Error> {
-        let image = self.quorum.image();
-        let mut topics: BTreeMap<String, Vec<OffsetCommit>> = BTreeMap::new();
-        for one in offsets {
-            topics.entry(Self::name(&image, one.partition.topic)?).or_default().push(OffsetCommit {
-                partition: one.partition.partition.0,
-                offset: one.offset,
-                leader_epoch: one.leader_epoch,
-                metadata: one.metadata.clone(),
-                topic_id: one.partition.topic,
-            });
-        }
-        let topics = topics.into_iter().map(|(topic, partitions)| ByTopic { topic, partitions }).collect();
-        self.coordinator
-            .commit_as_admin(group, topics)
-            .await
-            .map_err(|error| Error::new(error.kind(), error.to_string()))
+        let topics = self.by_topic(offsets)?;
+        self.coordinator.commit_as_admin(group, topics).await.map_err(|error| refused(&error))
+    }
+
+    async fn producer(&self, id: &str, timeout: Duration) -> Result<Arc<dyn Producer>, Error> {
+        let producer = LogProducer::take_over(self.clone(), self.transactional_id(id), timeout).await?;
+        Ok(Arc::new(producer))
+    }
+
+    async fn abort(&self, id: &str) -> Result<(), Error> {
+        self.coordinator.abort_as_admin(&self.transactional_id(id)).await.map_err(|error| refused(&error))
     }
 
     async fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, Error> {
         let image = self.quorum.image();
-        let fetched = self
-            .coordinator
-            .fetch_as_admin(group, None)
-            .await
-            .map_err(|error| Error::new(error.kind(), error.to_string()))?;
+        let fetched = self.coordinator.fetch_as_admin(group, None).await.map_err(|error| refused(&error))?;
         let find = |partition: &TopicPartition| {
             let name = image.topic(partition.topic).map(|topic| topic.name.clone())?;
             let of_topic = fetched.iter().find(|topic| topic.topic == *name)?;
@@ -192,7 +217,7 @@ impl Topics for LogTopics {
                 // Without the offsets topic no group was ever begun.
                 Err(millstream_coordinator::Error::NoOffsetsTopic { .. }) | Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::new(error.kind(), error.to_string())),
+                Err(error) => return Err(refused(&error)),
             }
         }
         Ok(())

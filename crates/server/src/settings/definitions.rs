@@ -51,8 +51,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new(
         "task.commit.interval.ms",
         Long,
-        "200",
-        "Milliseconds between two commits of a task's progress. Higher costs less and repeats more after a crash.",
+        "100",
+        "Milliseconds between two commits of a deployment's outputs and progress. Higher costs less, shows outputs that are to be there exactly once later, and repeats more after a crash.",
     )
     .min(1),
     ConfigDef::new(

@@ -63,6 +63,8 @@ pub(crate) async fn spec(state: &SessionState, sql: &str, context: &Arc<Context>
         partitions: header.partitions,
         on_error: header.on_error,
         from_earliest: header.from_earliest,
+        guarantee: header.guarantee,
+        commit_interval_ms: header.commit_interval_ms,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::guard::{Placed, check_depth, split_statements, tokens};
 use crate::statement::identifier;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use millstream_task::ErrorPolicy;
+use millstream_task::{ErrorPolicy, Guarantee};
 
 /// Name, options and query.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,12 +18,14 @@ pub(crate) struct Header {
     pub(crate) partitions: Option<i32>,
     pub(crate) on_error: ErrorPolicy,
     pub(crate) from_earliest: bool,
+    pub(crate) guarantee: Guarantee,
+    pub(crate) commit_interval_ms: Option<u64>,
     pub(crate) query: String,
 }
 
 /// The longest name of a topic, by Kafka's rules.
 const NAME_CHARS_MAX: usize = 249;
-const SHAPE: &str = "CREATE STREAM name [WITH (partitions = 3, on_error = 'fail' | 'skip' | 'dead-letter', topic = 'name', start = 'earliest' | 'latest')] AS SELECT ...";
+const SHAPE: &str = "CREATE STREAM name [WITH (partitions = 3, on_error = 'fail' | 'skip' | 'dead-letter', topic = 'name', start = 'earliest' | 'latest', processing_guarantee = 'exactly-once' | 'at-least-once', commit_interval_ms = 100)] AS SELECT ...";
 
 impl Header {
     /// Reads a statement.
@@ -49,6 +51,8 @@ impl Header {
             partitions: None,
             on_error: ErrorPolicy::Fail,
             from_earliest: true,
+            guarantee: Guarantee::ExactlyOnce,
+            commit_interval_ms: None,
             query: String::new(),
         };
         if rest.has_word("with") {
@@ -102,10 +106,21 @@ impl Header {
                     _ => return Err(wrong("'earliest' or 'latest'")),
                 };
             }
+            "processing_guarantee" => {
+                self.guarantee = match value {
+                    "exactly-once" => Guarantee::ExactlyOnce,
+                    "at-least-once" => Guarantee::AtLeastOnce,
+                    _ => return Err(wrong("'exactly-once' or 'at-least-once'")),
+                };
+            }
+            "commit_interval_ms" => {
+                let interval = value.parse().ok().filter(|interval| (1..=60_000).contains(interval));
+                self.commit_interval_ms = Some(interval.ok_or_else(|| wrong("a number from 1 to 60000"))?);
+            }
             _ => {
                 return Err(Error::Invalid {
                     reason: format!(
-                        "there is no option {option:?} of streams; there are partitions, on_error, topic and start"
+                        "there is no option {option:?} of streams; there are partitions, on_error, topic, start, processing_guarantee and commit_interval_ms"
                     ),
                 });
             }
@@ -185,7 +200,7 @@ mod tests {
 
     #[test]
     fn name_options_and_query_are_read() {
-        let sql = "create or replace stream Late with (PARTITIONS = 3, on_error='dead-letter', topic = 'late.flights', start = latest)\n as select 'as', \"A\" from f;";
+        let sql = "create or replace stream Late with (PARTITIONS = 3, on_error='dead-letter', topic = 'late.flights', start = latest, processing_guarantee = 'at-least-once', commit_interval_ms = 20)\n as select 'as', \"A\" from f;";
         assert_eq!(
             Header::parse(sql),
             Ok(Header {
@@ -194,6 +209,8 @@ mod tests {
                 partitions: Some(3),
                 on_error: ErrorPolicy::DeadLetter,
                 from_earliest: false,
+                guarantee: Guarantee::AtLeastOnce,
+                commit_interval_ms: Some(20),
                 query: "select 'as', \"A\" from f".into()
             })
         );
@@ -209,6 +226,8 @@ mod tests {
             ("CREATE STREAM s WITH (replicas = 1) AS SELECT 1", "no option \"replicas\""),
             ("CREATE STREAM s WITH (partitions = 'many') AS SELECT 1", "a number from 1 to 10000"),
             ("CREATE STREAM s WITH (on_error = 'ignore') AS SELECT 1", "'fail', 'skip' or 'dead-letter'"),
+            ("CREATE STREAM s WITH (processing_guarantee = 'once') AS SELECT 1", "'exactly-once' or 'at-least-once'"),
+            ("CREATE STREAM s WITH (commit_interval_ms = 0) AS SELECT 1", "a number from 1 to 60000"),
             ("CREATE STREAM s WITH (partitions = 1 AS SELECT 1", "unexpected"),
             ("CREATE STREAM", "the end is unexpected"),
         ] {

@@ -6,6 +6,7 @@ use crate::{Engine, Error};
 use async_trait::async_trait;
 use millstream_task::{Deployment, DeploymentKind, Error as TaskError, Kind, Operator, Plan};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of log that one batch of a stream reads.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -46,6 +47,8 @@ impl Kind for StreamKind {
             outputs: vec![spec.output.clone()],
             policy: spec.on_error,
             dead_letter_topic: spec.dead_letter_topic(),
+            guarantee: spec.guarantee,
+            commit_interval: spec.commit_interval_ms.map(Duration::from_millis),
             from_earliest: spec.from_earliest,
             batch_bytes_max: BATCH_BYTES_MAX,
             operator: Box::new(move |partition| {

@@ -1,7 +1,7 @@
 //! A continuous query as it is deployed.
 
 use crate::Error;
-use millstream_task::ErrorPolicy;
+use millstream_task::{ErrorPolicy, Guarantee};
 use serde::{Deserialize, Serialize};
 
 /// What a `CREATE STREAM` statement asks for. Stored as the spec of its deployment: fields are only ever added.
@@ -28,6 +28,12 @@ pub struct StreamSpec {
     /// Where it begins: at the input's start, or at its end.
     #[serde(default = "yes")]
     pub from_earliest: bool,
+    /// What is promised of what it writes.
+    #[serde(default)]
+    pub guarantee: Guarantee,
+    /// Milliseconds between two commits; the node's `task.commit.interval.ms` where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_interval_ms: Option<u64>,
 }
 
 const fn yes() -> bool {

@@ -7,12 +7,13 @@ use millstream_runtime::Runtime;
 use millstream_schema::{Encoder, MemorySchemas, SchemaType, value_subject};
 use millstream_sql::{Engine, EngineConfig, Error, Limits, NoSystem, Stats, SystemTables};
 use millstream_task::memory::MemoryTopics;
-use millstream_task::{Bounds, CommittedOffset, Error as TaskError, Fetched, TopicView, Topics};
+use millstream_task::{Bounds, CommittedOffset, Error as TaskError, Fetched, Producer, TopicView, Topics};
 use millstream_types::{Offset, TimestampMs, TopicPartition};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Topics that remember which offsets were read of which partition.
 pub struct Counted {
@@ -54,6 +55,14 @@ impl Topics for Counted {
 
     async fn append(&self, partition: TopicPartition, records: &Columns) -> Result<Offset, TaskError> {
         self.inner.append(partition, records).await
+    }
+
+    async fn producer(&self, id: &str, timeout: Duration) -> Result<Arc<dyn Producer>, TaskError> {
+        self.inner.producer(id, timeout).await
+    }
+
+    async fn abort(&self, id: &str) -> Result<(), TaskError> {
+        self.inner.abort(id).await
     }
 
     async fn offset_for_time(&self, partition: TopicPartition, time: TimestampMs) -> Result<Option<Offset>, TaskError> {

@@ -123,8 +123,9 @@ impl Inner {
         self.entries.lock().remove(&entry.key);
     }
 
-    /// Deletes the group's offsets and the sources' positions.
+    /// Deletes the group's offsets and the sources' positions. What a run left open is undone first, or its offsets would come after.
     pub(super) async fn forget_progress(&self, key: &DeploymentKey) -> Result<(), Error> {
+        self.context.topics.abort(&key.group()).await?;
         self.context.topics.delete_group(&key.group()).await?;
         if key.kind == crate::DeploymentKind::Connector {
             self.positions.forget(key, self.context.runtime.clock.now()).await?;

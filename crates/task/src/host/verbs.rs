@@ -96,7 +96,11 @@ impl Host {
         let mut slot = entry.slot.lock().await;
         self.inner.halt_held(&mut slot).await;
         let moved = match offsets {
-            Some(offsets) => topics.commit(&key.group(), &offsets).await,
+            // What a run left open is undone first, or its offsets would come after.
+            Some(offsets) => match topics.abort(&key.group()).await {
+                Ok(()) => topics.commit(&key.group(), &offsets).await,
+                Err(error) => Err(error),
+            },
             None => self.inner.positions.forget(key, self.inner.context.runtime.clock.now()).await,
         };
         let stored = match moved {

@@ -9,21 +9,46 @@ use millstream_record::Columns;
 const UNCHECKED_LEN: usize = 21;
 const MAGIC: i8 = 2;
 
+const TRANSACTIONAL: i16 = 0x10;
+const CONTROL: i16 = 0x20;
+/// The producer of every transaction here: what a batch is to a reader is decided before it is encoded.
+const PRODUCER: i64 = 7;
+
 /// The whole batch; its first record has the columns' first offset.
 pub(super) fn encode(columns: &Columns) -> Bytes {
+    whole(columns, 0, columns.len())
+}
+
+/// As [`encode`], of a transaction.
+pub(super) fn transactional(columns: &Columns) -> Bytes {
+    whole(columns, TRANSACTIONAL, columns.len())
+}
+
+/// The place of an aborted batch, without its records.
+pub(super) fn emptied(columns: &Columns) -> Bytes {
+    whole(columns, TRANSACTIONAL, 0)
+}
+
+/// The end of a transaction.
+pub(super) fn marker(columns: &Columns) -> Bytes {
+    whole(columns, TRANSACTIONAL | CONTROL, columns.len())
+}
+
+fn whole(columns: &Columns, attributes: i16, records: usize) -> Bytes {
     let base_offset = columns.offsets.first().copied().unwrap_or_default();
     let base_timestamp = columns.timestamps.first().copied().unwrap_or_default();
     let count = i32::try_from(columns.len()).unwrap_or(i32::MAX);
     let mut checked = BytesMut::with_capacity(64 + columns.payload_bytes() + 16 * columns.len());
-    checked.put_i16(0); // attributes: no codec, the producer's timestamps
+    checked.put_i16(attributes); // no codec, the producer's timestamps
     checked.put_i32(count - 1);
     checked.put_i64(base_timestamp);
     checked.put_i64(columns.timestamps.iter().copied().max().unwrap_or(base_timestamp));
-    checked.put_i64(-1); // no producer id
-    checked.put_i16(-1);
+    let is_transactional = attributes & TRANSACTIONAL != 0;
+    checked.put_i64(if is_transactional { PRODUCER } else { -1 });
+    checked.put_i16(if is_transactional { 0 } else { -1 });
     checked.put_i32(-1);
-    checked.put_i32(count);
-    for at in 0..columns.len() {
+    checked.put_i32(i32::try_from(records).unwrap_or(i32::MAX));
+    for at in 0..records {
         let record = record(columns, at, base_timestamp);
         put_varint(&mut checked, len(record.len()));
         checked.put_slice(&record);

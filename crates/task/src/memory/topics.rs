@@ -1,13 +1,15 @@
 //! Topics in memory.
 
-use super::batch::encode;
-use crate::{Bounds, CommittedOffset, Error, Fetched, TopicView, Topics};
+use super::log::{Fate, Log};
+use super::producer::{Holder, MemoryProducer};
+use crate::{Bounds, CommittedOffset, Error, Fetched, Producer, TopicView, Topics};
 use async_trait::async_trait;
-use bytes::Bytes;
 use millstream_record::Columns;
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What can be told to fail.
@@ -21,47 +23,45 @@ pub enum Operation {
     Append,
     /// [`Topics::commit`], before anything is kept.
     Commit,
+    /// [`Producer::commit`], before anything is decided: the transaction stays open.
+    End,
+    /// [`Producer::commit`], after all is done: only its answer is lost.
+    Ended,
 }
 
 /// A [`Topics`] in memory. Each append is one uncompressed batch.
 pub struct MemoryTopics {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Ticks at every change that a reader may wait for.
     changed: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     topics: BTreeMap<String, TopicView>,
     made: u128,
-    logs: HashMap<TopicPartition, Log>,
-    groups: BTreeMap<String, HashMap<TopicPartition, CommittedOffset>>,
+    pub(super) logs: HashMap<TopicPartition, Log>,
+    pub(super) groups: BTreeMap<String, HashMap<TopicPartition, CommittedOffset>>,
+    /// Who has each transactional id.
+    pub(super) holders: BTreeMap<String, Holder>,
     faults: HashMap<Operation, VecDeque<Error>>,
     record_bytes_max: Option<usize>,
-}
-
-/// One partition's batches, each with the offsets its records got.
-#[derive(Default)]
-struct Log {
-    start: i64,
-    end: i64,
-    batches: Vec<Columns>,
 }
 
 impl MemoryTopics {
     /// A log without topics.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: Mutex::default(), changed: watch::Sender::new(0) }
+        Self { state: Arc::default(), changed: watch::Sender::new(0) }
     }
 
-    /// Every record of one partition that can be read; empty where there is no such topic or partition.
+    /// Every record of one partition that can be read, those of no transaction or of one that is committed; empty where there is no such topic or partition.
     #[must_use]
     pub fn records(&self, topic: &str, partition: i32) -> Columns {
         let state = self.state.lock();
         let mut all = Columns::default();
         let log = state.partition(topic, partition).and_then(|at| state.logs.get(&at));
-        for batch in log.into_iter().flat_map(|log| &log.batches) {
+        for batch in log.into_iter().flat_map(Log::committed) {
             (0..batch.len())
                 .filter(|at| log.is_some_and(|log| batch.offsets[*at] >= log.start))
                 .for_each(|at| all.push_from(batch, at));
@@ -77,13 +77,19 @@ impl MemoryTopics {
         Some(state.groups.get(group)?.get(&partition)?.offset)
     }
 
+    /// The leader's epoch that a group's offset in one partition was committed with.
+    #[must_use]
+    pub fn committed_epoch(&self, group: &str, topic: &str, partition: i32) -> Option<LeaderEpoch> {
+        let state = self.state.lock();
+        let partition = state.partition(topic, partition)?;
+        Some(state.groups.get(group)?.get(&partition)?.leader_epoch)
+    }
+
     /// Loses what is before `offset`, as retention and DeleteRecords do.
     pub fn delete_before(&self, topic: &str, partition: i32, offset: Offset) {
         let mut state = self.state.lock();
         if let Some(log) = state.partition(topic, partition).and_then(|at| state.logs.get_mut(&at)) {
-            log.start = log.start.max(offset.0.min(log.end));
-            let start = log.start;
-            log.batches.retain(|batch| batch.offsets.last().is_some_and(|last| *last >= start));
+            log.delete_before(offset.0);
         }
         drop(state);
         self.tick();
@@ -128,6 +134,12 @@ impl MemoryTopics {
         self.state.lock().record_bytes_max = Some(bytes);
     }
 
+    /// Transactions that are open, counted in each partition that they have records in.
+    #[must_use]
+    pub fn open_transactions(&self) -> usize {
+        self.state.lock().open()
+    }
+
     fn tick(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
@@ -144,48 +156,32 @@ impl State {
         self.topics.get(topic)?.topic_partitions().find(|each| each.partition.0 == partition)
     }
 
+    /// Transactions that are open, by the partitions that they are open in.
+    fn open(&self) -> usize {
+        self.logs.values().map(Log::open).sum()
+    }
+
     fn log(&self, partition: TopicPartition) -> Result<&Log, Error> {
         self.logs.get(&partition).ok_or_else(|| gone(partition))
     }
 
-    fn fault(&mut self, operation: Operation) -> Result<(), Error> {
+    /// Appends as `fate` says, unless it is to fail or the records are too large.
+    pub(super) fn append(&mut self, partition: TopicPartition, records: &Columns, fate: Fate) -> Result<Offset, Error> {
+        self.fault(Operation::Append)?;
+        let bytes = records.payload_bytes();
+        if let Some(most) = self.record_bytes_max.filter(|most| bytes > *most) {
+            let message = format!("a batch of {bytes} bytes is too large: at most {most} are taken");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(self.logs.get_mut(&partition).ok_or_else(|| gone(partition))?.append(records, fate))
+    }
+
+    pub(super) fn fault(&mut self, operation: Operation) -> Result<(), Error> {
         self.faults.get_mut(&operation).and_then(VecDeque::pop_front).map_or(Ok(()), Err)
     }
 }
 
-impl Log {
-    fn bounds(&self) -> Bounds {
-        Bounds { log_start: Offset(self.start), high_watermark: Offset(self.end), leader_epoch: LeaderEpoch::FIRST }
-    }
-
-    fn append(&mut self, records: &Columns) -> Offset {
-        let base = self.end;
-        let mut batch = records.clone();
-        batch.offsets = (base..).take(records.len()).collect();
-        self.end = base + i64::try_from(records.len()).unwrap_or(i64::MAX);
-        if !batch.is_empty() {
-            self.batches.push(batch);
-        }
-        Offset(base)
-    }
-
-    fn read(&self, from: i64, bytes_max: usize) -> Vec<Bytes> {
-        let first = self.batches.partition_point(|batch| batch.offsets.last().is_some_and(|last| *last < from));
-        let mut read = Vec::new();
-        let mut bytes = 0;
-        for batch in &self.batches[first..] {
-            let whole = encode(batch);
-            if !read.is_empty() && bytes + whole.len() > bytes_max {
-                break;
-            }
-            bytes += whole.len();
-            read.push(whole);
-        }
-        read
-    }
-}
-
-fn gone(partition: TopicPartition) -> Error {
+pub(super) fn gone(partition: TopicPartition) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no partition {partition}: its topic was deleted"))
 }
 
@@ -228,8 +224,9 @@ impl Topics for MemoryTopics {
         let mut state = self.state.lock();
         state.fault(Operation::Read)?;
         let log = state.log(partition)?;
-        if from.0 < log.start || from.0 > log.end {
-            let message = format!("offset {from} of {partition} is out of range: it has {} to {}", log.start, log.end);
+        if from.0 < log.start || from.0 > log.stable() {
+            let message =
+                format!("offset {from} of {partition} is out of range: it has {} to {}", log.start, log.stable());
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         Ok(Fetched { batches: log.read(from.0, max_bytes), bounds: log.bounds() })
@@ -240,7 +237,7 @@ impl Topics for MemoryTopics {
         loop {
             match self.state.lock().logs.get(&partition) {
                 None => return Err(gone(partition)),
-                Some(log) if log.end > from.0 => return Ok(()),
+                Some(log) if log.stable() > from.0 => return Ok(()),
                 Some(_) => {}
             }
             if changed.changed().await.is_err() {
@@ -250,17 +247,7 @@ impl Topics for MemoryTopics {
     }
 
     async fn append(&self, partition: TopicPartition, records: &Columns) -> Result<Offset, Error> {
-        let mut state = self.state.lock();
-        state.fault(Operation::Append)?;
-        let bytes = records.payload_bytes();
-        if let Some(most) = state.record_bytes_max.filter(|most| bytes > *most) {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!("a batch of {bytes} bytes is too large: at most {most} are taken"),
-            ));
-        }
-        let base = state.logs.get_mut(&partition).ok_or_else(|| gone(partition))?.append(records);
-        drop(state);
+        let base = self.state.lock().append(partition, records, Fate::Plain)?;
         self.tick();
         Ok(base)
     }
@@ -268,7 +255,7 @@ impl Topics for MemoryTopics {
     async fn offset_for_time(&self, partition: TopicPartition, time: TimestampMs) -> Result<Option<Offset>, Error> {
         let state = self.state.lock();
         let log = state.log(partition)?;
-        let mut records = log.batches.iter().flat_map(|batch| batch.offsets.iter().zip(&batch.timestamps));
+        let mut records = log.committed().flat_map(|batch| batch.offsets.iter().zip(&batch.timestamps));
         let found = records.find(|(offset, timestamp)| **offset >= log.start && **timestamp >= time.0);
         Ok(found.map(|(offset, _)| Offset(*offset)))
     }
@@ -278,6 +265,23 @@ impl Topics for MemoryTopics {
         state.fault(Operation::Commit)?;
         let kept = state.groups.entry(group.to_owned()).or_default();
         kept.extend(offsets.iter().map(|offset| (offset.partition, offset.clone())));
+        Ok(())
+    }
+
+    async fn producer(&self, id: &str, _: Duration) -> Result<Arc<dyn Producer>, Error> {
+        let epoch = self.state.lock().take_over(id);
+        self.tick();
+        let (state, changed, id) = (self.state.clone(), self.changed.clone(), id.to_owned());
+        Ok(Arc::new(MemoryProducer { state, changed, id, epoch }))
+    }
+
+    async fn abort(&self, id: &str) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        if state.holders.contains_key(id) {
+            state.take_over(id);
+        }
+        drop(state);
+        self.tick();
         Ok(())
     }
 

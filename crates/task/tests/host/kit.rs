@@ -5,8 +5,8 @@ use millstream_record::Columns;
 use millstream_runtime::{Runtime, SimDisk};
 use millstream_task::memory::{MemoryDeployments, MemoryTopics};
 use millstream_task::{
-    Config, Deployment, DeploymentKey, DeploymentKind, DeploymentStatus, Error, ErrorPolicy, Failure, Host, Kind,
-    Operator, OperatorError, Outcome, Output, Plan, Ports, State, Topics,
+    Config, Deployment, DeploymentKey, DeploymentKind, DeploymentStatus, Error, ErrorPolicy, Failure, Guarantee, Host,
+    Kind, Operator, OperatorError, Outcome, Output, Plan, Ports, State, Topics,
 };
 use millstream_telemetry::Metrics;
 use millstream_types::{ErrorKind, Offset, PartitionIndex, TopicPartition};
@@ -100,7 +100,8 @@ pub async fn state(host: &Host, key: &DeploymentKey, state: State) -> Deployment
     panic!("not {state:?} after 200 s: {:?}", now());
 }
 
-/// Functions over letters. Spec: `{"to": topic, "policy": .., "suffix": .., "latest": true}`. Values say what happens to them:
+/// Functions over letters, at least once. Spec: `{"to": topic, "policy": .., "suffix": .., "latest": true, "exactly": milliseconds
+/// between commits, exactly once}`. Values say what happens to them:
 /// "bad.." fails, "poison.." fails its whole batch, "drop.." is left out, "panic" panics.
 #[derive(Default)]
 pub struct Letters {
@@ -137,11 +138,14 @@ impl Kind for Letters {
             spec.get("policy").map_or(ErrorPolicy::Fail, |policy| serde_json::from_value(policy.clone()).unwrap());
         let suffix = text("suffix").unwrap_or_default();
         let (gather, failing, calls) = (spec.get("gather").is_some(), self.batches_to_fail.clone(), self.calls.clone());
+        let exactly = spec.get("exactly").and_then(Value::as_u64);
         Ok(Plan {
             inputs: vec!["in".into()],
             outputs: text("to").into_iter().collect(),
             policy,
             dead_letter_topic: (policy == ErrorPolicy::DeadLetter).then(|| "dead".to_owned()),
+            guarantee: if exactly.is_some() { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
+            commit_interval: exactly.map(Duration::from_millis),
             from_earliest: spec.get("latest").is_none(),
             batch_bytes_max: 1 << 20,
             operator: Box::new(move |_| {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use millstream_record::Columns;
 use millstream_runtime::Clock;
 use millstream_task::{
-    Config, Deployment, DeploymentKey, DeploymentKind, Error, ErrorPolicy, Host, Kind, Operator, OperatorError,
-    Outcome, Output, Plan, Ports, SourceBatch, SourceOutput, SourcePlan, SourceWorker, Work,
+    Config, Deployment, DeploymentKey, DeploymentKind, Error, ErrorPolicy, Guarantee, Host, Kind, Operator,
+    OperatorError, Outcome, Output, Plan, Ports, SourceBatch, SourceOutput, SourcePlan, SourceWorker, Work,
 };
 use millstream_telemetry::Metrics;
 use millstream_types::ErrorKind;
@@ -69,6 +69,9 @@ impl Kind for Marks {
             outputs: vec![MADE.into()],
             policy: ErrorPolicy::Fail,
             dead_letter_topic: None,
+            guarantee: Guarantee::ExactlyOnce,
+            // Short beside a life, so that crashes come into commits.
+            commit_interval: Some(Duration::from_millis(40)),
             from_earliest: true,
             batch_bytes_max: 2_000,
             operator: Box::new(|_| Ok(Box::new(Marks))),
