@@ -42,6 +42,16 @@ pub fn kafka_tool_with_input(class: &str, args: &[&str], input: &str) -> String 
     run(java("-Xmx512m", class).args(args), input)
 }
 
+/// A Java program of the clients' folder that runs until its input ends, or until it is killed.
+///
+/// # Panics
+/// When it can't be started.
+#[must_use]
+pub fn java_program(class: &str, args: &[&str]) -> Child {
+    let mut command = java("-Xmx256m", class);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("java can be started")
+}
+
 /// Batches that are the same to the byte for every broker (`clients/java/.../Batches.java`): runs one verb, and returns what it printed.
 pub fn batches(args: &[&str]) -> Vec<Value> {
     let output = run(java("-Xmx512m", "Batches").args(args), "");
