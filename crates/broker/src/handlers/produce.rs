@@ -207,8 +207,8 @@ fn has_transactional(topic: &TopicProduceData) -> bool {
 fn refusal(request: &ProduceRequest) -> Option<Failure> {
     let mut records =
         request.topic_data.iter().flat_map(|topic| &topic.partition_data).filter_map(|one| one.records.as_ref());
-    if records.any(|records| is_unreadable(records)) {
-        return Some(Failure::new(ResponseError::CorruptMessage, "a batch has no size or format that there is"));
+    if let Some(problem) = records.find_map(|records| unreadable(records)) {
+        return Some(Failure::new(ResponseError::CorruptMessage, problem));
     }
     let lacks_id = request.transactional_id.is_none() && request.topic_data.iter().any(has_transactional);
     lacks_id.then(|| {
@@ -217,14 +217,20 @@ fn refusal(request: &ProduceRequest) -> Option<Failure> {
     })
 }
 
-/// Whether the first batch says of itself what no batch of any format can be.
-fn is_unreadable(records: &[u8]) -> bool {
+/// What the first batch says of itself that no batch of any format can be.
+fn unreadable(records: &[u8]) -> Option<String> {
     /// Bytes after a batch's length that it has at least, in the oldest format.
     const SIZE_MIN: i32 = 14;
     const MAGIC_MAX: u8 = 2;
-    let size = records.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
-    let magic = records.get(16).copied();
-    size.is_some_and(|size| size < SIZE_MIN) || magic.is_some_and(|magic| magic > MAGIC_MAX)
+    let size = records.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes)?;
+    if size < SIZE_MIN {
+        return Some(format!(
+            "a batch says that {size} bytes follow its length; there are at least {SIZE_MIN} in any format"
+        ));
+    }
+    let magic = *records.get(16)?;
+    (magic > MAGIC_MAX)
+        .then(|| format!("a batch has magic {magic}; expected {MAGIC_MAX}, as clients since Kafka 0.11 send"))
 }
 
 /// The same failure for every partition.
