@@ -36,7 +36,7 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         run(Command::new("mvn").args(["-q", "-B", "-ntp", "dependency:copy-dependencies", &target]).current_dir(&java))
     })?;
     let programs =
-        ["Client", "Batches", "Transactions", "WordCount"].map(|name| java.join(format!("src/main/java/{name}.java")));
+        ["Client", "Batches", "Compacted", "Transactions", "WordCount"].map(|name| java.join(format!("src/main/java/{name}.java")));
     let wanted: String = programs.iter().map(|program| read(program)).collect::<Result<_, _>>()?;
     step(&cache, "java-classes", &wanted, || {
         let libs = format!("{}/*", cache.join("java/libs").display());
