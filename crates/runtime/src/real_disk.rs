@@ -265,16 +265,11 @@ impl DiskFile for RealFile {
         let (file, used) = (self.file.clone(), self.len());
         blocking(move || {
             use rustix::fs::{FallocateFlags, fallocate};
-            let reserved = match len {
-                0 => fallocate(
-                    &*file,
-                    FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-                    used,
-                    i64::MAX as u64 - used,
-                ),
-                len => fallocate(&*file, FallocateFlags::KEEP_SIZE, 0, len),
-            };
-            match reserved {
+            if len == 0 {
+                // Cut to the length it has, a file gives back what was set aside beyond.
+                return file.set_len(used);
+            }
+            match fallocate(&*file, FallocateFlags::KEEP_SIZE, 0, len) {
                 // Not every file system can; nothing depends on it.
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
                 reserved => Ok(reserved?),

@@ -80,7 +80,9 @@ pub fn assert_files_pass(ours: &Path, theirs: &Path) {
     }
     let checked = dump(&ours_folder, &["index", "timeindex"], &["--index-sanity-check"]);
     let indexes = files(&ours_folder, "index").len() + files(&ours_folder, "timeindex").len();
-    assert_eq!(checked.matches("passed sanity check").count(), indexes, "{checked}");
+    // The active segment's index has nothing yet, which the tool says in other words.
+    let passed = checked.matches("passed sanity check").count() + checked.matches("is empty").count();
+    assert_eq!(passed, indexes, "{checked}");
     // The last transaction of each codec was aborted, and its producer's last batch is kept, empty: so is its abort.
     let aborted = dump(&ours_folder, &["txnindex"], &[]);
     assert!(aborted.matches("producerId: ").count() >= 5, "{aborted}");
