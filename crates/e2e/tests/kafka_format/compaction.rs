@@ -93,7 +93,8 @@ pub fn assert_internal_topics_decode(ours: &Path) {
     let offsets = dump(&ours.join("__consumer_offsets-0"), &["log"], &["--offsets-decoder"]);
     assert!(offsets.contains("compacted-readers") && offsets.contains(r#""topic":"compacted""#), "{offsets}");
     let transactions = dump(&ours.join("__transaction_state-0"), &["log"], &["--transaction-log-decoder"]);
-    for what in ["compacted-zstd", "CompleteAbort", "CompleteCommit"] {
+    // 4: complete commit; 5: complete abort.
+    for what in ["compacted-zstd", r#""transactionStatus":4"#, r#""transactionStatus":5"#] {
         assert!(transactions.contains(what), "{what} is not in\n{transactions}");
     }
     for dumped in [offsets, transactions] {
