@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::handle::Handle;
 use crate::transactions::Transactor;
 use millstream_group::CommitRequest;
-use millstream_txn::{Error as TxnError, Identity, Outcome, Partition};
+use millstream_txn::{Error as TxnError, Identity, Outcome, Partition, TransactionState};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
@@ -44,7 +44,8 @@ impl Handle {
         self.patiently(&transactor.id, INTERNAL_WAIT, || self.try_join(transactor, partitions)).await
     }
 
-    /// TxnOffsetCommit and EndTxn: the open transaction commits, with these offsets. Returns what to go on with.
+    /// TxnOffsetCommit and EndTxn: the open transaction commits, with these offsets. Returns what to go on with, once every partition has been
+    /// told, so that readers of committed records see what was written. It is committed as well when telling them takes too long.
     ///
     /// # Errors
     /// As [`Handle::commit_in_transaction`], an error of any one partition too, and [`Handle::end_transaction`].
@@ -58,7 +59,21 @@ impl Handle {
         let commit = || self.commit_in_transaction(transactor, offsets.clone());
         let answers = self.patiently(id, INTERNAL_WAIT, commit).await?;
         answers.into_iter().flat_map(|topic| topic.partitions).try_for_each(|partition| partition.result)?;
-        self.patiently(id, INTERNAL_WAIT, || self.end_transaction(transactor, Outcome::Commit)).await
+        let identity = self.patiently(id, INTERNAL_WAIT, || self.end_transaction(transactor, Outcome::Commit)).await?;
+        if let Err(error) = self.patiently(id, INTERNAL_WAIT, || async { self.check_ended(id) }).await {
+            tracing::warn!(transactional_id = %id, %error, "a transaction is committed, but not every partition knows of it yet");
+        }
+        Ok(identity)
+    }
+
+    /// `ConcurrentTransactions` while a decided transaction is not known to all its partitions.
+    fn check_ended(&self, id: &str) -> Result<(), Error> {
+        match self.describe_transaction(id)?.state {
+            TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
+                Err(TxnError::ConcurrentTransactions { id: id.to_owned() }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks again, for `limit` at most, while the transaction before is being ended.

@@ -17,7 +17,8 @@ pub trait Producer: Send + Sync + 'static {
     /// `Invalid` for records that the log does not take, `NotFound` for a partition that is no more, `Fenced` when the id is another's.
     async fn append(&self, partition: TopicPartition, records: &Columns) -> Result<Offset, Error>;
 
-    /// Commits what was appended and a group's offsets together, or neither. Not while an append is under way.
+    /// Commits what was appended and a group's offsets together, or neither; readers of committed records see both when it returns. Not while
+    /// an append is under way.
     ///
     /// # Errors
     /// As [`Producer::append`].

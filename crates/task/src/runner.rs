@@ -218,7 +218,7 @@ impl Runner {
             let input = Input { topic: topic.name.clone(), partition, bytes_max: plan.batch_bytes_max };
             let operator = self.retry(|| async { (plan.operator)(partition) }).await?;
             let progress = self.board.task(&input.name());
-            progress.note(|task| task.committed = Some(position));
+            progress.note(|task| task.commit(position));
             let shutdown = crew.tasks.shutdown();
             if let Some(transaction) = transaction {
                 transaction.watch(partition, progress.clone());

@@ -97,10 +97,33 @@ pub struct TaskStatus {
     pub counts: Counts,
     /// The next offset to read, as committed; none for a source.
     pub committed: Option<Offset>,
+    /// Where its input ends, as last read; none for a source.
+    pub end: Option<Offset>,
     /// A source's position, as stored.
     pub position: Option<serde_json::Value>,
-    /// How much is left to do.
+    /// How much is left to do, what is done and not committed included.
     pub lag: Option<Lag>,
+}
+
+impl TaskStatus {
+    /// What was done up to `offset` is committed.
+    pub(crate) fn commit(&mut self, offset: Offset) {
+        self.committed = Some(offset);
+        self.count_lag();
+    }
+
+    /// The input ends at `offset`.
+    pub(crate) fn see_end(&mut self, offset: Offset) {
+        self.end = Some(offset);
+        self.count_lag();
+    }
+
+    fn count_lag(&mut self) {
+        if let (Some(committed), Some(end)) = (self.committed, self.end) {
+            let amount = u64::try_from(end.0.saturating_sub(committed.0)).unwrap_or_default();
+            self.lag = Some(Lag { amount, unit: "records".to_owned() });
+        }
+    }
 }
 
 /// One deployment.
@@ -141,6 +164,7 @@ impl Progress {
             error: None,
             counts: Counts::default(),
             committed: None,
+            end: None,
             position: None,
             lag: None,
         }))
@@ -259,6 +283,18 @@ mod tests {
         assert_eq!(worst([State::Running, State::Retrying, State::Finished].into_iter()), Some(State::Retrying));
         assert_eq!(worst([State::Finished, State::Finished].into_iter()), Some(State::Finished));
         assert_eq!(worst(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn what_is_done_and_not_committed_is_still_to_do() {
+        let progress = Progress::new("orders-0".into());
+        let lag = || progress.status().lag.map(|lag| lag.amount);
+        progress.note(|task| task.commit(Offset(3)));
+        assert_eq!(lag(), None, "the end of the input is not known yet");
+        progress.note(|task| task.see_end(Offset(10)));
+        assert_eq!(lag(), Some(7));
+        progress.note(|task| task.commit(Offset(10)));
+        assert_eq!(lag(), Some(0));
     }
 
     #[test]

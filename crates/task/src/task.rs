@@ -10,7 +10,7 @@ use crate::input::Batch;
 use crate::ledger::Place;
 use crate::outlet::Outlet;
 use crate::policy;
-use crate::{Error, ErrorPolicy, Failure, Lag, Operator, OperatorError, Outcome, State};
+use crate::{Error, ErrorPolicy, Failure, Operator, OperatorError, Outcome, State};
 use millstream_record::Columns;
 use millstream_types::{ErrorKind, LeaderEpoch, Offset};
 use std::convert::Infallible;
@@ -68,7 +68,7 @@ impl Task {
                 Some(batch) => batch,
                 None => self.read().await?,
             };
-            self.note_lag(&batch);
+            self.outlet.progress.note(|task| task.see_end(batch.bounds.high_watermark));
             if batch.next == self.position {
                 self.idle(&batch).await?;
             } else {
@@ -229,7 +229,7 @@ impl Task {
             Ok(()) => {
                 self.committed = settled;
                 self.outlet.progress.note(|task| {
-                    task.committed = Some(settled);
+                    task.commit(settled);
                     task.state = State::Running;
                 });
                 Ok(())
@@ -267,12 +267,6 @@ impl Task {
                 }
             }
         }
-    }
-
-    fn note_lag(&self, batch: &Batch) {
-        let lag = batch.bounds.high_watermark.0.saturating_sub(self.position.0);
-        let amount = u64::try_from(lag).unwrap_or_default();
-        self.outlet.progress.note(|task| task.lag = Some(Lag { amount, unit: "records".to_owned() }));
     }
 }
 

@@ -155,7 +155,7 @@ impl Transaction {
         let watched = self.watched.lock();
         for (partition, place) in moved {
             if let Some(progress) = watched.get(partition) {
-                progress.note(|task| task.committed = Some(place.offset));
+                progress.note(|task| task.commit(place.offset));
             }
         }
     }
