@@ -8,7 +8,7 @@
     broker.py stop      end what warm started
 
 Options: --write puts the tables into README.md; --only REGEX measures only the rows whose names match; --skip-lifecycle leaves out start,
-restart and many partitions; --full takes twice the records and seconds.
+restart and many partitions; --full takes twice the records and seconds; --passes N measures each side N times, and the tables have medians.
 
 Environment: PEERS_HOME (the folder with measure.py, lifecycle.py and kafka/kafka.sh), MILLSTREAM_BINARY (built with --release
 --no-default-features), BENCH_DIR (data and results; default ~/.cache/millstream/bench). Nothing else should run meanwhile.
@@ -177,7 +177,7 @@ def measure(side, options, args):
     path = DIR / f"{side.label}.json"
     peers = variable("PEERS_HOME", "the folder with measure.py and kafka/kafka.sh")
     command = [sys.executable, peers / "measure.py", "--bootstrap", side.bootstrap, "--pid", str(side.pid()), "--label", side.label,
-               "--json", path, *options, *([] if args.full else ["--quick"]), *(["--only", args.only] if args.only else [])]
+               "--json", path, "--repeat", str(args.passes), *options, *([] if args.full else ["--quick"]), *(["--only", args.only] if args.only else [])]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return json.loads(path.read_text())
 
@@ -231,7 +231,7 @@ def warm(args):
         kafka.wipe()
         kafka = Kafka()
         kafka.start()
-    measure(kafka, [], args)
+    measure(kafka, [], argparse.Namespace(**{**vars(args), "passes": 1}))
     return kafka
 
 
@@ -278,6 +278,7 @@ def main():
     parser.add_argument("--only", metavar="REGEX")
     parser.add_argument("--skip-lifecycle", action="store_true")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--passes", type=int, default=1, metavar="N")
     args = parser.parse_args()
     if args.what in ("warm", "all"):
         warm(args)
