@@ -12,8 +12,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
-/// A congestion control that sends as soon as it may, and that every Linux has.
-const UNPACED: &str = "reno";
 /// Frames of one connection that are worked on together.
 const PIPELINED_MAX: usize = 64;
 
@@ -53,11 +51,6 @@ impl Connection {
     async fn serve(&self, stream: &mut TcpStream) -> Result<std::convert::Infallible, Error> {
         // Answers are whole when they are written: waiting for more to send only adds delay.
         stream.set_nodelay(true)?;
-        if self.context.peer.ip().is_loopback() {
-            // There is no wire to share: a congestion control that paces (BBR) only spends timers on a peer of this machine. Where there is
-            // no other, it stays.
-            let _ = rustix::net::sockopt::set_tcp_congestion(&*stream, UNPACED);
-        }
         let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.spares.clone());
         let mut sending = Idle::new(self.config.idle);
         let mut stop = pin!(self.shutdown.requested());

@@ -11,6 +11,7 @@ mod frames;
 mod handler;
 mod idle;
 mod listener;
+mod pacing;
 mod pipeline;
 mod send;
 

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::counts::Counts;
 use crate::frames::Spares;
+use crate::pacing::Pacing;
 use crate::{ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::{Clock, Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -104,6 +105,7 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
         permits: Arc::new(Semaphore::new(listener.config.connections_max.min(Semaphore::MAX_PERMITS))),
         config: Arc::new(listener.config),
         principal: "User:ANONYMOUS".into(),
+        pacing: Pacing::off(&listener.socket),
         name,
         tasks: tasks.clone(),
         clock: runtime.clock.clone(),
@@ -118,6 +120,7 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
 struct Acceptor {
     name: Arc<str>,
     principal: Arc<str>,
+    pacing: Pacing,
     config: Arc<ListenerConfig>,
     counts: Arc<Counts>,
     spares: Arc<Spares>,
@@ -153,6 +156,7 @@ impl Acceptor {
     }
 
     fn connect(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        self.pacing.accepted(&stream, peer);
         let context = ConnectionContext {
             listener: self.name.clone(),
             peer,
