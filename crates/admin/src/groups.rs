@@ -14,7 +14,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 pub fn routes() -> Api {
-    let row = json!({"group": "billing", "state": "Stable", "protocol_type": "consumer", "members": 2, "lag": 17});
+    let row = json!({"group": "billing", "state": "Stable", "protocol_type": "consumer", "group_type": "classic", "members": 2, "lag": 17});
     let mut detail = row.clone();
     detail["member_details"] =
         json!([{"member_id": "billing-1-6f1c", "client_id": "billing-1", "client_host": "127.0.0.1"}]);

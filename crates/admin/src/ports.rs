@@ -178,6 +178,8 @@ pub struct GroupRow {
     pub state: String,
     /// `consumer` for consumers.
     pub protocol_type: String,
+    /// `classic`, or `consumer` where the group uses the new protocol.
+    pub group_type: String,
     /// How many members.
     pub members: usize,
     /// Records behind, over all partitions with a committed offset.

@@ -2,7 +2,7 @@
 
 use millstream_metadata::Image;
 use millstream_metadata::client_metrics::OPTIONS;
-use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigType, TOPIC_CONFIGS};
+use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigType, GROUP_CONFIGS, TOPIC_CONFIGS};
 use std::collections::BTreeMap;
 
 /// Where a value comes from. The first that has one wins.
@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Source {
     /// Set for the topic.
     Topic,
+    /// Set for the group.
+    Group,
     /// Set for this broker while it runs.
     Broker,
     /// Set for all brokers while they run.
@@ -32,6 +34,7 @@ impl Source {
             Self::Static => 4,
             Self::Default => 5,
             Self::ClientMetrics => 7,
+            Self::Group => 8,
         }
     }
 }
@@ -89,6 +92,20 @@ fn in_units(value: &str, units: i64) -> String {
         Ok(number) if units != 1 && number >= 0 => number.saturating_mul(units).to_string(),
         _ => value.to_owned(),
     }
+}
+
+/// The options of a group. One that is not there has the broker's.
+pub(crate) fn of_group(image: &Image, group: &str) -> Vec<View> {
+    let set = image.group_config(group).map(|options| (**options).clone()).unwrap_or_default();
+    let view = |definition: &'static ConfigDef| {
+        let own = set.get(definition.name).map(|value| (definition.name, value.clone(), Source::Group));
+        let given = definition.synonym.and_then(|name| {
+            let value = image.static_configs().get(name)?;
+            Some((name, value.clone(), Source::Static))
+        });
+        view(definition, definition.name, definition.synonym, own.into_iter().chain(given).collect(), false)
+    };
+    GROUP_CONFIGS.iter().map(view).collect()
 }
 
 /// The options of this broker: its own, and the defaults it gives to topics.

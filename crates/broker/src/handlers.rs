@@ -8,6 +8,8 @@ mod api_versions;
 mod broker_loggers;
 mod client_quotas;
 mod client_telemetry;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;

@@ -272,6 +272,8 @@ impl Broker {
             R::JoinGroup(request) => self.join_group(call, request).await.into(),
             R::SyncGroup(request) => self.sync_group(call, request).await.into(),
             R::Heartbeat(request) => self.heartbeat(&request).into(),
+            R::ConsumerGroupHeartbeat(request) => self.consumer_group_heartbeat(call, request).await.into(),
+            R::ConsumerGroupDescribe(request) => self.consumer_group_describe(call, request).into(),
             R::LeaveGroup(request) => self.leave_group(call, request).await.into(),
             R::OffsetCommit(request) => self.offset_commit(call, request).await.into(),
             R::OffsetFetch(request) => self.offset_fetch(call, request).into(),

@@ -8,6 +8,8 @@ mod adapters;
 mod admin;
 #[path = "handlers/clients.rs"]
 mod clients;
+#[path = "handlers/consumer_groups.rs"]
+mod consumer_groups;
 #[path = "handlers/fetching.rs"]
 mod fetching;
 #[path = "handlers/groups.rs"]

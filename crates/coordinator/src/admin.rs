@@ -2,7 +2,9 @@
 
 use crate::error::Error;
 use crate::handle::Handle;
-use millstream_group::{ByTopic, Description, ListFilter, Listed, OffsetDeleteRequest, PartitionResult, Reply};
+use millstream_group::{
+    ByTopic, ConsumerDescription, Description, ListFilter, Listed, OffsetDeleteRequest, PartitionResult, Reply,
+};
 use std::collections::BTreeMap;
 
 impl Handle {
@@ -12,6 +14,14 @@ impl Handle {
     /// `GroupIdNotFound` (requests before version 6 show it as a dead group), or where the group is not served here.
     pub fn describe(&self, group: &str) -> Result<Description, Error> {
         Ok(self.inner.groups.slot_of(group)?.ask(group, |shard, _| shard.describe(group))??)
+    }
+
+    /// ConsumerGroupDescribe, of one group.
+    ///
+    /// # Errors
+    /// `GroupIdNotFound`, also of a classic group, or where the group is not served here.
+    pub fn describe_consumer(&self, group: &str) -> Result<ConsumerDescription, Error> {
+        Ok(self.inner.groups.slot_of(group)?.ask(group, |shard, _| shard.describe_consumer(group))??)
     }
 
     /// ListGroups: those that this node coordinates, by id.

@@ -4,8 +4,8 @@ use crate::error::{Error, JoinRefused};
 use crate::port::OffsetsLog;
 use crate::service::Inner;
 use millstream_group::{
-    ByTopic, CommitRequest, FetchRequest, FetchedOffset, HeartbeatRequest, JoinRequest, Joined, LeaveRequest, Left,
-    OffsetCommit, PartitionResult, Reply, SyncRequest, Synced, UNKNOWN_MEMBER,
+    Beaten, ByTopic, CommitRequest, ConsumerHeartbeatRequest, FetchRequest, FetchedOffset, HeartbeatRequest,
+    JoinRequest, Joined, LeaveRequest, Left, OffsetCommit, PartitionResult, Reply, SyncRequest, Synced, UNKNOWN_MEMBER,
 };
 use millstream_types::{PartitionIndex, ProducerEpoch, ProducerId};
 use std::sync::Arc;
@@ -92,6 +92,21 @@ impl Handle {
             .ask(&request.group, |shard, now| shard.heartbeat(request, now))??)
     }
 
+    /// ConsumerGroupHeartbeat. Returns when what it decides is stored. The request's `random` is filled in here.
+    ///
+    /// # Errors
+    /// As Kafka's.
+    pub async fn consumer_heartbeat(&self, mut request: ConsumerHeartbeatRequest) -> Result<Beaten, Error> {
+        request.random = self.inner.runtime.random.next_u128();
+        let group = request.group.clone();
+        let slot = self.inner.groups.slot_of(&group)?;
+        let begun = slot.begin(&group, |shard, waiter, now| shard.consumer_heartbeat(request, waiter, now))?;
+        match self.answer(&group, begun).await? {
+            Reply::Beat(answer) => Ok(answer?),
+            _ => Err(Error::WrongReply { expected: "a heartbeat" }),
+        }
+    }
+
     /// LeaveGroup, of several members.
     ///
     /// # Errors
@@ -128,7 +143,7 @@ impl Handle {
     /// # Errors
     /// When the group is not served here now.
     pub fn fetch(&self, request: &FetchRequest) -> Result<Vec<ByTopic<FetchedOffset>>, Error> {
-        self.inner.groups.slot_of(&request.group)?.ask(&request.group, |shard, _| shard.fetch(request))
+        Ok(self.inner.groups.slot_of(&request.group)?.ask(&request.group, |shard, _| shard.fetch(request))??)
     }
 
     /// InitProducerId without a transactional id: every request gets a new id with epoch 0, as in Kafka.
@@ -150,6 +165,7 @@ impl Handle {
             member: UNKNOWN_MEMBER.to_owned(),
             instance: None,
             generation: -1,
+            speaks_epochs: true,
             retention_ms: None,
             topics,
         };
@@ -169,7 +185,7 @@ impl Handle {
         topics: Option<Vec<ByTopic<i32>>>,
     ) -> Result<Vec<ByTopic<FetchedOffset>>, Error> {
         self.inner.groups.wait_until_loaded(group).await?;
-        self.fetch(&FetchRequest { group: group.to_owned(), topics, require_stable: false })
+        self.fetch(&FetchRequest { group: group.to_owned(), member: None, topics, require_stable: false })
     }
 
     pub(crate) async fn offsets_answer(

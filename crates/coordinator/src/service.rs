@@ -6,8 +6,8 @@ use crate::handle::Handle;
 use crate::markers::Markers;
 use crate::port::{Controller, Participants};
 use crate::producers::ProducerIdSource;
-use crate::shard::Rebalances;
-use millstream_group::GroupState;
+use crate::shard::{GroupErrands, GroupSurroundings};
+use millstream_group::{Cluster, GroupState};
 use millstream_runtime::Runtime;
 use millstream_telemetry::{Counter, Gauge, Metrics, catalogue};
 use std::sync::Arc;
@@ -20,14 +20,16 @@ impl Service {
     /// A coordinator that serves no partition yet: [`Handle::elected`] gives it one. Its tasks end with those of `runtime`.
     #[must_use]
     pub fn start(runtime: Runtime, config: Config, ports: Ports, metrics: &Metrics) -> Handle {
-        let Ports { controller, participants } = ports;
+        let Ports { controller, participants, cluster } = ports;
         let around = Surroundings {
             runtime: runtime.clone(),
             controller: controller.clone(),
             changes: Arc::new(watch::channel(0).0),
         };
-        let rebalances = Rebalances(metrics.counter(&catalogue::GROUP_REBALANCES, &[]));
-        let groups = Arc::new(Board::new(around.clone(), config.group, Arc::new(rebalances)));
+        let rebalances = metrics.counter(&catalogue::GROUP_REBALANCES, &[]);
+        let errands = GroupErrands { rebalances, cluster: cluster.clone() };
+        let decided_by = GroupSurroundings { config: config.group, cluster };
+        let groups = Arc::new(Board::new(around.clone(), decided_by, Arc::new(errands)));
         let markers = Markers { groups: groups.clone(), participants };
         let transactions = Board::new(around, config.transactions, Arc::new(markers.clone()));
         Handle::new(Arc::new(Inner {
@@ -48,6 +50,8 @@ pub struct Ports {
     pub controller: Arc<dyn Controller>,
     /// The partitions that transactions write to.
     pub participants: Arc<dyn Participants>,
+    /// The topics that groups subscribe to, and the settings of single groups.
+    pub cluster: Arc<dyn Cluster>,
 }
 
 /// What all handles share.

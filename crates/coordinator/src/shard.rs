@@ -6,7 +6,7 @@
 mod groups;
 mod transactions;
 
-pub(crate) use groups::{Alone, Rebalances};
+pub(crate) use groups::{Alone, GroupErrands, Surroundings as GroupSurroundings};
 
 use crate::error::Error;
 use crate::port::{LogError, OffsetsLog};

@@ -4,8 +4,9 @@
 
 use bytes::Bytes;
 use millstream_coordinator::group::{
-    ByTopic, CommitRequest, Error as GroupError, FetchRequest, GroupState, HeartbeatRequest, JoinRequest, Joined,
-    LeaveRequest, Leaving, ListFilter, OffsetCommit, OffsetDeleteRequest, Protocol, SyncRequest,
+    ByTopic, Cluster, CommitRequest, ConsumerHeartbeatRequest, Error as GroupError, FetchRequest, GroupState,
+    GroupTimes, HeartbeatRequest, JoinRequest, Joined, LeaveRequest, Leaving, ListFilter, OffsetCommit,
+    OffsetDeleteRequest, Protocol, SyncRequest, Topic,
 };
 use millstream_coordinator::memory::{Fault, MemoryController, MemoryLog, MemoryParticipants};
 use millstream_coordinator::{Config, Controller, Error, Handle, LogError, OFFSETS_TOPIC, Ports, Service};
@@ -69,7 +70,10 @@ impl Node {
 
     fn fetched(&self, topic: &str) -> i64 {
         let topics = Some(vec![ByTopic { topic: topic.to_owned(), partitions: vec![0] }]);
-        let fetched = self.handle.fetch(&FetchRequest { group: GROUP.into(), topics, require_stable: false }).unwrap();
+        let fetched = self
+            .handle
+            .fetch(&FetchRequest { group: GROUP.into(), member: None, topics, require_stable: false })
+            .unwrap();
         fetched[0].partitions[0].offset.0
     }
 
@@ -83,8 +87,37 @@ impl Node {
     }
 }
 
+/// A cluster that has topic "t" of two partitions.
+struct OneTopic;
+
+impl Cluster for OneTopic {
+    fn version(&self) -> u64 {
+        1
+    }
+
+    fn topic(&self, name: &str) -> Option<Topic> {
+        (name == "t").then_some(Topic { id: TopicId::ZERO, partitions: 2 })
+    }
+
+    fn name_of(&self, id: TopicId) -> Option<String> {
+        (id == TopicId::ZERO).then(|| "t".to_owned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["t".to_owned()]
+    }
+
+    fn times_of(&self, _: &str) -> GroupTimes {
+        GroupTimes::default()
+    }
+}
+
 fn ports(controller: &MemoryController) -> Ports {
-    Ports { controller: Arc::new(controller.clone()), participants: Arc::new(MemoryParticipants::default()) }
+    Ports {
+        controller: Arc::new(controller.clone()),
+        participants: Arc::new(MemoryParticipants::default()),
+        cluster: Arc::new(OneTopic),
+    }
 }
 
 fn one_offset(topic: &str, offset: i64) -> Vec<ByTopic<OffsetCommit>> {
@@ -221,6 +254,7 @@ async fn a_refused_write_fails_its_commits_and_nothing_else() {
             member: joined.member.clone(),
             instance: None,
             generation: joined.generation,
+            speaks_epochs: true,
             retention_ms: None,
             topics: one_offset("t", 5),
         };
@@ -384,4 +418,34 @@ async fn producer_ids_are_given_once_from_as_few_blocks_as_needed() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!((ids.len(), node.controller.blocks()), (35, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_by_pattern_has_its_partitions_once_the_pattern_is_matched_and_keeps_them_over_a_crash() {
+    let node = Node::new().await;
+    let beat = |epoch: i32| ConsumerHeartbeatRequest {
+        group: GROUP.into(),
+        member: "m".into(),
+        epoch,
+        rebalance_timeout_ms: Some(60_000),
+        regex: Some("t+".into()),
+        owned: Some(std::collections::BTreeMap::new()),
+        client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
+        makes_ids: true,
+        ..ConsumerHeartbeatRequest::default()
+    };
+    let mut told = node.handle.consumer_heartbeat(beat(0)).await.unwrap();
+    assert_eq!(told.assignment.clone().unwrap().len(), 0, "it is not matched before the answer");
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        told = node.handle.consumer_heartbeat(beat(told.epoch)).await.unwrap();
+    }
+    let partitions = [(TopicId::ZERO, [0, 1].into())].into();
+    assert_eq!(told.assignment, Some(partitions));
+
+    let before = node.handle.describe_consumer(GROUP).unwrap();
+    let node = node.crash().await;
+    assert_eq!(node.handle.describe_consumer(GROUP).unwrap(), before);
+    assert_eq!(node.handle.consumer_heartbeat(beat(told.epoch)).await.unwrap().assignment, told.assignment);
 }

@@ -24,6 +24,24 @@ public class Golden {
     rec(key(gk,2), val(new GroupMetadataValue().setProtocolType("consumer").setGeneration(43).setProtocol(null).setLeader(null).setCurrentStateTimestamp(1L).setMembers(List.of()),3)); // 13
     rec(key(gk,2), null);                                                                  // 14
     rec(key(new ConsumerGroupMetadataKey().setGroupId("x"),3), val(new ConsumerGroupMetadataValue().setEpoch(1),0)); // 15
+    Uuid t=new Uuid(0x0123456789abcdefL,0x1122334455667788L), u=new Uuid(0x0123456789abcdefL,0x1122334455667789L);
+    rec(key(new ConsumerGroupMetadataKey().setGroupId("grüppe"),3), val(new ConsumerGroupMetadataValue().setEpoch(7).setMetadataHash(-5L),0)); // 16
+    rec(key(new ConsumerGroupMetadataKey().setGroupId("g"),3), null);                      // 17
+    rec(key(new ConsumerGroupPartitionMetadataKey().setGroupId("g"),4), val(new ConsumerGroupPartitionMetadataValue().setTopics(List.of(new ConsumerGroupPartitionMetadataValue.TopicMetadata().setTopicId(t).setTopicName("a").setNumPartitions(3))),0)); // 18
+    rec(key(new ConsumerGroupPartitionMetadataKey().setGroupId("g"),4), null);             // 19
+    rec(key(new ConsumerGroupMemberMetadataKey().setGroupId("g").setMemberId("m-1"),5), val(new ConsumerGroupMemberMetadataValue().setInstanceId("i-1").setRackId("r").setClientId("c").setClientHost("/127.0.0.1").setSubscribedTopicNames(List.of("a","b")).setSubscribedTopicRegex("x.*").setRebalanceTimeoutMs(300000).setServerAssignor("uniform"),0)); // 20
+    rec(key(new ConsumerGroupMemberMetadataKey().setGroupId("g").setMemberId("m-2"),5), val(new ConsumerGroupMemberMetadataValue().setClientId("").setClientHost("/::1").setSubscribedTopicNames(List.of("a")).setRebalanceTimeoutMs(-1).setClassicMemberMetadata(new ConsumerGroupMemberMetadataValue.ClassicMemberMetadata().setSessionTimeoutMs(45000).setSupportedProtocols(List.of(new ConsumerGroupMemberMetadataValue.ClassicProtocol().setName("range").setMetadata(new byte[]{1,2,3})))),0)); // 21
+    rec(key(new ConsumerGroupMemberMetadataKey().setGroupId("g").setMemberId("m-2"),5), null); // 22
+    rec(key(new ConsumerGroupTargetAssignmentMetadataKey().setGroupId("g"),6), val(new ConsumerGroupTargetAssignmentMetadataValue().setAssignmentEpoch(7).setAssignmentTimestamp(1767225600000L),0)); // 23
+    rec(key(new ConsumerGroupTargetAssignmentMetadataKey().setGroupId("g"),6), null);      // 24
+    rec(key(new ConsumerGroupTargetAssignmentMemberKey().setGroupId("g").setMemberId("m-1"),7), val(new ConsumerGroupTargetAssignmentMemberValue().setTopicPartitions(List.of(new ConsumerGroupTargetAssignmentMemberValue.TopicPartition().setTopicId(t).setPartitions(List.of(0,2)),new ConsumerGroupTargetAssignmentMemberValue.TopicPartition().setTopicId(u).setPartitions(List.of(1)))),0)); // 25
+    rec(key(new ConsumerGroupTargetAssignmentMemberKey().setGroupId("g").setMemberId("m-1"),7), null); // 26
+    rec(key(new ConsumerGroupCurrentMemberAssignmentKey().setGroupId("g").setMemberId("m-1"),8), val(new ConsumerGroupCurrentMemberAssignmentValue().setMemberEpoch(7).setPreviousMemberEpoch(6).setState(org.apache.kafka.coordinator.group.modern.MemberState.UNREVOKED_PARTITIONS.value()).setAssignedPartitions(List.of(new ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions().setTopicId(t).setPartitions(List.of(0,2)).setAssignmentEpochs(List.of(7,5)))).setPartitionsPendingRevocation(List.of(new ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions().setTopicId(u).setPartitions(List.of(1)).setAssignmentEpochs(List.of(6)))),0)); // 27
+    rec(key(new ConsumerGroupCurrentMemberAssignmentKey().setGroupId("g").setMemberId("m-2"),8), val(new ConsumerGroupCurrentMemberAssignmentValue().setMemberEpoch(7).setPreviousMemberEpoch(6).setState(org.apache.kafka.coordinator.group.modern.MemberState.UNRELEASED_PARTITIONS.value()).setAssignedPartitions(List.of(new ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions().setTopicId(t).setPartitions(List.of(1)))).setPartitionsPendingRevocation(List.of()),0)); // 28, as Kafka 4.2 and before wrote it
+    rec(key(new ConsumerGroupCurrentMemberAssignmentKey().setGroupId("g").setMemberId("m-1"),8), null); // 29
+    rec(key(new ConsumerGroupRegularExpressionKey().setGroupId("g").setRegularExpression("x.*"),16), val(new ConsumerGroupRegularExpressionValue().setTopics(List.of("xa","xb")).setVersion(12L).setTimestamp(1767225600000L),0)); // 30
+    rec(key(new ConsumerGroupRegularExpressionKey().setGroupId("g").setRegularExpression("x.*"),16), null); // 31
+    rec(key(new ShareGroupMetadataKey().setGroupId("s"),11), val(new ShareGroupMetadataValue().setEpoch(1),0)); // 32
     out.close();
   }
 }

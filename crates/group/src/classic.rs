@@ -6,13 +6,14 @@ mod rebalance;
 mod static_member;
 mod sync;
 
+use crate::Error;
 use crate::layout::StoredGroup;
 use crate::member::Member;
 use crate::request::{JoinedMember, Protocol};
+use crate::state::ClassicState;
 use crate::subscription::{self, CONSUMER};
 use crate::timers::Timer;
 use crate::turn::Turn;
-use crate::{Error, GroupState};
 use bytes::Bytes;
 use millstream_types::{Now, TimestampMs, Waiter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +30,8 @@ struct InitialDelay {
 #[derive(Debug)]
 pub(crate) struct Classic {
     pub(crate) id: Arc<str>,
-    state: GroupState,
-    previous: GroupState,
+    state: ClassicState,
+    previous: ClassicState,
     state_since: Option<TimestampMs>,
     generation: i32,
     protocol_type: Option<String>,
@@ -58,8 +59,8 @@ impl Classic {
     pub(crate) fn new(id: Arc<str>, now: Option<TimestampMs>) -> Self {
         Self {
             id,
-            state: GroupState::Empty,
-            previous: GroupState::Dead,
+            state: ClassicState::Empty,
+            previous: ClassicState::Dead,
             state_since: now,
             generation: 0,
             protocol_type: None,
@@ -84,7 +85,7 @@ impl Classic {
         group.is_stored = true;
         group.generation = stored.generation;
         group.protocol = stored.protocol;
-        group.state = if stored.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+        group.state = if stored.members.is_empty() { ClassicState::Empty } else { ClassicState::Stable };
         let protocol_type = Some(stored.protocol_type).filter(|text| !text.is_empty());
         let protocol = group.protocol.clone();
         for member in stored.members {
@@ -96,7 +97,7 @@ impl Classic {
         group
     }
 
-    pub(crate) fn state(&self) -> GroupState {
+    pub(crate) fn state(&self) -> ClassicState {
         self.state
     }
 
@@ -128,9 +129,14 @@ impl Classic {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }
 
+    /// Whether it has members, or expects any.
+    pub(crate) fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     /// Whether nothing was ever stored of it and nobody holds an id of it.
     pub(crate) fn is_unborn(&self) -> bool {
-        !self.is_stored && self.state == GroupState::Empty && self.generation == 0 && self.pending.is_empty()
+        !self.is_stored && self.state == ClassicState::Empty && self.generation == 0 && self.pending.is_empty()
     }
 
     /// Whether an id was given out that nobody has joined with yet.
@@ -150,13 +156,13 @@ impl Classic {
 
     /// The group is being deleted: nobody may join it any more.
     pub(crate) fn kill(&mut self, now: Now) {
-        self.transition(GroupState::Dead, now);
+        self.transition(ClassicState::Dead, now);
     }
 
     /// The deletion was not written: the group is as before.
     pub(crate) fn revive(&mut self) {
-        if self.state == GroupState::Dead {
-            self.state = GroupState::Empty;
+        if self.state == ClassicState::Dead {
+            self.state = ClassicState::Empty;
         }
     }
 
@@ -165,6 +171,17 @@ impl Classic {
         if let Some(member) = self.members.get(id) {
             let deadline = turn.now.elapsed_ms.saturating_add(member.session_ms());
             turn.timers.set(&self.id, Timer::Session(member.id.clone()), deadline);
+        }
+    }
+
+    /// The group was read from the log: sessions begin, and one that is over the limit rebalances.
+    pub(crate) fn begin_sessions(&mut self, turn: &mut Turn<'_>) {
+        let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
+        for id in &ids {
+            self.renew_session(id, turn);
+        }
+        if ids.len() > turn.config.members_max {
+            self.prepare_rebalance(turn);
         }
     }
 
@@ -201,7 +218,7 @@ impl Classic {
         Error::RebalanceInProgress { group: self.id.to_string() }
     }
 
-    fn transition(&mut self, to: GroupState, now: Now) {
+    fn transition(&mut self, to: ClassicState, now: Now) {
         self.previous = self.state;
         self.state = to;
         self.state_since = Some(now.wall);
@@ -282,7 +299,7 @@ impl Classic {
 
     /// Whether a member with these protocols fits in: some protocol of its is supported by every member.
     fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
-        if self.state == GroupState::Empty {
+        if self.state == ClassicState::Empty {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
         self.protocol_type.as_deref() == Some(protocol_type)

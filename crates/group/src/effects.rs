@@ -1,7 +1,8 @@
 //! What a decision asks the shell to do: records to write, replies to send. In the order given.
 
 use crate::Error;
-use crate::request::{ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
+use crate::consumer::regex::Resolve;
+use crate::request::{Beaten, ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
 use millstream_record::StoredRecord;
 use millstream_types::{ProducerEpoch, ProducerId, Ticket, Waiter};
 
@@ -47,6 +48,8 @@ pub enum Reply {
     Join(Result<Joined, JoinRefused>),
     /// To a sync.
     Sync(Result<Synced, Error>),
+    /// To a heartbeat of the new protocol.
+    Beat(Result<Beaten, Error>),
     /// To a leave.
     Leave(Result<Vec<Left>, Error>),
     /// To an offset commit or an offset delete.
@@ -57,6 +60,27 @@ pub enum Reply {
     Ended(Result<(), WriteError>),
 }
 
+impl Reply {
+    /// The same request, refused for `error`.
+    pub(crate) fn failed(self, error: &Error) -> Self {
+        match self {
+            Self::Join(answer) => {
+                let member = answer.map_or_else(|refused| refused.member, |joined| joined.member);
+                Self::Join(Err(JoinRefused { member, error: error.clone() }))
+            }
+            Self::Sync(_) => Self::Sync(Err(error.clone())),
+            Self::Beat(_) => Self::Beat(Err(error.clone())),
+            Self::Leave(_) => Self::Leave(Err(error.clone())),
+            Self::Offsets(_) => Self::Offsets(Err(error.clone())),
+            Self::Deleted(answers) => {
+                let failed = answers.into_iter().map(|(group, result)| (group, result.and(Err(error.clone()))));
+                Self::Deleted(failed.collect())
+            }
+            Self::Ended(_) => self,
+        }
+    }
+}
+
 /// What one decision asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -64,8 +88,10 @@ pub struct Effects {
     pub writes: Vec<Write>,
     /// Requests that are answered now.
     pub replies: Vec<(Waiter, Reply)>,
-    /// Rebalances that ended with this decision: the assignment is stored and given out.
+    /// Rebalances that ended with this decision: the assignment is stored and given out. Of the new protocol: group epochs that began.
     pub rebalances_completed: u64,
+    /// Patterns to match against the names of all topics.
+    pub resolve: Vec<Resolve>,
 }
 
 impl Effects {
@@ -79,11 +105,12 @@ impl Effects {
         self.writes.extend(later.writes);
         self.replies.extend(later.replies);
         self.rebalances_completed += later.rebalances_completed;
+        self.resolve.extend(later.resolve);
     }
 
     /// Whether nothing is to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.replies.is_empty()
+        self.writes.is_empty() && self.replies.is_empty() && self.resolve.is_empty()
     }
 }

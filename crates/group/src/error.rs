@@ -143,6 +143,80 @@ pub enum Error {
         /// The topic.
         topic: String,
     },
+    /// INVALID_REQUEST: a heartbeat of the new protocol that contradicts itself.
+    #[error("a heartbeat of group {group:?} can't be understood: {why}")]
+    InvalidRequest {
+        /// The group.
+        group: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// FENCED_MEMBER_EPOCH: the member must give up its partitions and join again.
+    #[error("member epoch {sent} is not the member's current one ({current}): give up all partitions and join again")]
+    FencedMemberEpoch {
+        /// What the request said.
+        sent: i32,
+        /// The member's epoch.
+        current: i32,
+    },
+    /// STALE_MEMBER_EPOCH: the member must learn its epoch by its next heartbeat.
+    #[error("member epoch {sent} of group {group:?} is not the member's current one ({current}): try again with that")]
+    StaleMemberEpoch {
+        /// The group.
+        group: String,
+        /// What the request said.
+        sent: i32,
+        /// The member's epoch.
+        current: i32,
+    },
+    /// UNRELEASED_INSTANCE_ID: another process still uses the name.
+    #[error(
+        "instance {instance:?} of group {group:?} is still used by another member: stop that first, or wait for the end of its session"
+    )]
+    UnreleasedInstanceId {
+        /// The group.
+        group: String,
+        /// The static member's name.
+        instance: String,
+    },
+    /// UNSUPPORTED_ASSIGNOR.
+    #[error("group {group:?} can't use the server's assignor {assignor:?}: there are uniform and range")]
+    UnsupportedAssignor {
+        /// The group.
+        group: String,
+        /// What was asked for.
+        assignor: String,
+    },
+    /// INVALID_REGULAR_EXPRESSION.
+    #[error("the regular expression {regex:?} is not one in RE2's syntax, or is too large")]
+    InvalidRegularExpression {
+        /// What was sent.
+        regex: String,
+    },
+    /// UNSUPPORTED_VERSION: members of the new protocol commit with a version that knows of their epochs.
+    #[error(
+        "members of group {group:?} that use the consumer protocol have to commit with OffsetCommit version 9 or later"
+    )]
+    UnsupportedVersion {
+        /// The group.
+        group: String,
+    },
+    /// GROUP_ID_NOT_FOUND: a group of one protocol was asked for with a request of the other.
+    #[error("group {group:?} is not a {wanted} group")]
+    OtherProtocol {
+        /// The group.
+        group: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// GROUP_ID_NOT_FOUND: a classic group can't become one of the new protocol.
+    #[error("group {group:?} can't be moved to the consumer protocol: {why}")]
+    NotMigratable {
+        /// The group.
+        group: String,
+        /// Why.
+        why: &'static str,
+    },
     /// OFFSET_METADATA_TOO_LARGE.
     #[error("offset metadata of {bytes} bytes is over the {max} of offset.metadata.max.bytes")]
     OffsetMetadataTooLarge {
@@ -168,15 +242,26 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownMemberId { .. } | Self::GroupIdNotFound { .. } => ErrorKind::NotFound,
-            Self::IllegalGeneration { .. } | Self::FencedInstanceId { .. } => ErrorKind::Fenced,
+            Self::UnknownMemberId { .. } | Self::GroupIdNotFound { .. } | Self::OtherProtocol { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::IllegalGeneration { .. }
+            | Self::FencedInstanceId { .. }
+            | Self::FencedMemberEpoch { .. }
+            | Self::StaleMemberEpoch { .. } => ErrorKind::Fenced,
             Self::RebalanceInProgress { .. }
+            | Self::UnreleasedInstanceId { .. }
+            | Self::NotMigratable { .. }
             | Self::MemberIdRequired { .. }
             | Self::NonEmptyGroup { .. }
             | Self::GroupSubscribedToTopic { .. } => ErrorKind::Conflict,
             Self::InconsistentGroupProtocol { .. }
             | Self::InvalidSessionTimeout { .. }
             | Self::InvalidGroupId
+            | Self::InvalidRequest { .. }
+            | Self::UnsupportedAssignor { .. }
+            | Self::InvalidRegularExpression { .. }
+            | Self::UnsupportedVersion { .. }
             | Self::OffsetMetadataTooLarge { .. } => ErrorKind::Invalid,
             Self::GroupMaxSizeReached { .. } | Self::RecordTooLarge { .. } => ErrorKind::Exhausted,
             Self::ProducerFenced { .. } => ErrorKind::Fenced,

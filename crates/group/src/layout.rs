@@ -9,9 +9,11 @@
 //!
 //! Strings have an i16 length, from version 4 a varint of length + 1 (0 is null). Other keys (KIP-848 and share groups) are not read here.
 
+mod consumer;
 mod decode;
 mod encode;
 
+use crate::consumer::stored::ConsumerChange;
 use bytes::Bytes;
 use millstream_record::StoredRecord;
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
@@ -92,6 +94,13 @@ pub enum Change {
         /// The generation; none is a tombstone.
         stored: Option<StoredGroup>,
     },
+    /// Something of a group of the new protocol is stored, or removed.
+    Consumer {
+        /// The group.
+        group: String,
+        /// What.
+        change: ConsumerChange,
+    },
     /// A key of another kind, of the given version: not ours to read.
     Other(i16),
 }
@@ -109,7 +118,7 @@ impl Change {
     #[must_use]
     pub fn group(&self) -> Option<&str> {
         match self {
-            Self::Offset { group, .. } | Self::Group { group, .. } => Some(group),
+            Self::Offset { group, .. } | Self::Group { group, .. } | Self::Consumer { group, .. } => Some(group),
             Self::Other(_) => None,
         }
     }

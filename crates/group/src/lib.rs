@@ -1,12 +1,15 @@
-//! Consumer groups as decisions: the classic protocol, members, generations, offsets, and how Kafka stores them.
+//! Consumer groups as decisions: the classic protocol and the new one (KIP-848), members, generations, offsets, and how Kafka stores them.
 //!
 //! Requests, the time and random numbers go in; records to write and replies come out ([`Effects`]). No I/O, no clock, no random number
 //! is made here. [`Shard`] is the way in: all groups of one partition of `__consumer_offsets`.
 
 mod classic;
+mod cluster;
 mod config;
+mod consumer;
 mod effects;
 mod error;
+mod group;
 pub mod layout;
 mod member;
 mod offsets;
@@ -17,16 +20,24 @@ mod subscription;
 mod timers;
 mod turn;
 
-pub use config::Config;
+pub use cluster::{Cluster, GroupTimes, NoTopics, Topic};
+pub use config::{Config, ConsumerConfig, Migration, NoPolicy};
+pub use consumer::assignor::{Assignor, Question, Subscriber};
+pub use consumer::member::{
+    ClassicMember, Current, JOIN_EPOCH, LEAVE_EPOCH, MemberMetadata, MemberState, Owned, Partitions, STATIC_LEAVE_EPOCH,
+};
+pub use consumer::regex::{Resolve, resolve};
+pub use consumer::stored::{ConsumerChange, GroupEpoch, Resolved, TargetEpoch};
 pub use effects::{Effects, Producer, Reply, Write, WriteError};
 pub use error::Error;
 pub use layout::Change;
 pub use millstream_record::StoredRecord;
 pub use millstream_types::{Now, Ticket, Waiter};
 pub use request::{
-    ByTopic, CLASSIC, CommitRequest, DescribedMember, Description, FetchRequest, FetchedOffset, HeartbeatRequest,
-    JoinRefused, JoinRequest, Joined, JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed, OffsetCommit,
-    OffsetDeleteRequest, PartitionResult, Protocol, SyncRequest, Synced, UNKNOWN_MEMBER,
+    Beaten, ByTopic, CommitRequest, ConsumerDescription, ConsumerHeartbeatRequest, DescribedConsumer, DescribedMember,
+    Description, FetchRequest, FetchedOffset, GroupType, HeartbeatRequest, JoinRefused, JoinRequest, Joined,
+    JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed, OffsetCommit, OffsetDeleteRequest, PartitionResult,
+    Protocol, SyncRequest, Synced, UNKNOWN_MEMBER,
 };
 pub use shard::Shard;
 pub use state::GroupState;

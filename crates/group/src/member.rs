@@ -87,6 +87,11 @@ impl Member {
             .unwrap_or_default()
     }
 
+    /// Its subscription under the protocol it likes best; empty when it has none.
+    pub(crate) fn first_metadata(&self) -> Bytes {
+        self.protocols.first().map(|protocol| protocol.metadata.clone()).unwrap_or_default()
+    }
+
     /// The protocol it likes best among `candidates`.
     pub(crate) fn vote<'a>(&'a self, candidates: &BTreeSet<&str>) -> Option<&'a str> {
         self.protocols.iter().map(|protocol| protocol.name.as_str()).find(|name| candidates.contains(name))

@@ -1,5 +1,9 @@
 //! What is asked of a group, and what it answers: Kafka's requests without their wire versions.
 
+mod consumer;
+
+pub use consumer::{Beaten, ConsumerDescription, ConsumerHeartbeatRequest, DescribedConsumer};
+
 use crate::GroupState;
 use bytes::Bytes;
 use millstream_types::{LeaderEpoch, Offset, TopicId};
@@ -190,8 +194,10 @@ pub struct CommitRequest {
     pub member: String,
     /// Its static name.
     pub instance: Option<String>,
-    /// Its generation; negative from those that don't use membership.
+    /// Its generation or member epoch; negative from those that don't use membership.
     pub generation: i32,
+    /// Whether the request's version knows of member epochs (version 9 and later).
+    pub speaks_epochs: bool,
     /// How long to keep the offsets, where the request says so (versions 2 to 4).
     pub retention_ms: Option<i64>,
     /// The offsets.
@@ -212,6 +218,8 @@ pub struct PartitionResult {
 pub struct FetchRequest {
     /// The group.
     pub group: String,
+    /// Who asks, and its member epoch, where it says so.
+    pub member: Option<(String, i32)>,
     /// Which partitions; none means every one the group has.
     pub topics: Option<Vec<ByTopic<i32>>>,
     /// Refuse offsets that an open transaction may still change.
@@ -281,12 +289,29 @@ pub struct Description {
 pub struct ListFilter {
     /// Names of states.
     pub states: Vec<String>,
-    /// Names of group types (`classic`).
+    /// Names of group types (`classic`, `consumer`).
     pub types: Vec<String>,
 }
 
-/// The type of every group here, as ListGroups names it.
-pub const CLASSIC: &str = "classic";
+/// The type of a group, as ListGroups names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupType {
+    /// Of the classic protocol.
+    Classic,
+    /// Of the new protocol.
+    Consumer,
+}
+
+impl GroupType {
+    /// Kafka's name of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
 
 /// One group of ListGroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -297,4 +322,6 @@ pub struct Listed {
     pub protocol_type: String,
     /// Its state.
     pub state: GroupState,
+    /// Its type.
+    pub group_type: GroupType,
 }

@@ -5,32 +5,31 @@
 
 mod admin;
 mod commit;
+mod consumer;
 mod expire;
 mod transaction;
 
 use crate::Error;
 use crate::classic::Classic;
+use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::consumer::Consumer;
+use crate::consumer::stored::ConsumerChange;
 use crate::effects::{Effects, Reply, WriteError};
+use crate::group::{Ask, Group, Membership};
 use crate::layout::Change;
 use crate::offsets::Offsets;
 use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, SyncRequest, UNKNOWN_MEMBER};
-use crate::timers::{Timer, Timers};
+use crate::timers::Timers;
 use crate::turn::{Outstanding, Pending, Then, Turn, not_written};
 use millstream_types::{Now, ProducerId, Ticket, Waiter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A group: its members and its offsets.
-#[derive(Debug)]
-struct Group {
-    classic: Classic,
-    offsets: Offsets,
-}
-
 /// See the module.
 pub struct Shard {
     config: Config,
+    cluster: Arc<dyn Cluster>,
     groups: BTreeMap<Arc<str>, Group>,
     timers: Timers,
     pending: Pending,
@@ -41,11 +40,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without groups.
+    /// A shard without groups, of a node that knows `cluster`.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, cluster: Arc<dyn Cluster>) -> Self {
         Self {
             config,
+            cluster,
             groups: BTreeMap::new(),
             timers: Timers::default(),
             pending: Pending::default(),
@@ -65,30 +65,47 @@ impl Shard {
             Change::Group { group, stored: Some(stored) } => {
                 let id: Arc<str> = group.into();
                 let offsets = self.groups.remove(&id).map(|group| group.offsets).unwrap_or_default();
-                self.groups.insert(id.clone(), Group { classic: Classic::loaded(id, stored), offsets });
+                self.groups.insert(id.clone(), Group::new(Classic::loaded(id, stored), offsets));
             }
             Change::Group { group, stored: None } => {
-                // Offsets committed after a group was deleted outlive its tombstone: a group without members holds them.
-                if let Some(group) = self.groups.get_mut(group.as_str()) {
-                    group.classic = Classic::new(group.classic.id.clone(), None);
+                // Offsets committed after a group was deleted outlive its tombstone: a group without members holds them. One of the
+                // new protocol has its own.
+                if let Some(classic) = self.groups.get_mut(group.as_str()).and_then(Group::classic_mut) {
+                    *classic = Classic::new(classic.id.clone(), None);
                 }
             }
+            Change::Consumer { group, change } => self.replay_consumer(&group, change),
             Change::Other(_) => {}
+        }
+    }
+
+    fn replay_consumer(&mut self, id: &str, change: ConsumerChange) {
+        let is_end = change == ConsumerChange::Group(None);
+        // What is removed of a group that is not there is of one that became a classic group, or was deleted.
+        if change.is_removal() && self.groups.get(id).is_none_or(|group| group.classic().is_some()) {
+            return;
+        }
+        let group = self.group_or_new(id, None);
+        if group.classic().is_some() {
+            group.membership = Membership::Consumer(Box::new(Consumer::new(group.id.clone())));
+        }
+        if let Membership::Consumer(consumer) = &mut group.membership {
+            consumer.stored.apply(change);
+        }
+        if is_end {
+            group.membership = Membership::Classic(Box::new(Classic::new(group.id.clone(), None)));
         }
     }
 
     /// The log is read: sessions begin, and groups over the size limit rebalance.
     pub fn loaded(&mut self, now: Now) -> Effects {
-        self.groups.retain(|_, group| !group.classic.is_unborn() || !group.offsets.is_empty());
+        self.groups.retain(|_, group| !group.is_unused());
         self.cleanup_at = now.elapsed_ms.saturating_add(self.config.offsets_retention_check_interval_ms);
         self.turn(now, |groups, turn| {
             for group in groups.values_mut() {
-                let ids: Vec<Arc<str>> = group.classic.members().map(|member| member.id.clone()).collect();
-                for id in &ids {
-                    group.classic.renew_session(id, turn);
-                }
-                if ids.len() > turn.config.members_max {
-                    group.classic.prepare_rebalance(turn);
+                match &mut group.membership {
+                    Membership::Classic(classic) => classic.begin_sessions(turn),
+                    Membership::Consumer(consumer) => consumer.loaded(turn),
                 }
             }
         })
@@ -98,7 +115,7 @@ impl Shard {
     pub fn unload(&mut self, now: Now) -> Effects {
         let mut effects = self.turn(now, |groups, turn| {
             for group in groups.values_mut() {
-                group.classic.unload(turn);
+                group.unload(turn);
             }
         });
         for outstanding in std::mem::take(&mut self.pending.queue) {
@@ -117,8 +134,8 @@ impl Shard {
             let refused = crate::JoinRefused { member: request.member.clone(), error };
             return Effects::answer(waiter, Reply::Join(Err(refused)));
         }
-        let group = self.group_or_new(&request.group, Some(now)).classic.id.clone();
-        self.turn_of(&group, now, |group, turn| group.classic.join(request, waiter, turn))
+        let group = self.group_or_new(&request.group, Some(now)).id.clone();
+        self.turn_of(&group, now, |group, turn| group.ask(Ask::Join(request.clone(), waiter), turn))
     }
 
     fn check_join(&self, request: &JoinRequest) -> Result<(), Error> {
@@ -143,7 +160,7 @@ impl Shard {
             None => unknown(&request.group, &request.member),
             Some((id, _)) => {
                 let id = id.clone();
-                return self.turn_of(&id, now, |group, turn| group.classic.sync(request, waiter, turn));
+                return self.turn_of(&id, now, |group, turn| group.ask(Ask::Sync(request, waiter), turn));
             }
         };
         Effects::answer(waiter, Reply::Sync(Err(error)))
@@ -158,9 +175,13 @@ impl Shard {
             return Err(Error::InvalidGroupId);
         }
         let mut effects = Effects::default();
-        let Self { config, groups, timers, pending, .. } = self;
+        let Self { config, cluster, groups, timers, pending, .. } = self;
         let group = groups.get(request.group.as_str()).ok_or_else(|| unknown(&request.group, &request.member))?;
-        group.classic.heartbeat(request, &mut Turn { now, config, timers, pending, effects: &mut effects })
+        let turn = &mut Turn { now, config, cluster: &**cluster, timers, pending, effects: &mut effects };
+        match &group.membership {
+            Membership::Classic(classic) => classic.heartbeat(request, turn),
+            Membership::Consumer(consumer) => consumer.classic_beat(request, turn),
+        }
     }
 
     /// LeaveGroup.
@@ -170,10 +191,7 @@ impl Shard {
             None => unknown(&request.group, request.members.first().map_or("", |member| member.member.as_str())),
             Some((id, _)) => {
                 let id = id.clone();
-                return self.turn_of(&id, now, |group, turn| {
-                    let answer = group.classic.leave(request, turn);
-                    turn.reply_when_written(waiter, Reply::Leave(answer));
-                });
+                return self.turn_of(&id, now, |group, turn| group.ask(Ask::Leave(request.clone(), waiter), turn));
             }
         };
         Effects::answer(waiter, Reply::Leave(Err(error)))
@@ -185,11 +203,7 @@ impl Shard {
         let mut effects = Effects::default();
         for _ in 0..TIMERS_MAX {
             let Some((id, timer)) = self.timers.pop_due(now.elapsed_ms) else { break };
-            let fired = self.turn_of(&id, now, |group, turn| match timer {
-                Timer::Join => group.classic.join_expired(turn),
-                Timer::Sync => group.classic.sync_expired(turn),
-                Timer::Session(member) => group.classic.session_expired(&member, turn),
-            });
+            let fired = self.turn_of(&id, now, |group, turn| group.ask(Ask::Due(timer), turn));
             effects.extend(fired);
         }
         if self.cleanup_at <= now.elapsed_ms {
@@ -213,7 +227,7 @@ impl Shard {
             let name = changes.first().and_then(Change::group).unwrap_or_default().to_owned();
             let held_by = match &then {
                 Then::Hold(producer) => Some(*producer),
-                Then::Nothing | Then::Assign { .. } | Then::Replaced(_) => None,
+                Then::Nothing | Then::Assign { .. } | Then::Replaced(_) | Then::Consumer { .. } => None,
             };
             let touched = self.settle(changes, held_by, outcome);
             effects.extend(self.after(then, outcome, now));
@@ -236,28 +250,32 @@ impl Shard {
         let mut touched: Vec<Arc<str>> = Vec::new();
         for change in changes {
             let Some(group) = change.group().and_then(|id| self.groups.get_mut(id)) else { continue };
-            if touched.last() != Some(&group.classic.id) {
-                touched.push(group.classic.id.clone());
+            if touched.last() != Some(&group.id) {
+                touched.push(group.id.clone());
             }
             match (change, outcome) {
                 (Change::Offset { topic, partition, committed, .. }, outcome) => {
                     match (outcome, held_by, committed) {
                         (Err(_), ..) => {}
                         (Ok(()), Some(producer), Some(committed)) => {
-                            self.held.entry(producer).or_default().insert(group.classic.id.clone());
+                            self.held.entry(producer).or_default().insert(group.id.clone());
                             group.offsets.hold(producer, &topic, partition, committed);
                         }
                         (Ok(()), _, committed) => group.offsets.replay(&topic, partition, committed),
                     }
                     group.offsets.end(&topic, partition);
                 }
-                (Change::Group { stored: Some(_), .. }, Ok(())) => group.classic.is_stored = true,
-                (Change::Group { stored: None, .. }, Ok(())) => {
-                    let id = group.classic.id.clone();
-                    group.classic = Classic::new(id, None);
+                (Change::Group { stored, .. }, outcome) => {
+                    // Where a group changes its protocol, what follows the write sees to it.
+                    let Some(classic) = group.classic_mut() else { continue };
+                    match (stored, outcome) {
+                        (Some(_), Ok(())) => classic.is_stored = true,
+                        (None, Ok(())) => *classic = Classic::new(classic.id.clone(), None),
+                        (None, Err(_)) => classic.revive(),
+                        (Some(_), Err(_)) => {}
+                    }
                 }
-                (Change::Group { stored: None, .. }, Err(_)) => group.classic.revive(),
-                (Change::Group { .. } | Change::Other(_), _) => {}
+                (Change::Consumer { .. } | Change::Other(_), _) => {}
             }
         }
         touched
@@ -267,27 +285,34 @@ impl Shard {
         match then {
             Then::Nothing | Then::Hold(_) => Effects::default(),
             Then::Assign { group, generation, assignments } => self.turn_of(&group, now, |group, turn| {
-                group.classic.assignment_written(generation, &assignments, outcome, turn);
+                if let Some(classic) = group.classic_mut() {
+                    classic.assignment_written(generation, &assignments, outcome, turn);
+                }
             }),
             Then::Replaced(replaced) => {
                 let id = replaced.group.clone();
-                self.turn_of(&id, now, |group, turn| group.classic.replacement_written(&replaced, outcome, turn))
+                self.turn_of(&id, now, |group, turn| {
+                    if let Some(classic) = group.classic_mut() {
+                        classic.replacement_written(&replaced, outcome, turn);
+                    }
+                })
+            }
+            Then::Consumer { group, next } => {
+                self.turn_of(&group, now, |group, turn| group.written(next, outcome, turn))
             }
         }
     }
 
     fn group_or_new(&mut self, id: &str, now: Option<Now>) -> &mut Group {
         let id: Arc<str> = self.groups.get_key_value(id).map_or_else(|| Arc::from(id), |(id, _)| id.clone());
-        self.groups.entry(id.clone()).or_insert_with(|| Group {
-            classic: Classic::new(id, now.map(|now| now.wall)),
-            offsets: Offsets::default(),
-        })
+        let classic = || Classic::new(id.clone(), now.map(|now| now.wall));
+        self.groups.entry(id.clone()).or_insert_with(|| Group::new(classic(), Offsets::default()))
     }
 
     fn turn(&mut self, now: Now, act: impl FnOnce(&mut BTreeMap<Arc<str>, Group>, &mut Turn<'_>)) -> Effects {
         let mut effects = Effects::default();
-        let Self { config, groups, timers, pending, .. } = self;
-        act(groups, &mut Turn { now, config, timers, pending, effects: &mut effects });
+        let Self { config, cluster, groups, timers, pending, .. } = self;
+        act(groups, &mut Turn { now, config, cluster: &**cluster, timers, pending, effects: &mut effects });
         effects
     }
 
@@ -303,7 +328,7 @@ impl Shard {
     }
 
     fn forget_if_unused(&mut self, id: &Arc<str>) {
-        if self.groups.get(id).is_some_and(|group| group.classic.is_unborn() && group.offsets.is_empty()) {
+        if self.groups.get(id).is_some_and(Group::is_unused) {
             self.groups.remove(id);
         }
     }
@@ -317,8 +342,6 @@ fn unknown(group: &str, member: &str) -> Error {
 fn fail_held(group: &str, held: Vec<(Waiter, Reply)>, cause: WriteError, effects: &mut Effects) {
     for (waiter, reply) in held {
         let failed = match reply {
-            Reply::Leave(_) => Reply::Leave(Err(not_written(group, cause))),
-            Reply::Offsets(_) => Reply::Offsets(Err(not_written(group, cause))),
             Reply::Deleted(answers) => Reply::Deleted(
                 answers
                     .into_iter()
@@ -329,7 +352,7 @@ fn fail_held(group: &str, held: Vec<(Waiter, Reply)>, cause: WriteError, effects
                     .collect(),
             ),
             Reply::Ended(_) => Reply::Ended(Err(cause)),
-            Reply::Join(_) | Reply::Sync(_) => reply,
+            reply => reply.failed(&not_written(group, cause)),
         };
         effects.replies.push((waiter, failed));
     }

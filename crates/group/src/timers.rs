@@ -12,6 +12,12 @@ pub(crate) enum Timer {
     Sync,
     /// A member was silent too long, or an id that was given out was not used.
     Session(Arc<str>),
+    /// A member has not given partitions back.
+    Revocation(Arc<str>),
+    /// A classic member of a group of the new protocol has not joined again.
+    Rejoin(Arc<str>),
+    /// A classic member of a group of the new protocol has not synced after it joined.
+    MemberSync(Arc<str>),
 }
 
 type Key = (Arc<str>, Timer);
@@ -45,6 +51,11 @@ impl Timers {
                 self.entries.insert(key, Entry { deadline, queued: deadline });
             }
         }
+    }
+
+    /// Whether `timer` of `group` runs.
+    pub(crate) fn is_set(&self, group: &Arc<str>, timer: &Timer) -> bool {
+        self.entries.contains_key(&(group.clone(), timer.clone()))
     }
 
     /// Forgets `timer` of `group`.

@@ -1,6 +1,8 @@
 //! One decision under way: its time and settings, and where it puts timers, writes and replies.
 
+use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::consumer::Next;
 use crate::effects::{Effects, Producer, Reply, Write, WriteError};
 use crate::layout::Change;
 use crate::timers::Timers;
@@ -24,6 +26,11 @@ pub(crate) enum Then {
     Replaced(Box<Replaced>),
     /// The offsets are known once the producer's transaction commits.
     Hold(ProducerId),
+    /// A group of the new protocol goes on.
+    Consumer {
+        group: Arc<str>,
+        next: Next,
+    },
 }
 
 /// A static member's replacement that is being written.
@@ -66,6 +73,7 @@ impl Pending {
 pub(crate) struct Turn<'a> {
     pub(crate) now: Now,
     pub(crate) config: &'a Config,
+    pub(crate) cluster: &'a dyn Cluster,
     pub(crate) timers: &'a mut Timers,
     pub(crate) pending: &'a mut Pending,
     pub(crate) effects: &'a mut Effects,

@@ -148,10 +148,16 @@ fn all_offsets_are_fetched_when_no_topic_is_named() {
     let mut desk = desk();
     desk.commit(commit_of("b", 2));
     desk.commit(commit_of("a", 1));
-    let all = desk.shard.fetch(&FetchRequest { group: GROUP.into(), topics: None, require_stable: true });
+    let all = desk
+        .shard
+        .fetch(&FetchRequest { group: GROUP.into(), topics: None, member: None, require_stable: true })
+        .unwrap();
     let seen: Vec<_> = all.iter().map(|topic| (topic.topic.as_str(), topic.partitions[0].offset.0)).collect();
     assert_eq!(seen, [("a", 1), ("b", 2)]);
-    let unknown = desk.shard.fetch(&FetchRequest { group: "h".into(), topics: None, require_stable: false });
+    let unknown = desk
+        .shard
+        .fetch(&FetchRequest { group: "h".into(), topics: None, member: None, require_stable: false })
+        .unwrap();
     assert!(unknown.is_empty());
 }
 

@@ -5,25 +5,15 @@
 
 #[path = "support/desk.rs"]
 mod desk;
+#[path = "support/dice.rs"]
+mod dice;
 
 use desk::{Desk, GROUP, commit_of, join_of};
+use dice::Dice;
 use millstream_group::{
     CommitRequest, Config, Error, JoinRequest, Joined, Protocol, Reply, SyncRequest, Synced, Waiter, WriteError,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// What a client is doing.
 #[derive(Debug, Clone)]

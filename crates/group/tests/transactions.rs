@@ -7,10 +7,11 @@ mod desk;
 
 use desk::{GROUP, commit_of, join_of};
 use millstream_group::{
-    ByTopic, CommitRequest, Config, Effects, Error, FetchRequest, FetchedOffset, Now, Producer, Reply, Shard, Ticket,
-    Waiter, WriteError,
+    ByTopic, CommitRequest, Config, Effects, Error, FetchRequest, FetchedOffset, NoTopics, Now, Producer, Reply, Shard,
+    Ticket, Waiter, WriteError,
 };
 use millstream_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
+use std::sync::Arc;
 
 const WAITER: Waiter = Waiter(1);
 const NOW: Now = Now { wall: TimestampMs(1_000), elapsed_ms: 1_000 };
@@ -20,7 +21,7 @@ fn producer(id: i64) -> Producer {
 }
 
 fn shard() -> Shard {
-    let mut shard = Shard::new(Config::default());
+    let mut shard = Shard::new(Config::default(), Arc::new(NoTopics));
     shard.loaded(NOW);
     shard
 }
@@ -48,8 +49,8 @@ fn end(shard: &mut Shard, by: i64, commits: bool) {
 
 fn fetch(shard: &Shard, require_stable: bool) -> FetchedOffset {
     let topics = Some(vec![ByTopic { topic: "t".into(), partitions: vec![0] }]);
-    let request = FetchRequest { group: GROUP.into(), topics, require_stable };
-    shard.fetch(&request)[0].partitions[0].clone()
+    let request = FetchRequest { group: GROUP.into(), member: None, topics, require_stable };
+    shard.fetch(&request).unwrap()[0].partitions[0].clone()
 }
 
 fn seen(shard: &Shard) -> (i64, bool) {
@@ -130,7 +131,7 @@ fn what_is_read_from_the_log_is_what_was() {
         log.extend(effects.writes[0].records.iter().map(|record| (by, record.clone())));
         settle(&mut before, effects, Ok(()));
     }
-    let mut after = Shard::new(Config::default());
+    let mut after = Shard::new(Config::default(), Arc::new(NoTopics));
     for (by, record) in log {
         let change = millstream_group::Change::decode(&record.key, record.value.as_deref(), NOW.wall).unwrap();
         after.replay_in_transaction(ProducerId(by), change);

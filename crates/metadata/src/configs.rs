@@ -1,11 +1,16 @@
 //! Changing the options of topics and brokers by Kafka's rules.
 
-use crate::record::{BrokerConfigRecord, TopicConfigRecord};
+use crate::record::{BrokerConfigRecord, GroupConfigRecord, TopicConfigRecord};
 use crate::topics::{TopicRef, find};
 use crate::{Decision, Error, Image, Record};
-use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, TOPIC_CONFIGS, TopicConfig};
+use millstream_types::{
+    BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, GROUP_CONFIGS, TOPIC_CONFIGS, TopicConfig,
+};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+
+const SESSION: &str = "consumer.session.timeout.ms";
+const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
 
 /// Whose options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub enum Resource {
     Topic(TopicRef),
     /// A broker's; the defaults of all brokers where none is named.
     Broker(Option<BrokerId>),
+    /// A group's, whether it exists or not.
+    Group(String),
 }
 
 /// What is done to one option.
@@ -113,6 +120,33 @@ pub fn check_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Resul
     Ok(config)
 }
 
+/// Checks a group's options: they have to be within what the broker allows, and a session has to be longer than the pause between heartbeats.
+fn check_group(image: &Image, options: &BTreeMap<String, String>) -> Result<(), Error> {
+    let number = |text: &str| text.trim().parse::<i64>().unwrap_or(0);
+    let of = |name: &str| {
+        let definition = GROUP_CONFIGS.iter().find(|definition| definition.name == name);
+        definition
+            .map_or(0, |definition| number(options.get(name).map_or(image.group_default(definition), String::as_str)))
+    };
+    let broker = |name: &str| {
+        let default = broker_definition(name).map_or("", |definition| definition.default);
+        number(image.static_configs().get(name).map_or(default, String::as_str))
+    };
+    for (name, part) in [(SESSION, "session.timeout.ms"), (HEARTBEAT, "heartbeat.interval.ms")] {
+        let (min, max) = (broker(&format!("group.consumer.min.{part}")), broker(&format!("group.consumer.max.{part}")));
+        if options.contains_key(name) && !(min..=max).contains(&of(name)) {
+            let reason =
+                format!("{name}={} is outside of what the broker allows to groups, which is {min} to {max}", of(name));
+            return Err(Error::ConfigRefused { reason });
+        }
+    }
+    if !options.is_empty() && of(SESSION) <= of(HEARTBEAT) {
+        let reason = format!("{SESSION} ({}) has to be longer than {HEARTBEAT} ({})", of(SESSION), of(HEARTBEAT));
+        return Err(Error::ConfigRefused { reason });
+    }
+    Ok(())
+}
+
 /// The definition of a broker's option: its own, or the one it gives topics a default for.
 #[must_use]
 pub fn broker_definition(name: &str) -> Option<&'static ConfigDef> {
@@ -130,6 +164,10 @@ fn definition(resource: &Resource, name: &str) -> Result<&'static ConfigDef, Err
         Resource::Topic(_) => Ok(TopicConfig::definition(name)?),
         Resource::Broker(_) => {
             Ok(broker_definition(name).ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })?)
+        }
+        Resource::Group(_) => {
+            let found = GROUP_CONFIGS.iter().find(|definition| definition.name == name);
+            Ok(found.ok_or_else(|| ConfigError::Unknown { name: name.to_owned() })?)
         }
     }
 }
@@ -153,6 +191,10 @@ fn current(image: &Image, resource: &Resource) -> Result<BTreeMap<String, String
         Resource::Broker(broker) => {
             Ok(image.broker_config(*broker).map(|options| (**options).clone()).unwrap_or_default())
         }
+        Resource::Group(group) if group.is_empty() => {
+            Err(Error::InvalidRequest { reason: "a group's options need the group's name".to_owned() })
+        }
+        Resource::Group(group) => Ok(image.group_config(group).map(|options| (**options).clone()).unwrap_or_default()),
     }
 }
 
@@ -164,6 +206,7 @@ fn inherited(image: &Image, resource: &Resource, definition: &ConfigDef) -> Stri
             let options = image.broker_config(None);
             options.and_then(|options| options.get(definition.name)).map(|value| Cow::Borrowed(value.as_str()))
         }
+        Resource::Group(_) => Some(Cow::Borrowed(image.group_default(definition))),
     };
     set.map_or_else(|| definition.default.to_owned(), Cow::into_owned)
 }
@@ -215,8 +258,10 @@ fn settle(
     after: &BTreeMap<String, String>,
     validate_only: bool,
 ) -> Result<Decision<()>, Error> {
-    if let Resource::Topic(_) = resource {
-        check_topic(image, after)?;
+    match resource {
+        Resource::Topic(_) => drop(check_topic(image, after)?),
+        Resource::Group(_) => check_group(image, after)?,
+        Resource::Broker(_) => {}
     }
     if validate_only {
         return Ok(Decision::unchanged(()));
@@ -233,6 +278,12 @@ fn settle(
         Resource::Broker(broker) => {
             let broker = *broker;
             changes.map(|(name, value)| Record::BrokerConfig(BrokerConfigRecord { broker, name, value })).collect()
+        }
+        Resource::Group(group) => {
+            let group = || group.clone();
+            changes
+                .map(|(name, value)| Record::GroupConfig(GroupConfigRecord { group: group(), name, value }))
+                .collect()
         }
     };
     Ok(Decision::new(records, ()))

@@ -26,6 +26,8 @@ pub struct Image {
     broker_configs: Map<Option<BrokerId>, Arc<BTreeMap<String, String>>>,
     /// The node that has this image, whose own options count here. No record says it, and no snapshot.
     node: Option<BrokerId>,
+    /// By group.
+    group_configs: Map<Arc<str>, Arc<BTreeMap<String, String>>>,
     /// The options this node was started with. They are this node's own: no record has them, and no snapshot.
     static_configs: Arc<BTreeMap<String, String>>,
     client_metrics: Map<Arc<str>, Arc<BTreeMap<String, String>>>,
@@ -53,6 +55,7 @@ impl Default for Image {
             brokers: Map::default(),
             broker_configs: Map::default(),
             node: None,
+            group_configs: Map::default(),
             static_configs: Arc::default(),
             client_metrics: Map::default(),
             client_quotas: Map::default(),
@@ -267,6 +270,24 @@ impl Image {
     #[must_use]
     pub const fn client_quotas(&self) -> &Map<Entity, Arc<BTreeMap<String, f64>>> {
         &self.client_quotas
+    }
+
+    /// The options set for a group.
+    #[must_use]
+    pub fn group_config(&self, group: &str) -> Option<&Arc<BTreeMap<String, String>>> {
+        self.group_configs.get(group)
+    }
+
+    /// The groups that options are set for.
+    pub fn groups_with_options(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.group_configs.keys()
+    }
+
+    /// What a group's option is while the group does not set it.
+    #[must_use]
+    pub fn group_default<'a>(&'a self, definition: &'a ConfigDef) -> &'a str {
+        let given = definition.synonym.and_then(|name| self.static_configs.get(name));
+        given.map_or(definition.default, String::as_str)
     }
 
     /// The options this node was started with, by their names among a broker's options.

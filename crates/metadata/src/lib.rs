@@ -31,7 +31,7 @@ pub use error::Error;
 pub use image::{Broker, Deployment, DeploymentKey, Image, Partition, Schema, SchemaVersion, Subject, Topic};
 pub use map::Map;
 pub use record::{
-    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, Listener,
-    PartitionChange, PartitionRecord, Record, SchemaRecord, SchemaReference, SchemaType, TopicConfigRecord,
+    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord,
+    Listener, PartitionChange, PartitionRecord, Record, SchemaRecord, SchemaReference, SchemaType, TopicConfigRecord,
     TopicRecord, decode, encode,
 };

@@ -86,6 +86,9 @@ pub enum Record {
     /// A limit of an entity was set or unset.
     #[serde(rename = "client-quota.1")]
     ClientQuota(ClientQuotaRecord),
+    /// An option of a group was set or unset.
+    #[serde(rename = "group-config.1")]
+    GroupConfig(GroupConfigRecord),
     /// A topic, its partitions and its options are gone.
     #[serde(rename = "remove-topic.1")]
     RemoveTopic {
@@ -263,6 +266,18 @@ pub struct ClientQuotaRecord {
     pub key: String,
     /// The limit; none again when absent.
     pub value: Option<f64>,
+}
+
+/// An option of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfigRecord {
+    /// The group; it need not exist.
+    pub group: String,
+    /// Kafka's name of the option.
+    pub name: String,
+    /// Its value; the broker's again when absent.
+    pub value: Option<String>,
 }
 
 /// A deployment, in its kind's own words.

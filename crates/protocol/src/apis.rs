@@ -159,6 +159,8 @@ apis! {
     PushTelemetry, PushTelemetryRequest, PushTelemetryResponse;
     ListConfigResources, ListConfigResourcesRequest, ListConfigResourcesResponse;
     DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
+    ConsumerGroupHeartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
+    ConsumerGroupDescribe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
 }
 
 /// The versions of an API that ApiVersions tells clients. They are those of [`supported`] but for Produce, told from 0: librdkafka takes a

@@ -14,6 +14,9 @@ pub const METADATA_VERSION_MIN: i16 = 7;
 /// that are produced to (KIP-890).
 pub const TRANSACTION_VERSION: i16 = 2;
 
+/// The level of Kafka's feature `group.version`: the new consumer group protocol (KIP-848).
+pub const GROUP_VERSION: i16 = 1;
+
 /// A feature of Kafka's: levels of behaviour that a cluster agrees on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
@@ -27,9 +30,10 @@ pub struct Feature {
     pub level: i16,
 }
 
-const FEATURES: [Feature; 2] = [
+const FEATURES: [Feature; 3] = [
     Feature { name: "metadata.version", min: METADATA_VERSION_MIN, max: METADATA_VERSION, level: METADATA_VERSION },
     Feature { name: "transaction.version", min: 0, max: TRANSACTION_VERSION, level: TRANSACTION_VERSION },
+    Feature { name: "group.version", min: 0, max: GROUP_VERSION, level: GROUP_VERSION },
 ];
 
 impl Feature {

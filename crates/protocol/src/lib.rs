@@ -24,7 +24,7 @@ pub use apis::{RequestKind, ResponseKind, SERVED, advertised, supported};
 pub use client::{decode_response, encode_request};
 pub use error::{Error, Malformed, Refused};
 pub use features::{
-    Feature, METADATA_VERSION, METADATA_VERSION_MIN, TRANSACTION_VERSION, api_versions_response,
+    Feature, GROUP_VERSION, METADATA_VERSION, METADATA_VERSION_MIN, TRANSACTION_VERSION, api_versions_response,
     unsupported_api_versions_response,
 };
 pub use fetch::{

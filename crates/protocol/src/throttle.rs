@@ -27,7 +27,8 @@ macro_rules! throttled {
 
 throttled! {
     yes: AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterClientQuotasResponse, AlterConfigsResponse,
-        AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiVersionsResponse, CreatePartitionsResponse,
+        AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiVersionsResponse,
+        ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreatePartitionsResponse,
         CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
         DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
         DescribeLogDirsResponse, DescribeProducersResponse, DescribeTopicPartitionsResponse,

@@ -7,8 +7,8 @@ use millstream_protocol::messages::{
     FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse, MetadataRequest,
 };
 use millstream_protocol::{
-    AbortedTransaction, ApiKey, DivergingEpoch, Encodable, Error, FetchAnswer, METADATA_VERSION, NodeEndpoint,
-    PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TRANSACTION_VERSION, TopicAnswer, advertised,
+    AbortedTransaction, ApiKey, DivergingEpoch, Encodable, Error, FetchAnswer, GROUP_VERSION, METADATA_VERSION,
+    NodeEndpoint, PartitionAnswer, Piece, ResponseKind, SERVED, StrBytes, TRANSACTION_VERSION, TopicAnswer, advertised,
     api_versions_response, decode_response, encode, encode_fetch, encode_kind, messages, supported,
 };
 use millstream_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
@@ -204,7 +204,8 @@ fn api_versions_reads_back_with_features_in_every_version() {
             assert_eq!(read.finalized_features[0].max_version_level, METADATA_VERSION);
             assert_eq!(read.supported_features[0].name.as_str(), "metadata.version");
             assert_eq!(read.finalized_features[1].max_version_level, TRANSACTION_VERSION);
-            assert_eq!(read.supported_features.len(), if version >= 4 { 2 } else { 1 });
+            assert_eq!(read.finalized_features[2].max_version_level, GROUP_VERSION);
+            assert_eq!(read.supported_features.len(), if version >= 4 { 3 } else { 1 });
         }
     }
 }

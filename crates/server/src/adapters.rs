@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod controller;
 pub mod deployments;
 pub mod groups;
+pub mod known_cluster;
 pub mod measures;
 pub mod producer;
 pub mod schemas;

@@ -2,7 +2,7 @@
 
 use crate::client_metrics::subscription::check_patterns;
 use crate::codes::Failure;
-use crate::handlers::describe_configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC};
+use crate::handlers::describe_configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use crate::service::Broker;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsRequest;
 use kafka_protocol::messages::alter_configs_response::{
@@ -130,9 +130,10 @@ impl Broker {
                 self.check_broker_options(name, options)?;
                 Ok(Resource::Broker((!name.is_empty()).then_some(self.settings.node)))
             }
+            GROUP => Ok(Resource::Group(name.to_owned())),
             other => {
                 let message = format!(
-                    "options of resource type {other} can't be set here; expected {TOPIC} topic or {BROKER} broker"
+                    "options of resource type {other} can't be set here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group"
                 );
                 Err(Failure::new(ResponseError::InvalidRequest, message))
             }

@@ -1,4 +1,4 @@
-//! DescribeConfigs: the options of topics and brokers, with where each value comes from.
+//! DescribeConfigs: the options of topics, brokers and groups, with where each value comes from.
 
 use crate::codes::Failure;
 use crate::config_views::{self, View};
@@ -64,9 +64,13 @@ impl Broker {
                 Err(Failure::new(ResponseError::InvalidRequest, message))
             }
             CLIENT_METRICS => Ok(config_views::of_client_metrics(&image, name)),
+            GROUP if name.is_empty() => {
+                Err(Failure::new(ResponseError::InvalidRequest, "a group's options need the group's name"))
+            }
+            GROUP => Ok(config_views::of_group(&image, name)),
             other => {
                 let message = format!(
-                    "resources of type {other} have no options here; expected {TOPIC} topic or {BROKER} broker"
+                    "resources of type {other} have no options here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group"
                 );
                 Err(Failure::new(ResponseError::InvalidRequest, message))
             }

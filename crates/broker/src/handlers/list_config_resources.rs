@@ -35,6 +35,7 @@ impl Broker {
             }));
         };
         let brokers = || image.brokers().map(|broker| broker.id.to_string()).collect::<Vec<_>>();
+        list(GROUP, image.groups_with_options().map(ToString::to_string).collect());
         list(CLIENT_METRICS, image.client_metrics().keys().map(ToString::to_string).collect());
         list(BROKER_LOGGER, brokers());
         list(BROKER, brokers());

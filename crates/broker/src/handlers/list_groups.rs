@@ -5,7 +5,8 @@ use crate::service::Broker;
 use kafka_protocol::messages::GroupId;
 use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
 use kafka_protocol::messages::list_groups_response::{ListGroupsResponse, ListedGroup};
-use millstream_group::{CLASSIC, ListFilter};
+use kafka_protocol::protocol::StrBytes;
+use millstream_group::ListFilter;
 
 impl Broker {
     /// Answers ListGroups.
@@ -22,7 +23,7 @@ impl Broker {
                         .with_group_id(GroupId(group.group.into()))
                         .with_protocol_type(group.protocol_type.into())
                         .with_group_state(group.state.to_string().into())
-                        .with_group_type(CLASSIC.into())
+                        .with_group_type(StrBytes::from_static_str(group.group_type.name()))
                 });
                 ListGroupsResponse::default().with_groups(groups.collect())
             }

@@ -22,6 +22,9 @@ const TELLS_NO_GROUP: i16 = 9;
 /// Topics are told by their ids from this version on.
 const TOPICS_BY_ID: i16 = 10;
 
+/// Members of the new protocol commit with their epoch from this version on.
+const SPEAKS_EPOCHS: i16 = 9;
+
 impl Broker {
     /// Answers OffsetCommit, when the offsets are written.
     pub(crate) async fn offset_commit(&self, call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
@@ -54,6 +57,7 @@ impl Broker {
             member: request.member_id.to_string(),
             instance: request.group_instance_id.map(|instance| instance.to_string()),
             generation: request.generation_id_or_member_epoch,
+            speaks_epochs: call.version >= SPEAKS_EPOCHS,
             retention_ms: has_retention.then_some(request.retention_time_ms),
             topics,
         };

@@ -31,8 +31,16 @@ impl Broker {
             let image = self.image();
             let ids = topic_ids.into_iter().chain(std::iter::repeat(Vec::new()));
             let groups = request.groups.into_iter().zip(ids).map(|(group, ids)| {
+                // Who gives no epoch is no member.
+                let member = group.member_id.filter(|_| group.member_epoch >= 0);
+                let mut fetch = FetchRequest {
+                    group: group.group_id.to_string(),
+                    member: member.map(|member| (member.to_string(), group.member_epoch)),
+                    topics: None,
+                    require_stable: request.require_stable,
+                };
                 let Some(topics) = group.topics else {
-                    return by_id(&image, self.group_offsets(group.group_id, None, request.require_stable));
+                    return by_id(&image, self.group_offsets(group.group_id, &fetch));
                 };
                 let (known, unknown) = match call.version >= TOPICS_BY_ID {
                     true => named(&image, topics, &ids),
@@ -41,8 +49,8 @@ impl Broker {
                 let asked = known.into_iter();
                 let asked =
                     asked.map(|topic| ByTopic { topic: topic.name.to_string(), partitions: topic.partition_indexes });
-                let found = self.group_offsets(group.group_id, Some(asked.collect()), request.require_stable);
-                let mut found = by_id(&image, found);
+                fetch.topics = Some(asked.collect());
+                let mut found = by_id(&image, self.group_offsets(group.group_id, &fetch));
                 if found.error_code == 0 {
                     found.topics.extend(unknown);
                 }
@@ -58,6 +66,7 @@ impl Broker {
         });
         let fetch = FetchRequest {
             group: request.group_id.to_string(),
+            member: None,
             topics: topics.clone(),
             require_stable: request.require_stable,
         };
@@ -77,15 +86,9 @@ impl Broker {
         }
     }
 
-    fn group_offsets(
-        &self,
-        id: GroupId,
-        topics: Option<Vec<ByTopic<i32>>>,
-        require_stable: bool,
-    ) -> OffsetFetchResponseGroup {
-        let fetch = FetchRequest { group: id.to_string(), topics, require_stable };
+    fn group_offsets(&self, id: GroupId, fetch: &FetchRequest) -> OffsetFetchResponseGroup {
         let response = OffsetFetchResponseGroup::default().with_group_id(id);
-        match self.coordinator.fetch(&fetch) {
+        match self.coordinator.fetch(fetch) {
             Ok(found) => response.with_topics(found.into_iter().map(one_of_many).collect()),
             Err(error) => response.with_error_code(Failure::from(error).code.code()),
         }

@@ -54,6 +54,7 @@ impl Broker {
             member: request.member_id.to_string(),
             instance: request.group_instance_id.map(|instance| instance.to_string()),
             generation: request.generation_id,
+            speaks_epochs: true,
             retention_ms: None,
             topics: known
                 .iter()

@@ -2,6 +2,8 @@
 
 #[path = "../../../server/src/adapters/deployments.rs"]
 pub mod deployments;
+#[path = "../../../server/src/adapters/known_cluster.rs"]
+pub mod known_cluster;
 #[path = "../../../server/src/adapters/producer.rs"]
 pub mod producer;
 #[path = "../../../server/src/adapters/topics.rs"]

@@ -65,7 +65,8 @@ impl Node {
             PartitionDeps { runtime: runtime.clone(), metrics: metrics.clone(), image: quorum.watch(), cold: None };
         let partitions = Partitions::start(PartitionConfig::new(ME), data_dir, deps).await.unwrap();
         let controller = Arc::new(TestController { quorum: quorum.clone(), runtime: runtime.clone() });
-        let ports = Ports { controller, participants: Arc::new(partitions.clone()) };
+        let cluster = Arc::new(crate::adapters::known_cluster::KnownCluster::new(&quorum));
+        let ports = Ports { controller, participants: Arc::new(partitions.clone()), cluster };
         let coordinator =
             millstream_coordinator::Service::start(runtime.clone(), GroupConfig::default(), ports, &metrics);
         runtime.tasks.spawn_until_stopped("elections", elections(partitions.clone(), coordinator.clone()));

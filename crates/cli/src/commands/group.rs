@@ -50,7 +50,7 @@ pub async fn run(command: Group) -> Result<(), Error> {
     match command.verb {
         Verb::List => print(
             node.output,
-            &["group", "state", "protocol_type", "members", "lag"],
+            &["group", "state", "protocol_type", "group_type", "members", "lag"],
             &rows(client.get("/v1/groups").await?),
         ),
         Verb::Describe { name } => {
@@ -59,7 +59,12 @@ pub async fn run(command: Group) -> Result<(), Error> {
                 return print(node.output, &[], &[group]);
             }
             if node.output == Format::Table {
-                println!("{name}  {}  {} members", text(&group["state"]), group["members"]);
+                println!(
+                    "{name}  {}  {}  {} members",
+                    text(&group["state"]),
+                    text(&group["group_type"]),
+                    group["members"]
+                );
             }
             let offsets = group["offsets"].as_array().map_or(&[][..], Vec::as_slice);
             print(node.output, &["topic", "partition", "offset", "high_watermark", "lag"], offsets)

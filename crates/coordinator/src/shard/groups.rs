@@ -9,7 +9,9 @@ use crate::slot::Slot;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use millstream_group::{Change, Config, Effects, Producer, Reply, Shard as Groups, Write, WriteError};
+use millstream_group::{
+    Change, Cluster, Config, Effects, Producer, Reply, Resolve, Shard as Groups, Write, WriteError, resolve,
+};
 use millstream_partition::marker_batch;
 use millstream_record::{BatchBuilder, Codec, StoredRecord};
 use millstream_runtime::Clock;
@@ -47,18 +49,17 @@ impl Shard for Groups {
     const TOPIC: &'static str = OFFSETS_TOPIC;
     const HOLDS: &'static str = "groups";
 
-    type Config = Config;
+    type Config = Surroundings;
     type Change = Change;
     type Effects = Effects;
     type Write = Write;
     type Reply = Reply;
     type WriteError = WriteError;
     type Alone = Alone;
-    /// How many rebalances ended.
-    type Errand = u64;
+    type Errand = Errand;
 
-    fn open(config: &Config, _: LeaderEpoch) -> Self {
-        Self::new(config.clone())
+    fn open(config: &Surroundings, _: LeaderEpoch) -> Self {
+        Self::new(config.config.clone(), config.cluster.clone())
     }
 
     fn decode(key: &[u8], value: Option<&[u8]>, at: TimestampMs) -> Result<Change, impl Display> {
@@ -108,8 +109,12 @@ impl Shard for Groups {
     }
 
     fn asked(effects: Effects) -> Asked<Self> {
-        let Effects { writes, replies, rebalances_completed } = effects;
-        Asked { writes, replies, errands: Some(rebalances_completed).filter(|&count| count > 0).into_iter().collect() }
+        let Effects { writes, replies, rebalances_completed, resolve } = effects;
+        let mut errands: Vec<Errand> = resolve.into_iter().map(Errand::Resolve).collect();
+        if rebalances_completed > 0 {
+            errands.push(Errand::Count(rebalances_completed));
+        }
+        Asked { writes, replies, errands }
     }
 
     fn unavailable(name: &str, why: Unavailable) -> Error {
@@ -148,12 +153,51 @@ impl Shard for Groups {
     }
 }
 
-/// Counts the rebalances that end.
-pub(crate) struct Rebalances(pub(crate) Counter);
+/// What groups decide by, and what they know of the cluster.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) config: Config,
+    pub(crate) cluster: Arc<dyn Cluster>,
+}
 
-impl Errands<Groups> for Rebalances {
-    fn run(&self, count: u64, _: &Arc<Slot<Groups>>, _: &Arc<dyn Clock>) -> BoxFuture<'static, ()> {
-        self.0.add(count);
-        futures::future::ready(()).boxed()
+/// What groups ask for besides.
+pub(crate) enum Errand {
+    /// So many rebalances ended.
+    Count(u64),
+    /// Patterns are to be matched.
+    Resolve(Resolve),
+}
+
+/// Names of topics that are matched without giving way to others.
+const NAMES_AT_ONCE: usize = 1_000;
+
+/// Runs the errands of groups.
+pub(crate) struct GroupErrands {
+    pub(crate) rebalances: Counter,
+    pub(crate) cluster: Arc<dyn Cluster>,
+}
+
+impl Errands<Groups> for GroupErrands {
+    fn run(&self, errand: Errand, slot: &Arc<Slot<Groups>>, _: &Arc<dyn Clock>) -> BoxFuture<'static, ()> {
+        match errand {
+            Errand::Count(count) => {
+                self.rebalances.add(count);
+                futures::future::ready(()).boxed()
+            }
+            Errand::Resolve(resolve) => match_patterns(resolve, self.cluster.clone(), slot.clone()).boxed(),
+        }
     }
+}
+
+async fn match_patterns(asked: Resolve, cluster: Arc<dyn Cluster>, slot: Arc<Slot<Groups>>) {
+    let names = cluster.names();
+    let mut matched = resolve(&asked.patterns, &[]);
+    for some in names.chunks(NAMES_AT_ONCE) {
+        for (pattern, topics) in resolve(&asked.patterns, some) {
+            matched.entry(pattern).or_default().extend(topics);
+        }
+        tokio::task::yield_now().await;
+    }
+    slot.decide(|shard, now| shard.resolved(&asked.group, matched, now));
+    slot.wake.notify_one();
 }

@@ -1,13 +1,14 @@
 //! JoinGroup: a member enters, or comes back for the next generation.
 
 use super::Classic;
+use crate::Error;
 use crate::config::{NAME_BYTES_MAX, NEW_MEMBER_JOIN_TIMEOUT_MS};
 use crate::effects::Reply;
 use crate::member::Member;
 use crate::request::{JoinRequest, Joined, UNKNOWN_MEMBER};
+use crate::state::ClassicState;
 use crate::timers::Timer;
 use crate::turn::Turn;
-use crate::{Error, GroupState};
 use millstream_types::Waiter;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ impl Classic {
             let error = Error::GroupMaxSizeReached { group: self.id.to_string(), max };
             turn.refuse_join(waiter, UNKNOWN_MEMBER, error);
             self.maybe_complete_join(turn);
-        } else if self.state == GroupState::Dead {
+        } else if self.state == ClassicState::Dead {
             turn.refuse_join(waiter, &request.member, self.not_available());
         } else if !self.supports(&request.protocol_type, &request.protocols) {
             turn.refuse_join(waiter, &request.member, self.inconsistent(request));
@@ -43,11 +44,11 @@ impl Classic {
     fn has_room_for(&self, member: &str, turn: &Turn<'_>) -> bool {
         let max = turn.config.members_max;
         match self.state {
-            GroupState::Empty | GroupState::Dead => true,
-            GroupState::PreparingRebalance => {
+            ClassicState::Empty | ClassicState::Dead => true,
+            ClassicState::PreparingRebalance => {
                 self.members.get(member).is_some_and(|member| member.joining.is_some()) || self.joining < max
             }
-            GroupState::CompletingRebalance | GroupState::Stable => {
+            ClassicState::CompletingRebalance | ClassicState::Stable => {
                 self.members.contains_key(member) || self.members.len() < max
             }
         }
@@ -85,18 +86,20 @@ impl Classic {
         let is_leader = self.is_leader(id);
         let is_same = self.member(id).is_some_and(|member| member.protocols == request.protocols);
         match self.state {
-            GroupState::PreparingRebalance => self.update_and_rebalance(request, waiter, turn),
+            ClassicState::PreparingRebalance => self.update_and_rebalance(request, waiter, turn),
             // It may have missed the answer to its join: it is given again.
-            GroupState::CompletingRebalance if is_same => {
+            ClassicState::CompletingRebalance if is_same => {
                 turn.reply(waiter, Reply::Join(Ok(self.joined(id, is_leader))));
             }
             // A follower without a change may go on to sync. A leader that joins asks for a rebalance: it knows of a change
             // that its metadata does not show, such as new partitions.
-            GroupState::Stable if is_same && !is_leader => {
+            ClassicState::Stable if is_same && !is_leader => {
                 turn.reply(waiter, Reply::Join(Ok(self.joined(id, false))));
             }
-            GroupState::CompletingRebalance | GroupState::Stable => self.update_and_rebalance(request, waiter, turn),
-            GroupState::Empty | GroupState::Dead => {
+            ClassicState::CompletingRebalance | ClassicState::Stable => {
+                self.update_and_rebalance(request, waiter, turn)
+            }
+            ClassicState::Empty | ClassicState::Dead => {
                 let error = Error::UnknownMemberId { group: self.id.to_string(), member: id.to_owned() };
                 turn.refuse_join(waiter, id, error);
             }
@@ -117,7 +120,7 @@ impl Classic {
     }
 
     fn add_and_rebalance(&mut self, id: Arc<str>, request: &JoinRequest, waiter: Waiter, turn: &mut Turn<'_>) {
-        if self.state == GroupState::PreparingRebalance && self.previous == GroupState::Empty {
+        if self.state == ClassicState::PreparingRebalance && self.previous == ClassicState::Empty {
             self.new_member_added = true;
         }
         self.add(Member::joined(id.clone(), request), &request.protocol_type);

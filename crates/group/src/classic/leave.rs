@@ -1,15 +1,16 @@
 //! Members that go: by LeaveGroup, or because they were silent too long.
 
 use super::Classic;
+use crate::Error;
 use crate::effects::Reply;
 use crate::request::{LeaveRequest, Leaving, Left, UNKNOWN_MEMBER};
+use crate::state::ClassicState;
 use crate::turn::Turn;
-use crate::{Error, GroupState};
 
 impl Classic {
     /// Takes members out; the group rebalances without them.
     pub(crate) fn leave(&mut self, request: &LeaveRequest, turn: &mut Turn<'_>) -> Result<Vec<Left>, Error> {
-        if self.state == GroupState::Dead {
+        if self.state == ClassicState::Dead {
             return Err(self.not_available());
         }
         let answers: Vec<Left> = request
@@ -23,9 +24,9 @@ impl Classic {
             .collect();
         if answers.iter().any(|left| left.result.is_ok()) {
             match self.state {
-                GroupState::Stable | GroupState::CompletingRebalance => self.rebalance_or_complete(turn),
-                GroupState::PreparingRebalance => self.maybe_complete_join(turn),
-                GroupState::Empty | GroupState::Dead => {}
+                ClassicState::Stable | ClassicState::CompletingRebalance => self.rebalance_or_complete(turn),
+                ClassicState::PreparingRebalance => self.maybe_complete_join(turn),
+                ClassicState::Empty | ClassicState::Dead => {}
             }
         }
         Ok(answers)
@@ -66,12 +67,12 @@ impl Classic {
 
     /// The session timer of `id`.
     pub(crate) fn session_expired(&mut self, id: &str, turn: &mut Turn<'_>) {
-        if self.state == GroupState::Dead {
+        if self.state == ClassicState::Dead {
             return;
         }
         if self.pending.contains(id) {
             self.remove(id, turn);
-            if self.state == GroupState::PreparingRebalance && self.has_all_joined() {
+            if self.state == ClassicState::PreparingRebalance && self.has_all_joined() {
                 self.complete_join(turn);
             }
             return;
@@ -82,9 +83,9 @@ impl Classic {
         }
         self.expel(id, turn);
         match self.state {
-            GroupState::Stable | GroupState::CompletingRebalance => self.rebalance_or_complete(turn),
-            GroupState::PreparingRebalance if self.has_all_joined() => self.complete_join(turn),
-            GroupState::PreparingRebalance | GroupState::Empty | GroupState::Dead => {}
+            ClassicState::Stable | ClassicState::CompletingRebalance => self.rebalance_or_complete(turn),
+            ClassicState::PreparingRebalance if self.has_all_joined() => self.complete_join(turn),
+            ClassicState::PreparingRebalance | ClassicState::Empty | ClassicState::Dead => {}
         }
     }
 }

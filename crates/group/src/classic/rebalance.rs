@@ -1,32 +1,35 @@
 //! A rebalance: members are awaited, then the next generation begins.
 
 use super::{Classic, InitialDelay};
+use crate::Error;
 use crate::effects::Reply;
 use crate::layout::Change;
+use crate::state::ClassicState;
 use crate::timers::Timer;
 use crate::turn::{Then, Turn};
-use crate::{Error, GroupState};
 use std::sync::Arc;
 
 impl Classic {
     /// Begins a rebalance, or ends the one under way if everybody has joined.
     pub(super) fn rebalance_or_complete(&mut self, turn: &mut Turn<'_>) {
         match self.state {
-            GroupState::Empty | GroupState::CompletingRebalance | GroupState::Stable => self.prepare_rebalance(turn),
-            GroupState::PreparingRebalance => self.maybe_complete_join(turn),
-            GroupState::Dead => {}
+            ClassicState::Empty | ClassicState::CompletingRebalance | ClassicState::Stable => {
+                self.prepare_rebalance(turn)
+            }
+            ClassicState::PreparingRebalance => self.maybe_complete_join(turn),
+            ClassicState::Dead => {}
         }
     }
 
     /// Begins a rebalance. An empty group waits a while for more members.
     pub(crate) fn prepare_rebalance(&mut self, turn: &mut Turn<'_>) {
-        if self.state == GroupState::CompletingRebalance {
+        if self.state == ClassicState::CompletingRebalance {
             self.abandon_assignment(&self.rebalancing(), turn);
         }
         self.pending_sync.clear();
         turn.timers.cancel(&self.id, Timer::Sync);
-        let is_initial = self.state == GroupState::Empty;
-        self.transition(GroupState::PreparingRebalance, turn.now);
+        let is_initial = self.state == ClassicState::Empty;
+        self.transition(ClassicState::PreparingRebalance, turn.now);
         if is_initial {
             let delay_ms = turn.config.initial_rebalance_delay_ms;
             let remaining_ms = self.rebalance_timeout_ms().saturating_sub(delay_ms);
@@ -48,14 +51,17 @@ impl Classic {
 
     /// Ends the join phase when everybody is there; a first rebalance is ended by its timer only.
     pub(super) fn maybe_complete_join(&mut self, turn: &mut Turn<'_>) {
-        if self.state == GroupState::PreparingRebalance && self.previous != GroupState::Empty && self.has_all_joined() {
+        if self.state == ClassicState::PreparingRebalance
+            && self.previous != ClassicState::Empty
+            && self.has_all_joined()
+        {
             self.complete_join(turn);
         }
     }
 
     /// The join timer: an empty group waits on while members still come, within the rebalance timeout.
     pub(crate) fn join_expired(&mut self, turn: &mut Turn<'_>) {
-        if self.state != GroupState::PreparingRebalance {
+        if self.state != ClassicState::PreparingRebalance {
             return;
         }
         match self.initial_delay {
@@ -90,7 +96,7 @@ impl Classic {
         }
         self.initial_delay = None;
         self.next_generation(turn);
-        if self.state == GroupState::Empty {
+        if self.state == ClassicState::Empty {
             let stored = Some(self.to_stored(|member| member.assignment.clone()));
             // Nobody waits for it: without members the generation has no meaning, and the one stored before times out when it is read.
             let _ = turn.write(vec![Change::Group { group: self.id.to_string(), stored }], Then::Nothing);
@@ -114,7 +120,7 @@ impl Classic {
         self.generation = if self.generation == i32::MAX { 1 } else { self.generation + 1 };
         self.protocol = if self.members.is_empty() { None } else { self.select_protocol() };
         self.subscribed = self.compute_subscribed();
-        let next = if self.members.is_empty() { GroupState::Empty } else { GroupState::CompletingRebalance };
+        let next = if self.members.is_empty() { ClassicState::Empty } else { ClassicState::CompletingRebalance };
         self.transition(next, turn.now);
         self.pending_sync.clear();
     }
@@ -138,7 +144,9 @@ impl Classic {
 
     /// The sync timer: who has not synced is out.
     pub(crate) fn sync_expired(&mut self, turn: &mut Turn<'_>) {
-        if !matches!(self.state, GroupState::CompletingRebalance | GroupState::Stable) || self.pending_sync.is_empty() {
+        if !matches!(self.state, ClassicState::CompletingRebalance | ClassicState::Stable)
+            || self.pending_sync.is_empty()
+        {
             return;
         }
         for id in std::mem::take(&mut self.pending_sync) {
@@ -149,7 +157,7 @@ impl Classic {
 
     /// This node stops coordinating the group: whoever waits is told to look elsewhere.
     pub(crate) fn unload(&mut self, turn: &mut Turn<'_>) {
-        self.transition(GroupState::Dead, turn.now);
+        self.transition(ClassicState::Dead, turn.now);
         let error = Error::NotCoordinator { group: self.id.to_string() };
         let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
         for id in ids {
@@ -159,6 +167,37 @@ impl Classic {
             if let Some(waiter) = self.members.get_mut(&id).and_then(|member| member.syncing.take()) {
                 turn.reply(waiter, Reply::Sync(Err(error.clone())));
             }
+        }
+    }
+
+    /// The group goes over to the new protocol: whoever waits is told to join again, and nothing is timed any more.
+    pub(crate) fn hand_over(&mut self, turn: &mut Turn<'_>) {
+        let error = self.rebalancing();
+        let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
+        for id in &ids {
+            if let Some(waiter) = self.set_joining(id, None) {
+                turn.refuse_join(waiter, id, error.clone());
+            }
+            if let Some(waiter) = self.members.get_mut(id).and_then(|member| member.syncing.take()) {
+                turn.reply(waiter, Reply::Sync(Err(error.clone())));
+            }
+        }
+        let given_out = std::mem::take(&mut self.pending);
+        for id in ids.into_iter().chain(given_out) {
+            turn.timers.cancel(&self.id, Timer::Session(id));
+        }
+        turn.timers.cancel(&self.id, Timer::Join);
+        turn.timers.cancel(&self.id, Timer::Sync);
+    }
+
+    /// The group is a classic one again: sessions begin, and everybody is to join again.
+    pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) {
+        let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
+        for id in &ids {
+            self.renew_session(id, turn);
+        }
+        if !ids.is_empty() {
+            self.prepare_rebalance(turn);
         }
     }
 }

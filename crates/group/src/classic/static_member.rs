@@ -2,12 +2,13 @@
 
 use super::Classic;
 use super::join::new_member_id;
+use crate::Error;
 use crate::effects::{Reply, WriteError};
 use crate::layout::Change;
 use crate::member::Member;
 use crate::request::{JoinRequest, UNKNOWN_MEMBER};
+use crate::state::ClassicState;
 use crate::turn::{Replaced, Then, Turn, not_written};
-use crate::{Error, GroupState};
 use millstream_types::Waiter;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ impl Classic {
         self.renew_session(&new, turn);
         self.update(&new, request, Some(waiter), turn);
         match self.state {
-            GroupState::Stable if self.select_protocol() == self.protocol => {
+            ClassicState::Stable if self.select_protocol() == self.protocol => {
                 let group = self.id.clone();
                 let supports_skipping_assignment = request.supports_skipping_assignment;
                 let then =
@@ -31,11 +32,11 @@ impl Classic {
                     self.replacement_written(&then, Err(WriteError::TooLarge), turn);
                 }
             }
-            GroupState::Stable => self.rebalance_or_complete(turn),
+            ClassicState::Stable => self.rebalance_or_complete(turn),
             // The leader may already assign to the old id, which is gone.
-            GroupState::CompletingRebalance => self.prepare_rebalance(turn),
-            GroupState::PreparingRebalance => self.maybe_complete_join(turn),
-            GroupState::Empty | GroupState::Dead => {}
+            ClassicState::CompletingRebalance => self.prepare_rebalance(turn),
+            ClassicState::PreparingRebalance => self.maybe_complete_join(turn),
+            ClassicState::Empty | ClassicState::Dead => {}
         }
     }
 
@@ -78,7 +79,7 @@ impl Classic {
         if self.member(new).is_none_or(|member| member.joining != Some(replaced.waiter)) {
             return;
         }
-        if self.state != GroupState::Stable {
+        if self.state != ClassicState::Stable {
             return;
         }
         self.set_joining(new, None);

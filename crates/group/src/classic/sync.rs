@@ -1,12 +1,13 @@
 //! SyncGroup and Heartbeat: the leader's assignment goes out, and members show that they live.
 
 use super::Classic;
+use crate::Error;
 use crate::effects::{Reply, WriteError};
 use crate::layout::Change;
 use crate::request::{HeartbeatRequest, SyncRequest, Synced};
+use crate::state::ClassicState;
 use crate::timers::Timer;
 use crate::turn::{Then, Turn, not_written};
-use crate::{Error, GroupState};
 use bytes::Bytes;
 use millstream_types::Waiter;
 use std::collections::BTreeMap;
@@ -19,19 +20,19 @@ impl Classic {
             return;
         }
         match self.state {
-            GroupState::CompletingRebalance => self.await_assignment(request, waiter, turn),
-            GroupState::Stable => {
+            ClassicState::CompletingRebalance => self.await_assignment(request, waiter, turn),
+            ClassicState::Stable => {
                 self.synced(&request.member, turn);
                 let assignment = self.member(&request.member).map(|member| member.assignment.clone());
                 turn.reply(waiter, Reply::Sync(Ok(self.assigned(assignment.unwrap_or_default()))));
             }
-            GroupState::PreparingRebalance => turn.reply(waiter, Reply::Sync(Err(self.rebalancing()))),
-            GroupState::Empty | GroupState::Dead => turn.reply(waiter, Reply::Sync(Err(self.not_available()))),
+            ClassicState::PreparingRebalance => turn.reply(waiter, Reply::Sync(Err(self.rebalancing()))),
+            ClassicState::Empty | ClassicState::Dead => turn.reply(waiter, Reply::Sync(Err(self.not_available()))),
         }
     }
 
     fn check_sync(&self, request: &SyncRequest) -> Result<(), Error> {
-        if self.state == GroupState::Dead {
+        if self.state == ClassicState::Dead {
             return Err(self.not_available());
         }
         self.check_member(&request.member, request.instance.as_deref())?;
@@ -86,7 +87,7 @@ impl Classic {
         outcome: Result<(), WriteError>,
         turn: &mut Turn<'_>,
     ) {
-        if self.state != GroupState::CompletingRebalance || self.generation != generation {
+        if self.state != ClassicState::CompletingRebalance || self.generation != generation {
             return;
         }
         if let Err(cause) = outcome {
@@ -104,7 +105,7 @@ impl Classic {
             turn.reply(waiter, Reply::Sync(Ok(self.assigned(assignment))));
             self.renew_session(&id, turn);
         }
-        self.transition(GroupState::Stable, turn.now);
+        self.transition(ClassicState::Stable, turn.now);
         turn.effects.rebalances_completed += 1;
     }
 
@@ -130,17 +131,17 @@ impl Classic {
 
     /// Decides a heartbeat.
     pub(crate) fn heartbeat(&self, request: &HeartbeatRequest, turn: &mut Turn<'_>) -> Result<(), Error> {
-        if self.state == GroupState::Dead {
+        if self.state == ClassicState::Dead {
             return Err(self.not_available());
         }
         self.check_member(&request.member, request.instance.as_deref())?;
         self.check_generation(request.generation)?;
         self.renew_session(&request.member, turn);
         match self.state {
-            GroupState::PreparingRebalance => Err(self.rebalancing()),
+            ClassicState::PreparingRebalance => Err(self.rebalancing()),
             // Members may start to send heartbeats before they have their assignment.
-            GroupState::CompletingRebalance | GroupState::Stable => Ok(()),
-            GroupState::Empty | GroupState::Dead => {
+            ClassicState::CompletingRebalance | ClassicState::Stable => Ok(()),
+            ClassicState::Empty | ClassicState::Dead => {
                 Err(Error::UnknownMemberId { group: self.id.to_string(), member: request.member.clone() })
             }
         }

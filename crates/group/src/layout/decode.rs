@@ -1,6 +1,6 @@
 //! Reads the records of `__consumer_offsets` in every version that Kafka ever wrote. Never trusts a length.
 
-use super::{Change, Committed, StoredGroup, StoredMember};
+use super::{Change, Committed, StoredGroup, StoredMember, consumer};
 use crate::Error;
 use millstream_record::{Malformed, StoredReader};
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
@@ -23,7 +23,10 @@ fn read(key: &[u8], value: Option<&[u8]>) -> Result<Change, Malformed> {
             Ok(Change::Offset { group, topic, partition, committed: value.map(offset_value).transpose()? })
         }
         2 => Ok(Change::Group { group: key.string("group")?, stored: value.map(group_value).transpose()? }),
-        other => Ok(Change::Other(other)),
+        other => Ok(match consumer::read(other, &mut key, value)? {
+            Some((group, change)) => Change::Consumer { group, change },
+            None => Change::Other(other),
+        }),
     }
 }
 

@@ -1,10 +1,13 @@
 //! What an administrator asks: describe, list, delete; and what follows a topic's deletion.
 
-use super::{Group, Shard};
+use super::Shard;
 use crate::effects::{Effects, Reply, WriteError};
+use crate::group::{Group, Membership};
 use crate::layout::Change;
 use crate::offsets;
-use crate::request::{CLASSIC, DescribedMember, Description, ListFilter, Listed};
+use crate::request::{DescribedMember, Description, GroupType, ListFilter, Listed};
+use crate::state::ClassicState;
+use crate::subscription::CONSUMER;
 use crate::turn::{Then, Turn, not_written};
 use crate::{Error, GroupState};
 use millstream_types::{Now, Waiter};
@@ -16,12 +19,14 @@ impl Shard {
     /// `GroupIdNotFound` when there is none: older versions of the request show it as a dead group.
     pub fn describe(&self, group: &str) -> Result<Description, Error> {
         let found = self.groups.get(group).ok_or_else(|| Error::GroupIdNotFound { group: group.to_owned() })?;
-        let classic = &found.classic;
-        let is_stable = classic.state() == GroupState::Stable;
+        let Membership::Classic(classic) = &found.membership else {
+            return Err(Error::OtherProtocol { group: group.to_owned(), wanted: GroupType::Classic.name() });
+        };
+        let is_stable = classic.state() == ClassicState::Stable;
         let protocol = classic.protocol().filter(|_| is_stable);
         Ok(Description {
             group: group.to_owned(),
-            state: classic.state(),
+            state: classic.state().into(),
             protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
             protocol: protocol.unwrap_or_default().to_owned(),
             generation: classic.generation(),
@@ -45,18 +50,19 @@ impl Shard {
         let passes = |allowed: &[String], name: &str| {
             allowed.is_empty() || allowed.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
         };
-        if !passes(&filter.types, CLASSIC) {
-            return Vec::new();
-        }
         self.groups
             .values()
-            .map(|group| &group.classic)
-            .filter(|classic| passes(&filter.states, classic.state().name()))
-            .map(|classic| Listed {
-                group: classic.id.to_string(),
-                protocol_type: classic.protocol_type().unwrap_or_default().to_owned(),
-                state: classic.state(),
+            .filter(|group| passes(&filter.types, group.group_type().name()))
+            .map(|group| Listed {
+                group: group.id.to_string(),
+                protocol_type: match &group.membership {
+                    Membership::Classic(classic) => classic.protocol_type().unwrap_or_default().to_owned(),
+                    Membership::Consumer(_) => CONSUMER.to_owned(),
+                },
+                state: group.state(),
+                group_type: group.group_type(),
             })
+            .filter(|listed| passes(&filter.states, listed.state.name()))
             .collect()
     }
 
@@ -94,7 +100,7 @@ impl Shard {
         self.turn(now, |known, turn| {
             let mut answers = Vec::new();
             for group in known.values_mut() {
-                let id = group.classic.id.clone();
+                let id = group.id.clone();
                 let changes: Vec<Change> = group
                     .offsets
                     .partitions_of(topic)
@@ -113,24 +119,36 @@ impl Shard {
 impl Group {
     /// Removes the group with all its offsets. Until that is written nobody can join it or commit to it.
     pub(super) fn delete(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
-        let (id, state) = (self.classic.id.clone(), self.classic.state());
+        let (id, state) = (self.id.clone(), self.state());
         match state {
             GroupState::Dead => return Err(Error::GroupIdNotFound { group: id.to_string() }),
             GroupState::Empty => {}
-            GroupState::PreparingRebalance | GroupState::CompletingRebalance | GroupState::Stable => {
-                return Err(Error::NonEmptyGroup { group: id.to_string(), state });
-            }
+            active => return Err(Error::NonEmptyGroup { group: id.to_string(), state: active }),
+        }
+        if self.is_closed() {
+            return Err(Error::CoordinatorNotAvailable { group: id.to_string() });
         }
         let names = self.offsets.tombstones(&id);
         let mut changes = names.clone();
-        changes.push(Change::Group { group: id.to_string(), stored: None });
-        turn.write(changes, Then::Nothing).map_err(|_| not_written(&id, WriteError::TooLarge))?;
+        match &mut self.membership {
+            Membership::Consumer(consumer) => {
+                consumer.delete(changes);
+                consumer.flush(turn);
+                if !consumer.is_closed() {
+                    return Err(not_written(&id, WriteError::TooLarge));
+                }
+            }
+            Membership::Classic(classic) => {
+                changes.push(Change::Group { group: id.to_string(), stored: None });
+                turn.write(changes, Then::Nothing).map_err(|_| not_written(&id, WriteError::TooLarge))?;
+                classic.kill(turn.now);
+            }
+        }
         for change in names {
             if let Change::Offset { topic, partition, .. } = change {
                 self.offsets.begin(&topic, partition);
             }
         }
-        self.classic.kill(turn.now);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ impl Shard {
         if let Change::Offset { group, topic, partition, committed: Some(committed) } = change {
             let found = self.group_or_new(&group, None);
             found.offsets.hold(producer, &topic, partition, committed);
-            let id = found.classic.id.clone();
+            let id = found.id.clone();
             self.held.entry(producer).or_default().insert(id);
         }
     }

@@ -4,12 +4,17 @@
 
 use bytes::Bytes;
 use millstream_group::{
-    ByTopic, Change, CommitRequest, Config, Effects, Error, FetchRequest, HeartbeatRequest, JoinRefused, JoinRequest,
-    Joined, LeaveRequest, Leaving, Left, Now, OffsetCommit, PartitionResult, Protocol, Reply, Shard, StoredRecord,
-    SyncRequest, Synced, Ticket, Waiter, WriteError,
+    Beaten, ByTopic, Change, Cluster, CommitRequest, Config, ConsumerHeartbeatRequest, Effects, Error, FetchRequest,
+    HeartbeatRequest, JoinRefused, JoinRequest, Joined, LeaveRequest, Leaving, Left, Now, OffsetCommit,
+    PartitionResult, Protocol, Reply, Resolve, Shard, StoredRecord, SyncRequest, Synced, Ticket, Waiter, WriteError,
 };
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+#[path = "cluster.rs"]
+pub mod cluster;
+pub use cluster::Town;
 
 /// The group of most tests.
 pub const GROUP: &str = "g";
@@ -19,6 +24,9 @@ const WALL_START: i64 = 1_000_000;
 pub struct Desk {
     pub shard: Shard,
     pub config: Config,
+    pub town: Town,
+    /// Patterns that are to be matched.
+    pub resolve: Vec<Resolve>,
     pub now_ms: u64,
     pub log: Vec<StoredRecord>,
     pub replies: BTreeMap<Waiter, Reply>,
@@ -74,6 +82,7 @@ pub fn commit_of(topic: &str, offset: i64) -> CommitRequest {
         member: String::new(),
         instance: None,
         generation: -1,
+        speaks_epochs: true,
         retention_ms: None,
         topics: vec![ByTopic { topic: topic.into(), partitions: vec![commit] }],
     }
@@ -81,9 +90,12 @@ pub fn commit_of(topic: &str, offset: i64) -> CommitRequest {
 
 impl Desk {
     pub fn new(config: Config) -> Self {
+        let town = Town::default();
         let mut desk = Self {
-            shard: Shard::new(config.clone()),
+            shard: Shard::new(config.clone(), Arc::new(town.clone())),
             config,
+            town,
+            resolve: Vec::new(),
             now_ms: 0,
             log: Vec::new(),
             replies: BTreeMap::new(),
@@ -110,6 +122,7 @@ impl Desk {
         for write in effects.writes {
             self.held.push_back((write.ticket, write.records));
         }
+        self.resolve.extend(effects.resolve);
         for (waiter, reply) in effects.replies {
             assert!(waiter.0 <= self.waiters, "a reply to nobody");
             assert!(self.replies.insert(waiter, reply).is_none(), "{waiter:?} is answered twice");
@@ -146,12 +159,13 @@ impl Desk {
 
     /// A crash: another shard reads the log.
     pub fn reload(&mut self) {
-        let mut shard = Shard::new(self.config.clone());
+        let mut shard = Shard::new(self.config.clone(), Arc::new(self.town.clone()));
         for record in &self.log {
             shard.replay(Change::decode(&record.key, record.value.as_deref(), TimestampMs(0)).unwrap());
         }
         self.shard = shard;
         self.held.clear();
+        self.resolve.clear();
         let effects = self.shard.loaded(self.now());
         self.absorb(effects);
     }
@@ -189,6 +203,44 @@ impl Desk {
         self.shard.heartbeat(&request, self.now())
     }
 
+    pub fn beat_later(&mut self, mut request: ConsumerHeartbeatRequest) -> Waiter {
+        let waiter = self.waiter();
+        self.randoms += 1;
+        request.random = self.randoms;
+        let effects = self.shard.consumer_heartbeat(request, waiter, self.now());
+        self.absorb(effects);
+        waiter
+    }
+
+    pub fn beaten(&self, waiter: Waiter) -> Result<Beaten, Error> {
+        match self.replies.get(&waiter) {
+            Some(Reply::Beat(answer)) => answer.clone(),
+            other => panic!("no answer to a heartbeat: {other:?}"),
+        }
+    }
+
+    pub fn beat(&mut self, request: ConsumerHeartbeatRequest) -> Result<Beaten, Error> {
+        let waiter = self.beat_later(request);
+        self.beaten(waiter)
+    }
+
+    pub fn partitions_of(&self, topic: &str) -> i32 {
+        self.town.topic(topic).expect("the topic is there").partitions
+    }
+
+    pub fn name_of(&self, topic: millstream_types::TopicId) -> Option<String> {
+        self.town.name_of(topic)
+    }
+
+    /// What is to be matched is.
+    pub fn match_patterns(&mut self) {
+        for Resolve { group, patterns } in std::mem::take(&mut self.resolve) {
+            let matched = millstream_group::resolve(&patterns, &self.town.names());
+            let effects = self.shard.resolved(&group, matched, self.now());
+            self.absorb(effects);
+        }
+    }
+
     pub fn leave_later(&mut self, members: &[(&str, Option<&str>)]) -> Waiter {
         let members = members
             .iter()
@@ -223,6 +275,12 @@ impl Desk {
         waiter
     }
 
+    /// Deletes the group.
+    pub fn delete_one(&mut self) -> Result<(), Error> {
+        let waiter = self.delete(&[GROUP]);
+        self.deleted(waiter).remove(0).1
+    }
+
     pub fn topic_deleted(&mut self, topic: &str) -> Waiter {
         let waiter = self.waiter();
         let effects = self.shard.topic_deleted(topic, waiter, self.now());
@@ -233,8 +291,9 @@ impl Desk {
     /// The committed offset of partition 0 of `topic`, -1 when there is none.
     pub fn fetched(&self, topic: &str) -> i64 {
         let topics = Some(vec![ByTopic { topic: topic.to_owned(), partitions: vec![0] }]);
-        let fetched = self.shard.fetch(&FetchRequest { group: GROUP.into(), topics, require_stable: false });
-        fetched[0].partitions[0].offset.0
+        let fetched =
+            self.shard.fetch(&FetchRequest { group: GROUP.into(), topics, member: None, require_stable: false });
+        fetched.unwrap()[0].partitions[0].offset.0
     }
 
     pub fn joined(&self, waiter: Waiter) -> Joined {

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::Error;
 use crate::record::{
-    BrokerConfigRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, PartitionChange, PartitionRecord,
-    Record, SchemaRecord, TopicConfigRecord, TopicRecord,
+    BrokerConfigRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord, PartitionChange,
+    PartitionRecord, Record, SchemaRecord, TopicConfigRecord, TopicRecord,
 };
 use millstream_types::{BrokerEpoch, BrokerId, TopicId};
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ impl Image {
             Record::BrokerConfig(record) => self.set_broker_config(record)?,
             Record::ClientMetrics(record) => self.set_client_metrics(record),
             Record::ClientQuota(record) => self.set_client_quota(record),
+            Record::GroupConfig(record) => self.set_group_config(record),
             Record::RemoveTopic { topic } => self.remove_topic(*topic)?,
             Record::ProducerIdBlock { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
             Record::Deployment(record) => self.put_deployment(record),
@@ -178,6 +179,17 @@ impl Image {
             self.client_quotas.remove(&record.entity);
         } else {
             self.client_quotas.insert(record.entity.clone(), Arc::new(limits));
+        }
+    }
+
+    fn set_group_config(&mut self, record: &GroupConfigRecord) {
+        let group: Arc<str> = record.group.as_str().into();
+        let mut options = self.group_configs.get(&group).map(|shared| (**shared).clone()).unwrap_or_default();
+        set(&mut options, &record.name, record.value.as_deref());
+        if options.is_empty() {
+            self.group_configs.remove(&group);
+        } else {
+            self.group_configs.insert(group, Arc::new(options));
         }
     }
 

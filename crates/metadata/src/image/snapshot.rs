@@ -2,8 +2,8 @@
 
 use super::{Broker, Image, Topic};
 use crate::record::{
-    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, PartitionRecord,
-    Record, SchemaRecord, TopicConfigRecord, TopicRecord,
+    BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord,
+    PartitionRecord, Record, SchemaRecord, TopicConfigRecord, TopicRecord,
 };
 use millstream_types::BrokerId;
 
@@ -38,7 +38,13 @@ impl Image {
                 })
             })
         });
-        brokers.chain(configs)
+        let of_groups = self.group_configs.iter().flat_map(|(group, options)| {
+            options.iter().map(|(name, value)| {
+                let (group, name, value) = (group.to_string(), name.clone(), Some(value.clone()));
+                Record::GroupConfig(GroupConfigRecord { group, name, value })
+            })
+        });
+        brokers.chain(configs).chain(of_groups)
     }
 
     fn client_metrics_records(&self) -> impl Iterator<Item = Record> {

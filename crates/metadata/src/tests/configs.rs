@@ -233,3 +233,29 @@ fn the_finest_of_several_options_for_one_default_wins() {
     alter(&mut image, &Resource::Broker(None), &[change("log.retention.hours", Set("1".into()))]);
     assert_eq!(image.topic_named("t").unwrap().config.retention_ms, days(1), "and it follows the cluster's");
 }
+
+#[test]
+fn a_groups_options_are_kept_within_what_the_broker_allows() {
+    let given = BTreeMap::from([("group.consumer.max.session.timeout.ms".to_owned(), "50000".to_owned())]);
+    let mut image = with_topic().on_node(None, given.into()).unwrap();
+    let group = Resource::Group("g".into());
+    alter(&mut image, &group, &[change("consumer.session.timeout.ms", Set("46000".into()))]);
+    assert_eq!(image.group_config("g").unwrap()["consumer.session.timeout.ms"], "46000");
+    let mut again = Image::default();
+    image.records().for_each(|record| again.replay(&record).unwrap());
+    assert_eq!(again.group_config("g"), image.group_config("g"));
+    for (name, value) in [
+        ("consumer.session.timeout.ms", "50001"),
+        ("consumer.session.timeout.ms", "44999"),
+        ("consumer.heartbeat.interval.ms", "15001"),
+        ("retention.ms", "1"),
+    ] {
+        assert!(
+            incremental_alter(&image, &group, &[change(name, Set(value.into()))], false).is_err(),
+            "{name}={value}"
+        );
+    }
+    assert!(incremental_alter(&image, &Resource::Group(String::new()), &[], false).is_err());
+    alter(&mut image, &group, &[change("consumer.session.timeout.ms", Delete)]);
+    assert_eq!(image.group_config("g"), None);
+}

@@ -19,7 +19,6 @@ const TOKENS: &str = "a later issue: delegation tokens";
 const STREAMS: &str = "a later issue: streams groups (KIP-1071)";
 const NODES: &str = "a later issue: more than one node";
 const SASL: &str = "comes with listeners that ask for a password (SASL)";
-const CONSUMER_GROUPS: &str = "comes with KIP-848's groups";
 const SHARE_GROUPS: &str = "comes with share groups (KIP-932)";
 
 /// APIs, or versions of them, that Kafka tells clients and we do not serve.
@@ -35,8 +34,6 @@ pub const NOT_SERVED: &[(&str, &str)] = &[
     ("RenewDelegationToken", TOKENS),
     ("ExpireDelegationToken", TOKENS),
     ("DescribeDelegationToken", TOKENS),
-    ("ConsumerGroupHeartbeat", CONSUMER_GROUPS),
-    ("ConsumerGroupDescribe", CONSUMER_GROUPS),
     ("ShareGroupHeartbeat", SHARE_GROUPS),
     ("ShareGroupDescribe", SHARE_GROUPS),
     ("ShareFetch", SHARE_GROUPS),
@@ -100,13 +97,6 @@ pub const DIFFERENCES: &[Difference] = &[
         field: "*Features[streams.version]*",
         what: "not known",
         why: STREAMS,
-    },
-    Difference {
-        api: "ApiVersions",
-        versions: "3-4",
-        field: "*Features[group.version]*",
-        what: "not known",
-        why: CONSUMER_GROUPS,
     },
     Difference {
         api: "ApiVersions",

@@ -4,7 +4,7 @@ use super::topics::{LogTopics, refused};
 use async_trait::async_trait;
 use millstream_admin::{From, GroupDetail, GroupMember, GroupOffset, GroupRow, Groups};
 use millstream_coordinator::Error as CoordinatorError;
-use millstream_coordinator::group::ListFilter;
+use millstream_coordinator::group::{DescribedConsumer, Error as GroupError, GroupType, ListFilter};
 use millstream_task::{CommittedOffset, Error, Topics};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
 
@@ -41,7 +41,10 @@ impl CoordinatorGroups {
     }
 
     async fn detail(&self, group: &str) -> Result<GroupDetail, Error> {
-        let described = self.0.coordinator.describe(group).map_err(|error| refused(&error))?;
+        let described = match self.0.coordinator.describe(group) {
+            Err(CoordinatorError::Group(GroupError::OtherProtocol { .. })) => return self.consumer_detail(group).await,
+            described => described.map_err(|error| refused(&error))?,
+        };
         let offsets = self.offsets(group).await?;
         let member = |one: &millstream_coordinator::group::DescribedMember| GroupMember {
             member_id: one.member.clone(),
@@ -53,6 +56,30 @@ impl CoordinatorGroups {
                 group: group.to_owned(),
                 state: described.state.to_string(),
                 protocol_type: described.protocol_type.clone(),
+                group_type: GroupType::Classic.name().to_owned(),
+                members: described.members.len(),
+                lag: offsets.iter().filter_map(|one| one.lag).sum(),
+            },
+            member_details: described.members.iter().map(member).collect(),
+            offsets,
+        })
+    }
+
+    /// The same of a group of the new protocol.
+    async fn consumer_detail(&self, group: &str) -> Result<GroupDetail, Error> {
+        let described = self.0.coordinator.describe_consumer(group).map_err(|error| refused(&error))?;
+        let offsets = self.offsets(group).await?;
+        let member = |one: &DescribedConsumer| GroupMember {
+            member_id: one.member.clone(),
+            client_id: one.metadata.client_id.clone(),
+            client_host: one.metadata.client_host.clone(),
+        };
+        Ok(GroupDetail {
+            row: GroupRow {
+                group: group.to_owned(),
+                state: described.state.to_string(),
+                protocol_type: "consumer".to_owned(),
+                group_type: GroupType::Consumer.name().to_owned(),
                 members: described.members.len(),
                 lag: offsets.iter().filter_map(|one| one.lag).sum(),
             },

@@ -80,6 +80,7 @@ impl Producer for LogProducer {
             member: UNKNOWN_MEMBER.to_owned(),
             instance: None,
             generation: -1,
+            speaks_epochs: true,
             retention_ms: None,
             topics: self.log.by_topic(offsets)?,
         };

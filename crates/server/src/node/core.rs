@@ -1,9 +1,11 @@
 //! The parts that make a broker: quorum, partitions, coordinator, and Kafka's APIs over them.
 
 use crate::adapters::controller::{QuorumController, follow};
+use crate::adapters::known_cluster::KnownCluster;
 use crate::adapters::topics::LogTopics;
 use crate::kinds::tier::Cold;
 use crate::{Error, Settings};
+use millstream_coordinator::group::ConsumerConfig;
 use millstream_coordinator::{
     Config as CoordinatorConfig, Handle as Coordinator, Ports as CoordinatorPorts, Service as CoordinatorService,
 };
@@ -16,6 +18,7 @@ use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as Quo
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +68,11 @@ impl Core {
             offsets_partitions: settings.broker_number("offsets.topic.num.partitions")?,
             transactions_partitions: settings.broker_number("transaction.state.log.num.partitions")?,
         };
-        let ports = CoordinatorPorts { controller: Arc::new(controller), participants: Arc::new(partitions.clone()) };
+        let ports = CoordinatorPorts {
+            controller: Arc::new(controller),
+            participants: Arc::new(partitions.clone()),
+            cluster: Arc::new(KnownCluster::new(&quorum)),
+        };
         let coordinator = CoordinatorService::start(runtime.clone(), coordinator_config(settings)?, ports, metrics);
         let following = follow(quorum.clone(), partitions.clone(), coordinator.clone());
         runtime.tasks.spawn_until_stopped("coordinator follows the partitions", following);
@@ -134,6 +141,27 @@ fn cleaner_config(settings: &Settings) -> Result<CleanerConfig, Error> {
     })
 }
 
+fn consumer_config(settings: &Settings) -> Result<ConsumerConfig, Error> {
+    let range = |min, max| -> Result<RangeInclusive<i32>, Error> {
+        Ok(settings.broker_number(min)?..=settings.broker_number(max)?)
+    };
+    Ok(ConsumerConfig {
+        session_timeout_ms: settings.broker_number("group.consumer.session.timeout.ms")?,
+        session_timeout_ms_range: range(
+            "group.consumer.min.session.timeout.ms",
+            "group.consumer.max.session.timeout.ms",
+        )?,
+        heartbeat_interval_ms: settings.broker_number("group.consumer.heartbeat.interval.ms")?,
+        heartbeat_interval_ms_range: range(
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+        )?,
+        members_max: settings.broker_number("group.consumer.max.size")?,
+        migration: settings.broker_number("group.consumer.migration.policy")?,
+        regex_refresh_interval_ms: settings.broker_number("group.consumer.regex.refresh.interval.ms")?,
+    })
+}
+
 fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
     let minutes: i64 = settings.broker_number("offsets.retention.minutes")?;
     let group = millstream_coordinator::group::Config {
@@ -142,8 +170,9 @@ fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
         session_timeout_ms_max: settings.broker_number("group.max.session.timeout.ms")?,
         members_max: settings.broker_number("group.max.size")?,
         offset_metadata_bytes_max: settings.broker_number("offset.metadata.max.bytes")?,
+        offsets_retention_check_interval_ms: settings.broker_number("offsets.retention.check.interval.ms")?,
         offsets_retention_ms: minutes.saturating_mul(60_000),
-        ..millstream_coordinator::group::Config::default()
+        consumer: consumer_config(settings)?,
     };
     let transactions = millstream_txn::Config {
         timeout_ms_max: settings.broker_number("transaction.max.timeout.ms")?,

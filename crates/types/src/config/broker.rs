@@ -1,7 +1,7 @@
 //! The options of a broker under Kafka's names.
 
 use super::ConfigDef;
-use super::definition::ConfigType::{Boolean, Double, Int, Long};
+use super::definition::ConfigType::{Boolean, Double, Int, Long, String};
 
 /// The broker's own options, sorted by name. Those that give a topic option its default are that option's synonyms.
 pub const BROKER_CONFIGS: &[ConfigDef] = &[
@@ -9,6 +9,15 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("connections.max.idle.ms", Long, "600000", "Milliseconds after which a silent connection is closed.").min(-1),
     ConfigDef::new("default.replication.factor", Int, "1", "Replicas of a topic whose maker names no number.").min(1),
     ConfigDef::new("fetch.max.bytes", Int, "57671680", "Bytes of the largest fetch response. Higher moves more in one request and takes more memory over TLS.").min(1024),
+    ConfigDef::new("group.consumer.heartbeat.interval.ms", Int, "5000", "Milliseconds between two heartbeats of a member of the consumer protocol. Lower sees changes sooner, and costs more requests.").min(1),
+    ConfigDef::new("group.consumer.max.heartbeat.interval.ms", Int, "15000", "The longest heartbeat interval that a group may have of its own, in milliseconds.").min(1),
+    ConfigDef::new("group.consumer.max.session.timeout.ms", Int, "60000", "The longest session timeout that a group may have of its own, in milliseconds.").min(1),
+    ConfigDef::new("group.consumer.max.size", Int, "2147483647", "Members that a group of the consumer protocol may have.").min(1),
+    ConfigDef::new("group.consumer.migration.policy", String, "bidirectional", "Whether groups with members change their protocol: bidirectional, upgrade, downgrade or disabled.").one_of(&["bidirectional", "upgrade", "downgrade", "disabled"]),
+    ConfigDef::new("group.consumer.min.heartbeat.interval.ms", Int, "5000", "The shortest heartbeat interval that a group may have of its own, in milliseconds.").min(1),
+    ConfigDef::new("group.consumer.min.session.timeout.ms", Int, "45000", "The shortest session timeout that a group may have of its own, in milliseconds.").min(1),
+    ConfigDef::new("group.consumer.regex.refresh.interval.ms", Int, "600000", "Milliseconds after which patterns are matched anew though no topic was made.").min(10_000),
+    ConfigDef::new("group.consumer.session.timeout.ms", Int, "45000", "Milliseconds that a member of the consumer protocol may be silent. Lower finds dead ones sooner, and takes slow ones for dead.").min(1),
     ConfigDef::new("group.initial.rebalance.delay.ms", Int, "3000", "Milliseconds an empty group waits for more members. Higher makes fewer rebalances at start, and a later start.").min(0),
     ConfigDef::new("group.max.session.timeout.ms", Int, "1800000", "The longest session timeout a member may ask for, in milliseconds.").min(1),
     ConfigDef::new("group.max.size", Int, "2147483647", "Members a group may have.").min(1),
@@ -27,6 +36,7 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("max.incremental.fetch.session.cache.slots", Int, "1000", "Fetch sessions kept. More clients than this send whole fetch requests again.").min(0),
     ConfigDef::new("num.partitions", Int, "1", "Partitions of a topic whose maker names no number.").min(1),
     ConfigDef::new("offset.metadata.max.bytes", Int, "4096", "Bytes of the text a client may store beside a committed offset.").min(0),
+    ConfigDef::new("offsets.retention.check.interval.ms", Long, "600000", "Milliseconds between two looks for expired offsets. Higher keeps them longer, and costs less.").min(1),
     ConfigDef::new("offsets.retention.minutes", Int, "10080", "Minutes that an empty group's committed offsets are kept.").min(1),
     ConfigDef::new("offsets.topic.num.partitions", Int, "50", "Partitions of `__consumer_offsets`; fixed when the topic is made.").min(1),
     ConfigDef::new("socket.request.max.bytes", Int, "104857600", "Bytes of the largest request. A larger one closes its connection.").min(1),

@@ -1,0 +1,89 @@
+//! ConsumerGroupDescribe (KIP-848).
+
+use crate::codes::Failure;
+use crate::operations;
+use crate::service::{Broker, Call};
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use kafka_protocol::messages::consumer_group_describe_response::{
+    Assignment, ConsumerGroupDescribeResponse, DescribedGroup, Member, TopicPartitions,
+};
+use kafka_protocol::protocol::StrBytes;
+use millstream_group::{ConsumerDescription, DescribedConsumer, Partitions};
+use millstream_metadata::Image;
+
+/// Whether a member speaks the classic protocol is told from this version on.
+const TELLS_TYPE: i16 = 1;
+const UNKNOWN_TYPE: i8 = -1;
+const CLASSIC_MEMBER: i8 = 0;
+const CONSUMER_MEMBER: i8 = 1;
+
+impl Broker {
+    /// Answers ConsumerGroupDescribe.
+    pub(crate) fn consumer_group_describe(
+        &self,
+        call: &Call<'_>,
+        request: ConsumerGroupDescribeRequest,
+    ) -> ConsumerGroupDescribeResponse {
+        let image = self.image();
+        let groups = request.group_ids.into_iter().map(|id| {
+            let mut group = match self.coordinator.describe_consumer(&id) {
+                Ok(description) => described(description, &image, call.version),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    DescribedGroup::default().with_error_code(failure.code.code()).with_error_message(failure.text())
+                }
+            };
+            group.group_id = id;
+            if request.include_authorized_operations {
+                group.authorized_operations = operations::GROUP;
+            }
+            group
+        });
+        ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
+    }
+}
+
+fn described(description: ConsumerDescription, image: &Image, version: i16) -> DescribedGroup {
+    DescribedGroup::default()
+        .with_group_state(description.state.to_string().into())
+        .with_group_epoch(description.epoch)
+        .with_assignment_epoch(description.target_epoch)
+        .with_assignor_name(StrBytes::from_static_str(description.assignor))
+        .with_members(description.members.into_iter().map(|one| member(one, image, version)).collect())
+}
+
+fn member(member: DescribedConsumer, image: &Image, version: i16) -> Member {
+    let metadata = member.metadata;
+    let kind = match &metadata.classic {
+        _ if version < TELLS_TYPE => UNKNOWN_TYPE,
+        Some(_) => CLASSIC_MEMBER,
+        None => CONSUMER_MEMBER,
+    };
+    Member::default()
+        .with_member_id(member.member.into())
+        .with_instance_id(metadata.instance.map(StrBytes::from_string))
+        .with_rack_id(metadata.rack.map(StrBytes::from_string))
+        .with_member_epoch(member.epoch)
+        .with_client_id(metadata.client_id.into())
+        .with_client_host(metadata.client_host.into())
+        .with_subscribed_topic_names(metadata.topics.into_iter().map(|name| TopicName(name.into())).collect())
+        .with_subscribed_topic_regex(metadata.regex.filter(|regex| !regex.is_empty()).map(StrBytes::from_string))
+        .with_assignment(assignment(member.assignment, image))
+        .with_target_assignment(assignment(member.target, image))
+        .with_member_type(kind)
+}
+
+/// Topics that are no more are left out: they have no name.
+fn assignment(partitions: Partitions, image: &Image) -> Assignment {
+    let topics = partitions.into_iter().filter_map(|(id, partitions)| {
+        let topic = image.topic(id)?;
+        Some(
+            TopicPartitions::default()
+                .with_topic_id(id.0)
+                .with_topic_name(TopicName(topic.name.to_string().into()))
+                .with_partitions(partitions.into_iter().collect()),
+        )
+    });
+    Assignment::default().with_topic_partitions(topics.collect())
+}
