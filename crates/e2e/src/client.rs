@@ -154,12 +154,21 @@ impl Family {
     /// When the program can't be started.
     #[must_use]
     pub fn group(self, bootstrap: &str, topic: &str, group: &str) -> Interactive {
+        self.group_by(&["group", bootstrap, topic, group])
+    }
+
+    /// The same with a word for the protocol: `classic` or `consumer`. Librdkafka's and Java's programs know it.
+    ///
+    /// # Panics
+    /// When the program can't be started.
+    #[must_use]
+    pub fn group_with(self, bootstrap: &str, topic: &str, group: &str, protocol: &str) -> Interactive {
+        self.group_by(&["group", bootstrap, topic, group, protocol])
+    }
+
+    fn group_by(self, words: &[&str]) -> Interactive {
         let mut command = self.command();
-        command
-            .args(["group", bootstrap, topic, group])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         Interactive::start(command)
     }
 }
@@ -211,6 +220,13 @@ impl Interactive {
         let mut partitions: Vec<i64> = last.unwrap_or_default().iter().filter_map(Value::as_i64).collect();
         partitions.sort_unstable();
         partitions
+    }
+
+    /// Ends it without a word to anybody (SIGKILL).
+    pub fn kill(mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Lets it leave the group and end.

@@ -40,10 +40,12 @@ def consume(bootstrap, *words):
     consumer.close()
 
 
-def group(bootstrap, topic, name):
+def group(bootstrap, topic, name, protocol="classic"):
     ended = until_input_ends()
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
-                         "heartbeat.interval.ms": 500, "partition.assignment.strategy": "cooperative-sticky", "enable.auto.commit": False})
+    # Of the consumer protocol the server sets the times and assigns.
+    classic = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "partition.assignment.strategy": "cooperative-sticky"}
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                         "group.protocol": protocol, **(classic if protocol == "classic" else {})})
 
     # Kept here: a consumer that is closing can't be asked any more.
     held = set()

@@ -22,6 +22,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -122,11 +123,14 @@ public final class Client {
         }
     }
 
-    static void group(String bootstrap, String topic, String name) throws Exception {
-        try (var consumer = consumer(bootstrap, "group.id", name, "session.timeout.ms", "6000", "heartbeat.interval.ms", "500",
-            "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor")) {
+    static void group(String bootstrap, String topic, String name, String protocol) throws Exception {
+        // Of the consumer protocol the server sets the times and assigns.
+        String[] classic = {"group.id", name, "session.timeout.ms", "6000", "heartbeat.interval.ms", "500",
+            "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"};
+        String[] server = {"group.id", name, "group.protocol", protocol};
+        try (var consumer = consumer(bootstrap, protocol.equals("classic") ? classic : server)) {
             TreeSet<Integer> held = new TreeSet<>();
-            consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
+            var listener = new ConsumerRebalanceListener() {
                 public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
                     revoked.forEach(one -> held.remove(one.partition()));
                     changed();
@@ -143,7 +147,9 @@ public final class Client {
                     held.forEach(now::add);
                     write(node);
                 }
-            });
+            };
+            if (topic.startsWith("^")) consumer.subscribe(new SubscriptionPattern(topic.substring(1)), listener);
+            else consumer.subscribe(List.of(topic), listener);
             while (!inputEnded) {
                 var records = consumer.poll(Duration.ofMillis(200));
                 records.forEach(record -> write(line(record)));
@@ -194,7 +200,7 @@ public final class Client {
             case "consume" -> consume(args[1], Arrays.asList(args).subList(2, args.length));
             case "group" -> {
                 watchInput();
-                group(args[1], args[2], args[3]);
+                group(args[1], args[2], args[3], args.length > 4 ? args[4] : "classic");
             }
             case "admin" -> admin(args[1], args[2]);
             default -> throw new IllegalArgumentException(args[0]);
