@@ -27,6 +27,31 @@ pub struct Config {
     pub producer_expiry: Duration,
     /// Compaction.
     pub cleaner: CleanerConfig,
+    /// Looking for damage.
+    pub scrub: ScrubConfig,
+}
+
+/// Settings of looking for damage in closed segments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScrubConfig {
+    /// Time between two looks; zero for none.
+    pub interval: Duration,
+    /// Bytes read in a second.
+    pub bytes_per_second: f64,
+}
+
+impl ScrubConfig {
+    /// A look a day, at 8 MiB a second.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { interval: Duration::from_secs(86_400), bytes_per_second: 8_388_608.0 }
+    }
+}
+
+impl Default for ScrubConfig {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Settings of compaction: Kafka's `log.cleaner.*`.
@@ -83,6 +108,7 @@ impl Config {
             checkpoint_interval: Duration::from_secs(60),
             producer_expiry: Duration::from_secs(86_400),
             cleaner: CleanerConfig::new(),
+            scrub: ScrubConfig::new(),
         }
     }
 }

@@ -22,13 +22,14 @@ mod producers;
 mod read;
 mod request;
 mod revive;
+mod scrub;
 mod service;
 mod transactions;
 mod upkeep;
 mod writer;
 
 pub use cold::{ColdError, ColdReader};
-pub use config::{CleanerConfig, Config};
+pub use config::{CleanerConfig, Config, ScrubConfig};
 pub use data_dir::{DataDir, boot_id};
 pub use error::Error;
 pub use handle::PartitionHandle;

@@ -41,7 +41,15 @@ impl PartitionHandle {
             Err(millstream_storage::Error::OutOfRange { offset, start, end }) => {
                 Err(partition.refused(millstream_replica::Error::OffsetOutOfRange { offset, start, end }))
             }
-            Err(error) => Err(partition.failed(error)),
+            Err(error) => {
+                let error = partition.failed(error);
+                // What is damaged here may be whole in the object store.
+                let is_tiered = request.from.0 < partition.tiered_to.load(Ordering::Acquire);
+                if error.kind() == ErrorKind::Corrupt && partition.cold.is_some() && is_tiered {
+                    return read_cold(partition, request, bounds).await.map_err(|_| error);
+                }
+                Err(error)
+            }
         }
     }
 

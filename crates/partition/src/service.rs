@@ -3,7 +3,8 @@
 use crate::checkpoint::{self, CLEANED, HIGH_WATERMARKS};
 use crate::cleaner::Cleaners;
 use crate::config::Config;
-use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, revive, upkeep};
+use crate::scrub::Scrubber;
+use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, revive, scrub, upkeep};
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     /// What the last process had checkpointed, taken out as logs are opened.
     pub(crate) high_watermarks: Mutex<checkpoint::Offsets>,
     pub(crate) cleaners: Cleaners,
+    pub(crate) scrubber: Scrubber,
     pub(crate) changes: watch::Sender<u64>,
     /// Held by whoever opens partitions or assigns them.
     pub(crate) settling: tokio::sync::Mutex<()>,
@@ -78,6 +80,7 @@ impl Partitions {
         });
         let tasks = runtime.tasks.child();
         let cleaners = Cleaners::new(config.cleaner, &runtime, &tasks, cleaned);
+        let scrubber = Scrubber::new(config.scrub, &runtime, &tasks);
         let shared = Arc::new(Shared {
             config,
             runtime,
@@ -88,6 +91,7 @@ impl Partitions {
             partitions: RwLock::default(),
             high_watermarks: Mutex::new(stored),
             cleaners,
+            scrubber,
             changes: watch::Sender::new(0),
             settling: tokio::sync::Mutex::new(()),
             offline: AtomicUsize::new(0),
@@ -99,6 +103,7 @@ impl Partitions {
         shared.tasks.spawn("partitions follow the image", follower.run());
         upkeep::spawn(&shared);
         cleaner::spawn(&shared);
+        scrub::spawn(&shared);
         Ok(Self(shared))
     }
 
@@ -178,6 +183,11 @@ impl Partitions {
     /// Compacts now what is due.
     pub async fn clean_now(&self) {
         cleaner::clean_all(&self.0).await;
+    }
+
+    /// Looks for damage now. Returns how many damaged batches there are.
+    pub async fn scrub_now(&self) -> usize {
+        scrub::scrub_all(&self.0).await
     }
 
     /// Makes everything that was appended survive a power cut, now.

@@ -396,6 +396,32 @@ async fn what_is_not_local_is_read_from_the_cold_reader() {
     assert_eq!(tiered.map(|at| at.offset), Some(Offset(1)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_here_is_read_from_the_cold_reader_where_that_has_it() {
+    let overrides = [("segment.bytes", "100"), ("remote.storage.enable", "true")];
+    let disk = disk();
+    let shelf = Shelf(vec![batch(&["a"]).placed(Offset(0), LeaderEpoch(0), None).concat().into(), Bytes::new()]);
+    let runtime = Runtime::simulated(7, disk.clone());
+    let node = Node::over(runtime, std::path::Path::new("data"), image(&overrides), Some(Arc::new(shelf))).await;
+    for value in ["a", "b", "c"] {
+        node.append(batch(&[value])).await.unwrap();
+    }
+    assert_eq!(node.partitions.scrub_now().await, 0);
+    for segment in 0..2 {
+        let file = format!("data/t-0/{segment:020}.log");
+        assert!(disk.flip(std::path::Path::new(&file), 65, 1), "{file}");
+    }
+    assert_eq!(node.partitions.scrub_now().await, 2);
+    let refused = node.t0().read(ReadRequest::new(Offset(0), 1_000)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    node.t0().set_tiered_to(Offset(1));
+    let (cold, _) = node.t0().read_bytes(ReadRequest::new(Offset(0), 1_000)).await.unwrap();
+    assert_eq!(millstream_record::split(cold).unwrap()[0].base_offset(), Offset(0));
+    let refused = node.t0().read(ReadRequest::new(Offset(1), 1_000)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "the store has no such record: {refused}");
+    assert_eq!(values(&node.t0(), 2).await, [(2, "c".to_owned())]);
+}
+
 /// Thirty-two tasks append on real threads and a real disk, to segments so small that every few appends begin one; some are dropped on
 /// the way. Each producer's records are in the log once and in its order, and offsets have no gap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -12,7 +12,6 @@
 mod dirty;
 mod groups;
 mod keys;
-mod pace;
 mod round;
 mod shell;
 mod transactions;
@@ -21,7 +20,6 @@ pub use dirty::Dirty;
 pub(crate) use dirty::{LogFacts, SegmentFacts, assess};
 pub(crate) use groups::{Sizes, group};
 pub(crate) use keys::KeyMap;
-pub use pace::Pace;
 pub use round::LastRecord;
 pub(crate) use round::Round;
 pub use shell::{Cleaned, CleaningBudget};

@@ -10,6 +10,7 @@ mod offline;
 mod open;
 mod read;
 mod retention;
+mod scrub;
 mod segments;
 mod snapshots;
 mod swap;
@@ -21,6 +22,7 @@ pub use append::Appended;
 pub use delete::remove_deleted;
 pub use open::{Opening, Recovery};
 pub use read::Slice;
+pub use scrub::Scrubbed;
 pub use segments::LocalSegment;
 
 use crate::checkpoint::Checkpoint;

@@ -4,9 +4,11 @@ mod cleaned;
 mod lookup;
 mod recover;
 mod roll;
+mod scrub;
 
 pub use recover::{Cut, Trust};
 pub use roll::Next;
+pub use scrub::Damage;
 
 use crate::error::Error;
 use crate::index::{Index, OffsetEntry, TimeEntry};
@@ -31,6 +33,8 @@ pub struct Segment {
     offsets: Index<OffsetEntry>,
     times: Index<TimeEntry>,
     tail: Mutex<Tail>,
+    /// As the last look for damage found it, in the order of the file.
+    damages: Mutex<Vec<Damage>>,
 }
 
 /// The largest timestamp of a segment, and the last offset of its batch.
@@ -100,6 +104,7 @@ impl Segment {
             offsets: Index::closed(runtime.disk.clone(), names::file(folder, base, Suffix::Index)),
             times: Index::closed(runtime.disk.clone(), names::file(folder, base, Suffix::TimeIndex)),
             tail: Mutex::new(tail),
+            damages: Mutex::default(),
         })
     }
 

@@ -57,6 +57,9 @@ catalogue! {
     GaugeDef LOG_SEGMENTS = "kafka_log_log_numlogsegments", Count, ["topic", "partition"], "Segments of a partition on local disk.";
     HistogramDef LOG_FLUSH_TIME = "kafka_log_logflushstats_logflushrateandtimems", Milliseconds, [], "Time of one flush of a log to disk.";
 
+    CounterDef LOG_SCRUBBED_BYTES = "millstream_log_scrubbed_bytes_total", Bytes, [], "Bytes of closed segments that were read in search of damage.";
+    GaugeDef LOG_DAMAGED_BATCHES = "millstream_log_damaged_batches", Count, [], "Batches that the last look found damaged. They are not served from this disk.";
+
     CounterDef CLEANER_BYTES_READ = "millstream_log_cleaner_bytes_read_total", Bytes, [], "Bytes of segments that compaction replaced.";
     CounterDef CLEANER_BYTES_WRITTEN = "millstream_log_cleaner_bytes_written_total", Bytes, [], "Bytes of segments that compaction wrote.";
     CounterDef CLEANER_KEYLESS = "millstream_log_cleaner_invalid_records_total", Count, [], "Records that compaction dropped because they have no key.";

@@ -12,7 +12,7 @@ use millstream_coordinator::{
 use millstream_metadata::Listener as Advertised;
 use millstream_net::Handler;
 use millstream_partition::{
-    CleanerConfig, Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, boot_id,
+    CleanerConfig, Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, ScrubConfig, boot_id,
 };
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService, Unfence};
 use millstream_runtime::Runtime;
@@ -59,6 +59,10 @@ impl Core {
         };
         let mut config = PartitionConfig::new(settings.node_id);
         config.cleaner = cleaner_config(settings)?;
+        config.scrub = ScrubConfig {
+            interval: Duration::from_millis(settings.broker_number("log.scrub.interval.ms")?),
+            bytes_per_second: settings.broker_number("log.scrub.max.bytes.per.second")?,
+        };
         let partitions = Partitions::start(config, data_dir, deps).await?;
         cold.restore_lost(&partitions).await?;
         cold.follow(&quorum, &partitions);

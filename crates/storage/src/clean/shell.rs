@@ -1,10 +1,10 @@
 //! The compaction's work: reads batches, maps keys, and writes what stays of a group of segments into one.
 
 use super::keys::KeyMap;
-use super::pace::Pace;
 use super::round::{BatchFacts, Round};
 use super::transactions::{MarkerFate, MarkerKind, Transactions};
 use crate::error::Error;
+use crate::pace::Pace;
 use crate::scan::{Place, Scan};
 use crate::segment::Segment;
 use crate::txn_index::AbortedTxn;

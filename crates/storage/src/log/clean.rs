@@ -2,9 +2,10 @@
 
 use super::swap::Replacement;
 use super::{Log, Shared};
-use crate::clean::{Cleaned, Cleaner, CleaningBudget, Dirty, KeyMap, LastRecord, LogFacts, Pace, Round, SegmentFacts};
+use crate::clean::{Cleaned, Cleaner, CleaningBudget, Dirty, KeyMap, LastRecord, LogFacts, Round, SegmentFacts};
 use crate::clean::{Sizes, Step, Stopped, Transactions, assess, group};
 use crate::error::Error;
+use crate::pace::Pace;
 use crate::segment::Segment;
 use crate::txn_index::AbortedTxn;
 use millstream_types::{Offset, ProducerId, TopicConfig};

@@ -100,6 +100,13 @@ async fn slice_of(
     if start.end() > visible.size || (!at_least_one && start.size > max_bytes as u64) {
         return Ok(Some(Slice::empty(from)));
     }
+    let visible = match segment.damage_from(&start) {
+        Some(damage) if damage.bytes.start <= start.position => return Err(damage.error()),
+        Some(damage) if damage.bytes.start < visible.size => {
+            Extent { size: damage.bytes.start, next: damage.offsets.start }
+        }
+        _ => visible,
+    };
     let limit = start.position.saturating_add((max_bytes as u64).max(start.size));
     let (end, next_offset) = segment.boundary(&start, limit, visible).await?;
     let len = usize::try_from(end - start.position).unwrap_or(usize::MAX);

@@ -43,6 +43,7 @@ impl Segment {
             offsets: Index::writing(runtime.disk.clone(), index(Suffix::Index), create(Suffix::Index).await?),
             times: Index::writing(runtime.disk.clone(), index(Suffix::TimeIndex), create(Suffix::TimeIndex).await?),
             tail: Mutex::new(tail),
+            damages: Mutex::default(),
         })
     }
 

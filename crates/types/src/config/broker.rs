@@ -33,6 +33,8 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("log.retention.minutes", Int, "10080", "Minutes that records are kept where neither a topic nor log.retention.ms says; -1 is for ever.").min(-1),
     ConfigDef::new("log.roll.hours", Int, "168", "Hours after which a segment is closed where neither a topic nor log.roll.ms says.").min(1),
     ConfigDef::new("log.roll.jitter.hours", Int, "0", "Hours by which segments are closed earlier at random where neither a topic nor log.roll.jitter.ms says.").min(0),
+    ConfigDef::new("log.scrub.interval.ms", Long, "86400000", "Milliseconds between two looks for damage in closed segments; 0 looks never. What is damaged is named in the log and not served from this disk.").min(0),
+    ConfigDef::new("log.scrub.max.bytes.per.second", Double, "8388608", "Bytes of closed segments read in a second in search of damage.").min(1),
     ConfigDef::new("max.incremental.fetch.session.cache.slots", Int, "1000", "Fetch sessions kept. More clients than this send whole fetch requests again.").min(0),
     ConfigDef::new("num.partitions", Int, "1", "Partitions of a topic whose maker names no number.").min(1),
     ConfigDef::new("offset.metadata.max.bytes", Int, "4096", "Bytes of the text a client may store beside a committed offset.").min(0),

@@ -1,4 +1,4 @@
-//! How fast compaction may read and write, and when it must stop.
+//! How fast work in the background may read and write, and when it must stop.
 
 use millstream_runtime::{Runtime, Shutdown};
 use parking_lot::Mutex;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The longest time that is made up for at once: idle time is no credit.
 const CREDIT: Duration = Duration::from_millis(300);
 
-/// The bytes of all compactions of a node, kept under a rate.
+/// The bytes that one sort of work moves on a node, kept under a rate.
 pub struct Pace {
     runtime: Runtime,
     shutdown: Shutdown,
