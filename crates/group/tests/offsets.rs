@@ -213,6 +213,14 @@ fn a_topic_that_a_group_no_longer_reads_expires() {
 }
 
 #[test]
+fn offsets_of_a_group_without_a_name_are_not_deleted() {
+    let mut desk = desk();
+    let request = OffsetDeleteRequest { group: String::new(), topics: Vec::new() };
+    let effects = desk.shard.delete_offsets(&request, Waiter(0), desk.now());
+    assert_eq!(result_of(&effects.replies[0].1), Err(Error::InvalidGroupId));
+}
+
+#[test]
 fn a_retention_in_the_request_holds_for_its_offsets() {
     let mut desk = desk();
     desk.commit(CommitRequest { retention_ms: Some(5 * MINUTE as i64), ..commit_of("short", 1) });

@@ -35,7 +35,8 @@ impl Broker {
                 }
             };
             group.group_id = id;
-            if request.include_authorized_operations {
+            // Of a group that is not there nothing may be done.
+            if request.include_authorized_operations && group.error_code == 0 {
                 group.authorized_operations = operations::GROUP;
             }
             group

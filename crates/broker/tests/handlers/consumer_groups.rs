@@ -79,14 +79,19 @@ async fn a_member_joins_commits_and_is_described() {
     assert_eq!(fetched.groups[0].topics[0].partitions[0].committed_offset, 5);
     assert_eq!(node.ask(9, &fetch(3)).await.groups[0].error_code, E::StaleMemberEpoch.code());
 
-    let describe = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group(), GroupId("none".into())]);
+    let asked = vec![group(), GroupId("none".into()), GroupId("".into())];
+    let describe = ConsumerGroupDescribeRequest::default().with_group_ids(asked);
+    let describe = describe.with_include_authorized_operations(true);
     let described = node.ask(1, &describe).await;
     let first = &described.groups[0];
     assert_eq!((first.group_state.as_str(), first.group_epoch, first.assignor_name.as_str()), ("Stable", 1, "uniform"));
     let member = &first.members[0];
     assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m", 1, 1));
     assert_eq!(member.assignment.topic_partitions[0].topic_name, topic_name("t"));
-    assert_eq!(described.groups[1].error_code, E::GroupIdNotFound.code());
+    assert_ne!(first.authorized_operations, i32::MIN);
+    for (unknown, code) in described.groups[1..].iter().zip([E::GroupIdNotFound, E::InvalidGroupId]) {
+        assert_eq!((unknown.error_code, unknown.authorized_operations), (code.code(), i32::MIN));
+    }
     let classic = node.ask(6, &DescribeGroupsRequest::default().with_groups(vec![group()])).await;
     assert_eq!(classic.groups[0].error_code, E::GroupIdNotFound.code());
     let listed = node.ask(5, &ListGroupsRequest::default().with_types_filter(vec!["consumer".into()])).await;

@@ -81,7 +81,10 @@ impl Shard {
     /// OffsetDelete.
     pub fn delete_offsets(&mut self, request: &OffsetDeleteRequest, waiter: Waiter, now: Now) -> Effects {
         let Some(id) = self.groups.get_key_value(request.group.as_str()).map(|(id, _)| id.clone()) else {
-            let error = Error::GroupIdNotFound { group: request.group.clone() };
+            let error = match request.group.as_str() {
+                "" => Error::InvalidGroupId,
+                group => Error::GroupIdNotFound { group: group.to_owned() },
+            };
             return Effects::answer(waiter, Reply::Offsets(Err(error)));
         };
         self.turn_of(&id, now, |group, turn| {

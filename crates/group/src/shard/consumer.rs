@@ -37,8 +37,11 @@ impl Shard {
     /// ConsumerGroupDescribe, of one group.
     ///
     /// # Errors
-    /// `GroupIdNotFound`, or `OtherProtocol` for a classic group.
+    /// `InvalidGroupId` without a name, `GroupIdNotFound`, or `OtherProtocol` for a classic group.
     pub fn describe_consumer(&self, group: &str) -> Result<ConsumerDescription, Error> {
+        if group.is_empty() {
+            return Err(Error::InvalidGroupId);
+        }
         match self.groups.get(group).map(|group| &group.membership) {
             Some(Membership::Consumer(consumer)) => Ok(consumer.describe()),
             Some(Membership::Classic(_)) => {
