@@ -25,6 +25,8 @@ impl From<millstream_record::Error> for Failure {
     fn from(error: millstream_record::Error) -> Self {
         use millstream_record::Reason;
         let code = match error.reason() {
+            // Kafka has no code of its own for it.
+            _ if matches!(error, millstream_record::Error::UnknownCodec { .. }) => ResponseError::UnknownServerError,
             Reason::CorruptMessage => ResponseError::CorruptMessage,
             Reason::InvalidRecord => ResponseError::InvalidRecord,
             Reason::MessageTooLarge => ResponseError::MessageTooLarge,

@@ -45,7 +45,8 @@ pub(crate) struct View {
     pub(crate) definition_name: &'static str,
     pub(crate) kind: ConfigType,
     pub(crate) doc: &'static str,
-    pub(crate) value: String,
+    /// None for an option of a broker that is not set, where another gives the value.
+    pub(crate) value: Option<String>,
     pub(crate) source: Source,
     pub(crate) read_only: bool,
     /// The value in force and those it hides, each by the name under which it was set.
@@ -71,7 +72,7 @@ pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> V
         (image.broker_config(None).map(|options| &**options), Source::AllBrokers),
         (Some(&**image.static_configs()), Source::Static),
     ];
-    let view = |definition: &'static ConfigDef| {
+    let told = |definition: &'static ConfigDef| {
         let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic));
         let layers = &layers;
         let inherited = definition.inherited().flat_map(|(name, units)| {
@@ -81,9 +82,10 @@ pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> V
             })
         });
         let synonyms = own.into_iter().chain(inherited);
-        view(definition, definition.name, definition.synonym, synonyms.collect(), false)
+        let default = definition.synonym.map(|name| (name, definition.default));
+        View { synonyms: with_default(synonyms, default), ..view(definition, definition.name) }.in_force()
     };
-    TOPIC_CONFIGS.iter().map(view).collect()
+    TOPIC_CONFIGS.iter().map(told).collect()
 }
 
 /// A value of a coarser option in units of a topic's; -1 is none of either.
@@ -123,7 +125,9 @@ pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, 
             let set = layers
                 .iter()
                 .filter_map(|(options, source)| Some((name, options.as_ref()?.get(name)?.clone(), *source)));
-            view(definition, name, Some(name), set.collect(), read_only)
+            let default = (!definition.falls_back).then_some((name, definition.default));
+            let unset = View { value: default.map(|(_, value)| value.to_owned()), read_only, ..view(definition, name) };
+            View { synonyms: with_default(set, default), ..unset }.in_force()
         })
         .collect();
     views.sort_by_key(|view| view.definition_name);
@@ -134,20 +138,13 @@ pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, 
 /// The options of a subscription to client metrics, which need not be there.
 pub(crate) fn of_client_metrics(image: &Image, name: &str) -> Vec<View> {
     let set = image.client_metrics().get(name);
-    let view = |definition: &'static ConfigDef| {
+    let told = |definition: &'static ConfigDef| {
         let value = set.and_then(|set| set.get(definition.name)).cloned();
         let source = if value.is_some() { Source::ClientMetrics } else { Source::Default };
-        View {
-            definition_name: definition.name,
-            kind: definition.kind,
-            doc: definition.doc,
-            value: value.unwrap_or_else(|| definition.default.to_owned()),
-            source,
-            read_only: false,
-            synonyms: Vec::new(),
-        }
+        let default = view(definition, definition.name);
+        View { value: value.or_else(|| default.value.clone()), source, ..default }
     };
-    OPTIONS.iter().map(view).collect()
+    OPTIONS.iter().map(told).collect()
 }
 
 /// The options set for all brokers, and no others.
@@ -156,25 +153,40 @@ pub(crate) fn of_all_brokers(image: &Image) -> Vec<View> {
     let views = set.into_iter().filter_map(|(name, value)| {
         let definition = millstream_metadata::configs::broker_definition(&name)?;
         let name = if definition.name == name { definition.name } else { definition.synonym? };
-        Some(view(definition, name, None, vec![(name, value, Source::AllBrokers)], false))
+        Some(View { synonyms: vec![(name, value, Source::AllBrokers)], ..view(definition, name) }.in_force())
     });
     views.collect()
 }
 
-fn view(
-    definition: &'static ConfigDef,
-    name: &'static str,
-    default_name: Option<&'static str>,
-    set: Vec<(&'static str, String, Source)>,
-    read_only: bool,
-) -> View {
-    let mut synonyms = set;
-    if let Some(default_name) = default_name {
-        synonyms.push((default_name, definition.default.to_owned(), Source::Default));
+/// An option that nobody set.
+fn view(definition: &'static ConfigDef, name: &'static str) -> View {
+    View {
+        definition_name: name,
+        kind: definition.kind,
+        doc: definition.doc,
+        value: Some(definition.default.to_owned()),
+        source: Source::Default,
+        read_only: false,
+        synonyms: Vec::new(),
     }
-    let in_force = synonyms.first().map(|(_, value, source)| (value.clone(), *source));
-    let (value, source) = in_force.unwrap_or_else(|| (definition.default.to_owned(), Source::Default));
-    View { definition_name: name, kind: definition.kind, doc: definition.doc, value, source, read_only, synonyms }
+}
+
+/// What is set, and what would be in force otherwise.
+fn with_default(
+    set: impl Iterator<Item = (&'static str, String, Source)>,
+    default: Option<(&'static str, &'static str)>,
+) -> Vec<(&'static str, String, Source)> {
+    set.chain(default.map(|(name, value)| (name, value.to_owned(), Source::Default))).collect()
+}
+
+impl View {
+    /// The same with the first of its synonyms as its value.
+    fn in_force(mut self) -> Self {
+        if let Some((_, value, source)) = self.synonyms.first() {
+            (self.value, self.source) = (Some(value.clone()), *source);
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +202,7 @@ mod tests {
         let overrides = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
         let views = of_topic(&Image::default(), &overrides);
         let view = find(&views, "retention.ms");
-        assert_eq!((view.value.as_str(), view.source), ("5", Source::Topic));
+        assert_eq!((view.value.as_deref(), view.source), (Some("5"), Source::Topic));
         let default = ("log.retention.ms", "604800000".to_owned(), Source::Default);
         assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), default]);
         assert_eq!(find(&views, "segment.ms").source, Source::Default);
@@ -202,7 +214,7 @@ mod tests {
         let given = BTreeMap::from([("log.retention.ms".to_owned(), "1000".to_owned())]);
         let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
         let view = find(&of_topic(&image, &BTreeMap::new()), "retention.ms");
-        assert_eq!((view.value.as_str(), view.source), ("1000", Source::Static));
+        assert_eq!((view.value.as_deref(), view.source), (Some("1000"), Source::Static));
         let [given, default] = [("1000", Source::Static), ("604800000", Source::Default)]
             .map(|(value, source)| ("log.retention.ms", value.to_owned(), source));
         assert_eq!(view.synonyms, [given.clone(), default.clone()]);
@@ -216,8 +228,21 @@ mod tests {
         let given = BTreeMap::from([("num.partitions".to_owned(), "6".to_owned())]);
         let views = of_broker(&Image::default(), BrokerId(1), &given);
         let view = find(&views, "num.partitions");
-        assert_eq!((view.value.as_str(), view.source, view.read_only), ("6", Source::Static, true));
+        assert_eq!((view.value.as_deref(), view.source, view.read_only), (Some("6"), Source::Static, true));
         assert!(views.windows(2).all(|pair| pair[0].definition_name < pair[1].definition_name));
+    }
+
+    #[test]
+    fn what_another_option_gives_is_not_set_on_a_broker() {
+        let given = BTreeMap::from([("log.roll.ms".to_owned(), "7".to_owned())]);
+        let views = of_broker(&Image::default(), BrokerId(1), &given);
+        for name in ["log.retention.ms", "log.retention.minutes", "log.roll.jitter.ms", "log.flush.interval.ms"] {
+            let view = find(&views, name);
+            assert_eq!((view.value.as_deref(), view.source, view.synonyms), (None, Source::Default, vec![]), "{name}");
+        }
+        assert_eq!(find(&views, "log.retention.hours").value.as_deref(), Some("168"));
+        let view = find(&views, "log.roll.ms");
+        assert_eq!((view.value.as_deref(), view.source), (Some("7"), Source::Static));
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod admin;
 mod clients;
 #[path = "handlers/consumer_groups.rs"]
 mod consumer_groups;
+#[path = "handlers/edges.rs"]
+mod edges;
 #[path = "handlers/fetching.rs"]
 mod fetching;
 #[path = "handlers/groups.rs"]

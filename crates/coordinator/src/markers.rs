@@ -64,7 +64,7 @@ impl Markers {
                     slot.wake.notify_one();
                     return;
                 }
-                Err(MarkError::Refused(why)) => {
+                Err(MarkError::Refused(why) | MarkError::Superseded(why)) => {
                     tracing::error!(transactional_id = %id, topic, partition = index, why, "a transaction's marker was refused; its coordinator goes no further with it");
                     return;
                 }

@@ -51,6 +51,9 @@ impl Participants for Partitions {
         let Some(handle) = self.named(topic, PartitionIndex(*index)).map_err(retry)? else { return Ok(()) };
         match handle.end_transaction(marker, version).await {
             Ok(_) => Ok(()),
+            Err(Error::Producer { source: source @ millstream_txn::Error::CoordinatorFenced { .. }, .. }) => {
+                Err(MarkError::Superseded(source.to_string()))
+            }
             Err(Error::Producer { source, .. }) => Err(MarkError::Refused(source.to_string())),
             Err(error) => Err(retry(error)),
         }

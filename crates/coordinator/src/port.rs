@@ -68,6 +68,9 @@ pub enum MarkError {
     /// The partition has seen a newer epoch: the marker is late.
     #[error("{0}")]
     Refused(String),
+    /// A newer coordinator has written there.
+    #[error("{0}")]
+    Superseded(String),
 }
 
 /// The partitions that transactions write to, wherever they are led.

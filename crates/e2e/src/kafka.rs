@@ -5,6 +5,7 @@ use crate::program::run;
 use crate::wait::eventually;
 use serde_json::Value;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -67,7 +68,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Starts a node with an empty data folder, and returns when it listens.
+    /// Starts a node with an empty data folder, and returns when it serves.
     ///
     /// # Panics
     /// When it does not listen.
@@ -109,10 +110,10 @@ impl Kafka {
         let mut command = java("-Xmx512m", "kafka.Kafka");
         command.arg(self.settings()).stdin(Stdio::null()).stdout(log).stderr(errors);
         let process = self.process.insert(command.spawn().expect("java can be started"));
-        eventually("Apache Kafka listens", PATIENCE, || {
+        eventually("Apache Kafka takes part in its cluster", PATIENCE, || {
             let ended = process.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "Apache Kafka ended:\n{}", std::fs::read_to_string(&out).unwrap_or_default());
-            TcpStream::connect(&self.bootstrap).ok()
+            has_brokers(&self.bootstrap).unwrap_or(false).then_some(())
         });
     }
 
@@ -142,6 +143,19 @@ impl Drop for Kafka {
             let _ = process.wait();
         }
     }
+}
+
+/// Whether a broker tells of any: it listens some time before its controller lets it take part, and until then it refuses to make topics.
+fn has_brokers(address: &str) -> std::io::Result<bool> {
+    // Metadata, version 1, of no topic: length, key, version, correlation id, no client id, no topics.
+    let request = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 0];
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&request)?;
+    // Length, correlation id, and how many brokers there are.
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    Ok(head[8..] != [0; 4])
 }
 
 fn properties(folder: &Path, broker: u16, controller: u16) -> String {

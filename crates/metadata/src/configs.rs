@@ -55,8 +55,9 @@ pub fn incremental_alter(
     changes: &[Alter],
     validate_only: bool,
 ) -> Result<Decision<()>, Error> {
-    let before = current(image, resource)?;
-    let mut after = before.clone();
+    // Kafka looks at the values first, and then for whom they are.
+    let before = current(image, resource);
+    let mut after = before.as_ref().ok().cloned().unwrap_or_default();
     let mut seen = BTreeSet::new();
     for change in changes {
         if !seen.insert(change.name.as_str()) {
@@ -78,7 +79,7 @@ pub fn incremental_alter(
             None => after.remove(&change.name),
         };
     }
-    settle(image, resource, &before, &after, validate_only)
+    settle(image, resource, &before?, &after, validate_only)
 }
 
 /// Replaces all options of a resource by these: what is not named gets its default again (Kafka's AlterConfigs).
@@ -91,11 +92,10 @@ pub fn replace(
     options: &BTreeMap<String, String>,
     validate_only: bool,
 ) -> Result<Decision<()>, Error> {
-    let before = current(image, resource)?;
     for (name, value) in options {
         definition(resource, name)?.check(value).map_err(|error| of_broker(resource, error.into()))?;
     }
-    settle(image, resource, &before, options, validate_only)
+    settle(image, resource, &current(image, resource)?, options, validate_only)
 }
 
 /// Checks a topic's options: each alone, and those that depend on each other.

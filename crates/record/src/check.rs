@@ -58,10 +58,10 @@ pub fn check(records: Bytes, rules: &DoorRules) -> Result<Vec<Batch>, Error> {
     let mut rest = records;
     let mut position = 0;
     while !rest.is_empty() {
-        if rules.from_client && !batches.is_empty() {
+        let batch = Batch::cut(&mut rest, position)?;
+        if rules.from_client && !rest.is_empty() {
             return Err(Error::BatchCount { batches: 2 });
         }
-        let batch = Batch::cut(&mut rest, position)?;
         position += batch.size();
         batches.push(check_batch(batch, rules)?);
     }

@@ -180,14 +180,14 @@ impl Error {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Truncated { .. } | Self::Length { .. } | Self::Crc { .. } | Self::Inflate { .. } => {
-                Reason::CorruptMessage
-            }
+            Self::Length { .. } | Self::Crc { .. } | Self::Inflate { .. } => Reason::CorruptMessage,
             // Kafka: formats that never were are corruption, formats that are no longer taken are invalid.
             Self::Magic { magic } if *magic > 2 => Reason::CorruptMessage,
             Self::TooLarge { .. } => Reason::MessageTooLarge,
             Self::Timestamp { .. } => Reason::InvalidTimestamp,
-            Self::Magic { .. }
+            // Kafka sees no batch where there is none as a whole.
+            Self::Truncated { .. }
+            | Self::Magic { .. }
             | Self::UnknownCodec { .. }
             | Self::Counts { .. }
             | Self::TooManyRecords { .. }

@@ -48,11 +48,11 @@ fn headers_that_lie_are_named() {
     let good = batch(Codec::None);
     let size = good.bytes().len();
     let table: Vec<(Bytes, Error, Reason)> = vec![
-        (good.bytes().slice(..40), Error::Truncated { position: 0, needed: 61, available: 40 }, Reason::CorruptMessage),
+        (good.bytes().slice(..40), Error::Truncated { position: 0, needed: 61, available: 40 }, Reason::InvalidRecord),
         (
             good.bytes().slice(..size - 1),
             Error::Truncated { position: 0, needed: size, available: size - 1 },
-            Reason::CorruptMessage,
+            Reason::InvalidRecord,
         ),
         (changed(&good, 8, &48u32.to_be_bytes()), Error::Length { position: 0, length: 48 }, Reason::CorruptMessage),
         (changed(&good, 8, &(-1i32).to_be_bytes()), Error::Length { position: 0, length: -1 }, Reason::CorruptMessage),

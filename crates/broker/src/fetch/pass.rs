@@ -71,6 +71,12 @@ async fn read(target: &Target, max_bytes: usize, at_least_one: bool, isolation: 
     }
     let request = ReadRequest { from: offset, max_bytes, at_least_one, leader_epoch, isolation };
     match handle.read(request).await {
+        // Kafka has no code of its own for it, and looks at it only where there is something to read.
+        Ok(read) if target.wanted.max_bytes < 0 && offset < read.bounds.end(isolation) => {
+            handle.meter().failed_fetch_requests.inc();
+            let message = format!("{} bytes at most were asked for; expected 0 or more", target.wanted.max_bytes);
+            Found::Failed(Failure::new(ResponseError::UnknownServerError, message))
+        }
         Ok(read) => Found::Read(read),
         Err(error) => {
             handle.meter().failed_fetch_requests.inc();

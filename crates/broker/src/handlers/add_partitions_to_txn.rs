@@ -65,7 +65,7 @@ impl Broker {
         transaction: &AddPartitionsToTxnTransaction,
         version: Version,
     ) -> Vec<AddPartitionsToTxnTopicResult> {
-        if let Some(refused) = self.refused(transaction) {
+        if let Some(refused) = self.refused(call, transaction) {
             return refused;
         }
         let answer = self.coordinator.add_partitions(&who(transaction, version), partitions(transaction)).await;
@@ -74,11 +74,17 @@ impl Broker {
     }
 
     /// What is answered where a partition can't be part of a transaction.
-    fn refused(&self, transaction: &AddPartitionsToTxnTransaction) -> Option<Vec<AddPartitionsToTxnTopicResult>> {
+    fn refused(
+        &self,
+        call: &Call<'_>,
+        transaction: &AddPartitionsToTxnTransaction,
+    ) -> Option<Vec<AddPartitionsToTxnTopicResult>> {
         let image = self.image();
         let refusal = |topic: &AddPartitionsToTxnTopic, index: i32| match () {
-            // Nobody but the brokers writes there, which Kafka tells as a want of permission.
-            () if topics::is_internal(&topic.name) => Some(ResponseError::TopicAuthorizationFailed),
+            // Nobody but the brokers writes there, which Kafka tells clients as a want of permission.
+            () if call.version < BATCHED && topics::is_internal(&topic.name) => {
+                Some(ResponseError::TopicAuthorizationFailed)
+            }
             () if !topics::has_partition(&image, &topic.name, index) => Some(ResponseError::UnknownTopicOrPartition),
             () => None,
         };
@@ -96,7 +102,7 @@ impl Broker {
         call: &Call<'_>,
         transaction: &AddPartitionsToTxnTransaction,
     ) -> Vec<AddPartitionsToTxnTopicResult> {
-        if let Some(refused) = self.refused(transaction) {
+        if let Some(refused) = self.refused(call, transaction) {
             return refused;
         }
         let asked = partitions(transaction);

@@ -32,12 +32,30 @@ impl Broker {
             .map(|resource| (resource.resource_type, resource.resource_name.clone()))
             .filter(|resource| !seen.insert(resource.clone()))
             .collect();
+        let checked: Vec<Result<(), Failure>> = request
+            .resources
+            .iter()
+            .map(|resource| {
+                let (kind, name) = (resource.resource_type, resource.resource_name.clone());
+                if twice.contains(&(kind, name.clone())) {
+                    return Err(Failure::new(
+                        ResponseError::InvalidRequest,
+                        "the resource is named twice in one request",
+                    ));
+                }
+                self.check_resource(kind, &name)
+            })
+            .collect();
+        // Kafka fails with everything that its controller would have done where one operation is none.
+        let well = request.resources.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+        let unknown = well.flat_map(|(resource, _)| &resource.configs).find_map(|config| operation(config).err());
         let mut responses = Vec::with_capacity(request.resources.len());
-        for resource in request.resources {
+        for (resource, checked) in request.resources.into_iter().zip(checked) {
             let (kind, name) = (resource.resource_type, resource.resource_name);
-            let done = match !twice.contains(&(kind, name.clone())) {
-                true => self.alter(kind, &name, &resource.configs, request.validate_only).await,
-                false => Err(Failure::new(ResponseError::InvalidRequest, "the resource is named twice in one request")),
+            let done = match (checked, &unknown) {
+                (Err(failure), _) => Err(failure),
+                (Ok(()), Some(failure)) if kind != BROKER_LOGGER => Err(failure.clone()),
+                (Ok(()), _) => self.alter(kind, &name, &resource.configs, request.validate_only).await,
             };
             let response = Altered::default().with_resource_type(kind).with_resource_name(name);
             responses.push(match done {
@@ -46,6 +64,16 @@ impl Broker {
             });
         }
         IncrementalAlterConfigsResponse::default().with_responses(responses)
+    }
+
+    /// What a broker sees of itself, before anything is asked of the controller.
+    fn check_resource(&self, kind: i8, name: &str) -> Result<(), Failure> {
+        match kind {
+            TOPIC | BROKER_LOGGER | CLIENT_METRICS | GROUP => Ok(()),
+            BROKER if name.is_empty() => Ok(()),
+            BROKER => self.check_is_me(name),
+            other => Err(no_options(other)),
+        }
     }
 
     /// Answers AlterConfigs.
@@ -131,12 +159,7 @@ impl Broker {
                 Ok(Resource::Broker((!name.is_empty()).then_some(self.settings.node)))
             }
             GROUP => Ok(Resource::Group(name.to_owned())),
-            other => {
-                let message = format!(
-                    "options of resource type {other} can't be set here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group"
-                );
-                Err(Failure::new(ResponseError::InvalidRequest, message))
-            }
+            other => Err(no_options(other)),
         }
     }
 
@@ -158,25 +181,43 @@ impl Broker {
     }
 }
 
+fn no_options(kind: i8) -> Failure {
+    let message =
+        format!("options of resource type {kind} can't be set here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group");
+    Failure::new(ResponseError::InvalidRequest, message)
+}
+
 fn no_value(name: &str) -> Failure {
     Failure::new(ResponseError::InvalidRequest, format!("{name} has no value; name one, or delete the option"))
 }
 
-fn change(config: &AlterableConfig) -> Result<Alter, Failure> {
-    let value = || config.value.as_ref().map(ToString::to_string).ok_or_else(|| no_value(&config.name));
-    let operation = match config.config_operation {
-        0 => Operation::Set(value()?),
-        1 => Operation::Delete,
-        2 => Operation::Append(value()?),
-        3 => Operation::Subtract(value()?),
+/// The operations' numbers on the wire: never renumber.
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+fn operation(config: &AlterableConfig) -> Result<i8, Failure> {
+    match config.config_operation {
+        known @ (SET | DELETE | APPEND | SUBTRACT) => Ok(known),
         other => {
             let message = format!(
                 "{other} is not an operation on {}; expected 0 set, 1 delete, 2 append or 3 subtract",
                 config.name
             );
             // Kafka has no code of its own for what it does not know here.
-            return Err(Failure::new(ResponseError::UnknownServerError, message));
+            Err(Failure::new(ResponseError::UnknownServerError, message))
         }
+    }
+}
+
+fn change(config: &AlterableConfig) -> Result<Alter, Failure> {
+    let value = || config.value.as_ref().map(ToString::to_string).ok_or_else(|| no_value(&config.name));
+    let operation = match operation(config)? {
+        SET => Operation::Set(value()?),
+        APPEND => Operation::Append(value()?),
+        SUBTRACT => Operation::Subtract(value()?),
+        _ => Operation::Delete,
     };
     Ok(Alter { name: config.name.to_string(), operation })
 }

@@ -6,10 +6,14 @@ use kafka_protocol::messages::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
 };
 use kafka_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, TopicName};
-use millstream_metadata::topics::check_name;
 use millstream_protocol::ResponseError;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Bytes of a folder's name at most.
+const NAME_LEN_MAX: usize = 255;
+/// Bytes that a folder's name has beside the topic and the partition while Kafka moves a replica: `-`, `.`, a random id and `-future`.
+const MOVING_LEN: usize = 1 + 1 + 32 + 7;
 
 impl Broker {
     /// Answers AlterReplicaLogDirs: a replica is where it is asked to be, or its folder is none of this broker's.
@@ -35,13 +39,14 @@ impl Broker {
     }
 
     fn placed(&self, topic: &str, index: i32, path: &Path) -> Result<(), Failure> {
-        let not_ours = || Err(Failure::new(ResponseError::LogDirNotFound, "the folder is none of this broker's"));
-        if !path.is_absolute() {
-            return not_ours();
+        if topic.len() + index.to_string().len() + MOVING_LEN > NAME_LEN_MAX {
+            let message =
+                format!("the name of {topic:?} is too long for the folder that its replica would be moved in");
+            return Err(Failure::new(ResponseError::InvalidTopicException, message));
         }
-        check_name(topic)?;
+        // Which excludes paths that are not absolute.
         if path != self.partitions.data_dir() {
-            return not_ours();
+            return Err(Failure::new(ResponseError::LogDirNotFound, "the folder is none of this broker's"));
         }
         self.partition(topic, index).map(drop)
     }

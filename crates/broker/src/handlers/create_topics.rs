@@ -47,6 +47,7 @@ impl Broker {
             .map(|config| (config.name.to_string(), config.value.as_ref().map(ToString::to_string)))
             .collect();
         if configs.len() != topic.configs.len() {
+            check_new(&self.image(), &topic.name, &BTreeMap::new())?;
             return Err(Failure::new(ResponseError::InvalidConfig, "an option is named twice; name each once"));
         }
         let layout = match self.layout(&topic) {
@@ -106,7 +107,7 @@ fn failed(name: TopicName, failure: Failure) -> CreatableTopicResult {
 fn config(view: View) -> CreatableTopicConfigs {
     CreatableTopicConfigs::default()
         .with_name(view.definition_name.into())
-        .with_value(Some(view.value.into()))
+        .with_value(view.value.map(Into::into))
         .with_read_only(view.read_only)
         .with_config_source(view.source.wire())
 }

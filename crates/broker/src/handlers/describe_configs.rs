@@ -118,7 +118,7 @@ fn is_wanted(resource: &DescribeConfigsResource, config: &DescribeConfigsResourc
 fn describe(view: View, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
     let mut result = DescribeConfigsResourceResult::default()
         .with_name(view.definition_name.into())
-        .with_value(Some(view.value.into()))
+        .with_value(view.value.map(Into::into))
         .with_read_only(view.read_only)
         .with_config_source(view.source.wire())
         .with_config_type(config_views::kind(view.kind));

@@ -19,21 +19,20 @@ impl Broker {
     pub(crate) fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {
         let image = self.image();
         let kind = request.election_type;
-        let known = match kind {
-            PREFERRED | UNCLEAN => 0,
-            // Nothing was asked of that kind.
-            _ if request.topic_partitions.as_ref().is_none_or(Vec::is_empty) => 0,
-            _ => ResponseError::InvalidRequest.code(),
-        };
+        let is_known = kind == PREFERRED || kind == UNCLEAN;
+        // An empty list asks for nothing, of whatever kind.
+        let asks = request.topic_partitions.as_ref().is_none_or(|topics| !topics.is_empty());
+        let code = if is_known || !asks { 0 } else { ResponseError::InvalidRequest.code() };
+        let answer = ElectLeadersResponse::default().with_error_code(code);
         let Some(topics) = request.topic_partitions else {
-            return ElectLeadersResponse::default().with_replica_election_results(everywhere(&image, kind));
+            return if is_known { answer.with_replica_election_results(everywhere(&image, kind)) } else { answer };
         };
         let results = topics.into_iter().map(|topic| {
             let tried = topic.partitions.iter().map(|index| result(*index, elect(&image, &topic.topic, *index, kind)));
             let tried = tried.collect();
             ReplicaElectionResult::default().with_topic(topic.topic).with_partition_result(tried)
         });
-        ElectLeadersResponse::default().with_error_code(known).with_replica_election_results(results.collect())
+        answer.with_replica_election_results(results.collect())
     }
 }
 

@@ -50,7 +50,7 @@ fn refused(call: &Call<'_>, request: &FetchRequest, code: i16) -> Assembly {
     let answer = FetchAnswer { error_code: code, ..FetchAnswer::default() };
     let mut assembly = Assembly::new(answer, Isolation::ReadUncommitted);
     if call.version < TOPICS_BY_ID {
-        for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+        for topic in &request.topics {
             let partitions = topic.partitions.iter().map(|partition| {
                 let index = PartitionIndex(partition.partition);
                 let empty = PartitionAnswer::empty(index, code);

@@ -4,7 +4,8 @@ use crate::codes::Failure;
 use crate::handlers::fetch::isolation;
 use crate::service::{Broker, Call};
 use futures::future::join_all;
-use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use millstream_partition::{Isolation, OffsetAt, TimeQuery};
 use millstream_protocol::ResponseError;
@@ -26,31 +27,33 @@ impl Broker {
     /// Answers ListOffsets.
     pub(crate) async fn list_offsets(&self, call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
         let isolation = isolation(request.isolation_level);
-        let mut seen = BTreeSet::new();
         let mut topics = Vec::with_capacity(request.topics.len());
+        let twice = named_twice(&request.message.topics);
+        let mut told = BTreeSet::new();
         for topic in request.message.topics {
             let name = &topic.name;
+            let is_again = |index| twice.contains(&(name.clone(), index));
+            let (isolation, told) = (&isolation, &mut told);
             let answers: Vec<_> = topic
                 .partitions
                 .into_iter()
-                .map(|partition| {
-                    let isolation = &isolation;
-                    let twice = !seen.insert((name.clone(), partition.partition_index));
-                    async move {
-                        let index = partition.partition_index;
-                        let found = match twice {
-                            true => Err(Failure::new(ResponseError::InvalidRequest, "the partition is named twice")),
-                            false => match &isolation {
-                                Ok(isolation) => self.offset_at(call, name, partition, *isolation).await,
-                                Err(failure) => Err(failure.clone()),
-                            },
-                        };
-                        answer(call.version, index, found)
-                    }
+                // One that is named twice is told of once.
+                .filter(|partition| isolation.is_err() || told.insert((name.clone(), partition.partition_index)))
+                .map(|partition| async move {
+                    let index = partition.partition_index;
+                    let found = match isolation {
+                        Err(failure) => Err(failure.clone()),
+                        Ok(_) if is_again(index) => {
+                            Err(Failure::new(ResponseError::InvalidRequest, "the partition is named twice"))
+                        }
+                        Ok(isolation) => self.offset_at(call, name, partition, *isolation).await,
+                    };
+                    answer(call.version, index, found)
                 })
                 .collect();
             let partitions = join_all(answers).await;
-            if partitions.is_empty() {
+            // Unless the whole request is refused, what nothing was asked of is not told of.
+            if partitions.is_empty() && isolation.is_ok() {
                 continue;
             }
             topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
@@ -75,6 +78,14 @@ impl Broker {
         let end = handle.bounds().end(isolation);
         Ok(found.filter(|found| !is_record || found.offset < end))
     }
+}
+
+fn named_twice(topics: &[ListOffsetsTopic]) -> BTreeSet<(TopicName, i32)> {
+    let mut seen = BTreeSet::new();
+    let named = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.clone(), partition.partition_index)));
+    named.filter(|one| !seen.insert(one.clone())).collect()
 }
 
 /// What a timestamp asks for; none where there is never such an offset here. Each special number is known from a version on.

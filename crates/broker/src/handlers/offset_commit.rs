@@ -36,11 +36,17 @@ impl Broker {
         for (topic, id) in request.topics.iter().zip(ids) {
             let by_id = call.version >= TOPICS_BY_ID;
             let known = if by_id { image.topic(id) } else { image.topic_named(&topic.name) };
-            let place = answers.topic(topic, known.map_or(id, |topic| topic.id));
             match known {
-                None if by_id => answers.all(place, topic, ResponseError::UnknownTopicId),
-                None => answers.all(place, topic, ResponseError::UnknownTopicOrPartition),
+                // A topic that is not there is told of even if no partition of it was named.
+                None => {
+                    let unknown =
+                        if by_id { ResponseError::UnknownTopicId } else { ResponseError::UnknownTopicOrPartition };
+                    let place = answers.topic(topic, id);
+                    answers.all(place, topic, unknown);
+                }
+                Some(_) if topic.partitions.is_empty() => {}
                 Some(known) => {
+                    let place = answers.place_or_topic(topic, known.id);
                     let index = |sent: &OffsetCommitRequestPartition| PartitionIndex(sent.partition_index);
                     let (here, elsewhere): (Vec<_>, Vec<_>) =
                         topic.partitions.iter().cloned().partition(|sent| known.partition(index(sent)).is_some());
@@ -64,7 +70,6 @@ impl Broker {
         if !commit.topics.is_empty() {
             self.commit(call, &image, commit, &mut answers).await;
         }
-        answers.topics.retain(|topic| !topic.partitions.is_empty());
         OffsetCommitResponse::default().with_topics(answers.topics)
     }
 
@@ -135,14 +140,15 @@ impl Answers {
         place
     }
 
+    /// The place of a topic, which is one however often it is named.
+    fn place_or_topic(&mut self, topic: &OffsetCommitRequestTopic, id: TopicId) -> usize {
+        let known = self.places.get(&id).copied();
+        known.unwrap_or_else(|| self.topic(topic, id))
+    }
+
     fn place(&mut self, name: &str, id: TopicId) -> usize {
-        match self.places.get(&id) {
-            Some(place) => *place,
-            None => {
-                let name = TopicName(name.to_owned().into());
-                self.topic(&OffsetCommitRequestTopic::default().with_name(name), id)
-            }
-        }
+        let name = TopicName(name.to_owned().into());
+        self.place_or_topic(&OffsetCommitRequestTopic::default().with_name(name), id)
     }
 
     fn one(&mut self, place: usize, partition: i32, code: i16) {

@@ -24,7 +24,8 @@ impl Broker {
             if !known.is_empty() {
                 topics.push(ByTopic { topic: topic.name.to_string(), partitions: known });
             }
-            if !unknown.is_empty() {
+            // A topic that is not there is told of even if no partition of it was named.
+            if !unknown.is_empty() || image.topic_named(&topic.name).is_none() {
                 refused.push(failed(topic, &unknown));
             }
         }

@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
 use millstream_partition::EpochEnd;
-use millstream_types::LeaderEpoch;
+use millstream_types::{LeaderEpoch, Offset};
 
 impl Broker {
     /// Answers OffsetForLeaderEpoch.
@@ -26,7 +26,9 @@ impl Broker {
     fn epoch_end(&self, topic: &str, partition: &OffsetForLeaderPartition) -> Result<EpochEnd, Failure> {
         let handle = self.partition(topic, partition.partition)?;
         let (current, requested) = (LeaderEpoch(partition.current_leader_epoch), LeaderEpoch(partition.leader_epoch));
-        Ok(handle.epoch_end(current, requested)?)
+        let found = handle.epoch_end(current, requested)?;
+        // No epoch was asked about.
+        Ok(if requested == LeaderEpoch::NONE { EpochEnd { end_offset: Offset::NONE, ..found } } else { found })
     }
 }
 

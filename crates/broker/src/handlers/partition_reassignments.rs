@@ -23,6 +23,10 @@ impl Broker {
         &self,
         request: AlterPartitionReassignmentsRequest,
     ) -> AlterPartitionReassignmentsResponse {
+        // Kafka looks no further at a request of nothing.
+        if request.topics.is_empty() {
+            return AlterPartitionReassignmentsResponse::default().with_error_message(None);
+        }
         let image = self.image();
         let responses = request.topics.into_iter().map(|topic| {
             let tried = topic.partitions.into_iter().map(|wish| {

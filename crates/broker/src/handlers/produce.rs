@@ -23,13 +23,15 @@ use millstream_protocol::ResponseError;
 use millstream_replica::Acks;
 use millstream_telemetry::catalogue::INVALID_BATCHES;
 use millstream_txn::Guard;
-use millstream_types::{ProducerId, TimestampMs, TopicId};
+use millstream_types::{Offset, ProducerId, TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Topics are named by id from this version on.
 const TOPICS_BY_ID: i16 = 13;
+/// Any codec may be used from this version on.
+const TAKES_ZSTD: i16 = 7;
 /// Answers name the current leader from this version on.
 const TELLS_LEADER: i16 = 10;
 /// Kafka's "no offset", "no time".
@@ -58,11 +60,13 @@ struct Refused {
     failure: Failure,
     /// The record to blame.
     record: Option<usize>,
+    /// Where the log begins, of a failure that Kafka tells it with.
+    log_start: Option<Offset>,
 }
 
 impl<F: Into<Failure>> From<F> for Refused {
     fn from(failure: F) -> Self {
-        Self { failure: failure.into(), record: None }
+        Self { failure: failure.into(), record: None, log_start: None }
     }
 }
 
@@ -110,7 +114,9 @@ impl Broker {
                 let index = partition.index;
                 let found = match (topic, how.joined.of(topic, index)) {
                     (Err(failure), _) | (_, Err(failure)) => Err(Refused::from(failure.clone())),
-                    (Ok(topic), Ok(guard)) => self.produce_partition(topic, partition, how.options, guard).await,
+                    (Ok(topic), Ok(guard)) => {
+                        self.produce_partition(call, topic, partition, (how.options, guard)).await
+                    }
                 };
                 answer(index, found)
             }
@@ -124,34 +130,42 @@ impl Broker {
 
     async fn produce_partition(
         &self,
+        call: &Call<'_>,
         topic: &Arc<Topic>,
         data: PartitionProduceData,
-        options: Result<&AppendOptions, &Failure>,
-        guard: Option<Guard>,
+        (options, guard): (Result<&AppendOptions, &Failure>, Option<Guard>),
     ) -> Result<Appended, Refused> {
         let handle = self.partition_of(topic, data.index)?;
         let meter = handle.meter();
         meter.produce_requests.inc();
         let records = data.records.unwrap_or_default();
         let checked = millstream_record::check(records, &handle.door_rules());
-        let batches = checked.map_err(|error| {
-            self.metrics.counter(&INVALID_BATCHES, &[&topic.name]).inc();
+        let refuse = |failure: Failure, record: Option<usize>| {
             meter.failed_produce_requests.inc();
-            Refused { record: record_index(&error), failure: error.into() }
-        })?;
-        if batches.iter().any(|batch| batch.is_transactional() && batch.producer_id() == ProducerId::NONE) {
-            let message = "the batch is part of a transaction, and of no producer";
-            return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
+            let log_start = tells_log_start(failure.code).then(|| handle.bounds().log_start);
+            Refused { failure, record, log_start }
+        };
+        let refuse_batch = |error: millstream_record::Error| {
+            self.metrics.counter(&INVALID_BATCHES, &[&topic.name]).inc();
+            refuse(error.clone().into(), record_index(&error))
+        };
+        // What is not one batch is refused before anything else is looked at, as in Kafka.
+        if let Err(error) = &checked
+            && !is_one_batch(error, call.version)
+        {
+            return Err(Refused { log_start: None, ..refuse_batch(error.clone()) });
         }
         let options = AppendOptions { guard, ..*options.map_err(Clone::clone)? };
         if topics::is_internal(&topic.name) {
             let message = format!("{:?} is written by the brokers only", topic.name);
             return Err(Failure::new(ResponseError::InvalidTopicException, message).into());
         }
-        handle.append(batches, options).await.map_err(|error| {
-            meter.failed_produce_requests.inc();
-            error.into()
-        })
+        let batches = checked.map_err(refuse_batch)?;
+        if batches.iter().any(|batch| batch.is_transactional() && batch.producer_id() == ProducerId::NONE) {
+            let message = "the batch is part of a transaction, and of no producer";
+            return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
+        }
+        handle.append(batches, options).await.map_err(|error| refuse(error.into(), None))
     }
 
     /// Tells a producer that asked the wrong broker whom to ask (KIP-951).
@@ -233,6 +247,29 @@ fn unreadable(records: &[u8]) -> Option<String> {
         .then(|| format!("a batch has magic {magic}; expected {MAGIC_MAX}, as clients since Kafka 0.11 send"))
 }
 
+/// Whether what is wrong with a partition's records is wrong within one batch of the format that this version has.
+const fn is_one_batch(error: &millstream_record::Error, version: i16) -> bool {
+    use millstream_record::Error as E;
+    match error {
+        E::Truncated { .. } | E::Length { .. } | E::Magic { .. } | E::BatchCount { .. } => false,
+        E::UnknownCodec { .. } => version >= TAKES_ZSTD,
+        _ => true,
+    }
+}
+
+/// Whether Kafka tells where the log begins beside the failure: of all but those that say that there is no log, or nothing to put in it.
+const fn tells_log_start(code: ResponseError) -> bool {
+    !matches!(
+        code,
+        ResponseError::UnknownTopicOrPartition
+            | ResponseError::NotLeaderOrFollower
+            | ResponseError::MessageTooLarge
+            | ResponseError::RecordListTooLarge
+            | ResponseError::CorruptMessage
+            | ResponseError::KafkaStorageError
+    )
+}
+
 /// The same failure for every partition.
 fn refused(request: &ProduceRequest, failure: &Failure) -> Produced {
     let responses = request.topic_data.iter().map(|topic| {
@@ -271,7 +308,7 @@ fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceRespo
             .with_base_offset(appended.base_offset.0)
             .with_log_append_time_ms(appended.append_time.unwrap_or(TimestampMs::NONE).0)
             .with_log_start_offset(appended.log_start.0),
-        Err(Refused { failure, record }) => {
+        Err(Refused { failure, record, log_start }) => {
             let blamed = record.and_then(|record| i32::try_from(record).ok()).map(|record| {
                 let message = Some(failure.message.clone().into());
                 BatchIndexAndErrorMessage::default().with_batch_index(record).with_batch_index_error_message(message)
@@ -280,7 +317,7 @@ fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceRespo
                 .with_error_code(failure.code.code())
                 .with_base_offset(NONE)
                 .with_log_append_time_ms(NONE)
-                .with_log_start_offset(NONE)
+                .with_log_start_offset(log_start.map_or(NONE, |offset| offset.0))
                 .with_record_errors(blamed.into_iter().collect())
                 .with_error_message(failure.text())
         }

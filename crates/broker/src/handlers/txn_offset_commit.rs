@@ -15,6 +15,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 use kafka_protocol::protocol::StrBytes;
 use millstream_coordinator::Error;
 use millstream_group::CommitRequest;
+use millstream_metadata::Image;
 use millstream_protocol::ResponseError;
 use millstream_txn::Version;
 
@@ -29,24 +30,13 @@ impl Broker {
         request: TxnOffsetCommitRequest,
     ) -> TxnOffsetCommitResponse {
         let image = self.image();
-        let mut known = Vec::with_capacity(request.topics.len());
-        let mut topics = Vec::new();
-        for topic in request.topics {
-            let (here, elsewhere): (Vec<_>, Vec<_>) = topic
-                .partitions
-                .into_iter()
-                .partition(|partition| topics::has_partition(&image, &topic.name, partition.partition_index));
-            let part = |partitions| {
-                TxnOffsetCommitRequestTopic::default().with_name(topic.name.clone()).with_partitions(partitions)
-            };
-            if !elsewhere.is_empty() {
-                topics.push(all(&part(elsewhere), ResponseError::UnknownTopicOrPartition.code()));
-            }
-            if !here.is_empty() {
-                known.push(part(here));
-            }
-        }
+        let (known, mut topics) = there(&image, request.topics);
         if known.is_empty() {
+            return TxnOffsetCommitResponse::default().with_topics(topics);
+        }
+        // Before the producer is looked at, as in Kafka.
+        if request.group_id.is_empty() {
+            known.iter().for_each(|topic| add(&mut topics, all(topic, ResponseError::InvalidGroupId.code())));
             return TxnOffsetCommitResponse::default().with_topics(topics);
         }
         let commit = CommitRequest {
@@ -82,6 +72,32 @@ impl Broker {
         }
         TxnOffsetCommitResponse::default().with_topics(topics)
     }
+}
+
+/// What of the partitions is there, and the answer for those that are not.
+fn there(
+    image: &Image,
+    topics: Vec<TxnOffsetCommitRequestTopic>,
+) -> (Vec<TxnOffsetCommitRequestTopic>, Vec<TxnOffsetCommitResponseTopic>) {
+    let mut known = Vec::with_capacity(topics.len());
+    let mut unknown = Vec::new();
+    for topic in topics {
+        let (here, elsewhere): (Vec<_>, Vec<_>) = topic
+            .partitions
+            .into_iter()
+            .partition(|partition| topics::has_partition(image, &topic.name, partition.partition_index));
+        let part = |partitions| {
+            TxnOffsetCommitRequestTopic::default().with_name(topic.name.clone()).with_partitions(partitions)
+        };
+        // A topic that is not there is told of even if no partition of it was named.
+        if !elsewhere.is_empty() || image.topic_named(&topic.name).is_none() {
+            unknown.push(all(&part(elsewhere), ResponseError::UnknownTopicOrPartition.code()));
+        }
+        if !here.is_empty() {
+            known.push(part(here));
+        }
+    }
+    (known, unknown)
 }
 
 /// Adds what partitions of a topic met to what others of it did.

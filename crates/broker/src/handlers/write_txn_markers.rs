@@ -2,7 +2,8 @@
 
 use crate::service::Broker;
 use futures::future::join_all;
-use kafka_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
@@ -11,66 +12,76 @@ use millstream_protocol::ResponseError;
 use millstream_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use millstream_txn::{Marker, Outcome, Partition, Version};
 use millstream_types::{ProducerEpoch, ProducerId};
+use std::collections::BTreeMap;
 
 /// The rules that a marker says its transaction was written by.
 const fn rules(transaction_version: i8) -> Version {
     if transaction_version >= 2 { Version::Bumping } else { Version::Classic }
 }
 
+/// What each partition answered, by producer, topic and partition: of two markers for one partition, the later.
+type Results = BTreeMap<i64, BTreeMap<TopicName, BTreeMap<i32, i16>>>;
+
 impl Broker {
-    /// Answers WriteTxnMarkers, when the markers are written.
+    /// Answers WriteTxnMarkers, when the markers are written. The markers of one producer are answered together, as in Kafka.
     pub(crate) async fn write_txn_markers(&self, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
-        let mut results = Vec::with_capacity(request.markers.len());
+        let mut results = Results::new();
         // One after another: two of one producer are in order.
         let versions = request.transaction_versions.into_iter().map(rules).chain(std::iter::repeat(Version::Classic));
         for (marker, version) in request.message.markers.into_iter().zip(versions) {
-            results.push(self.write_one(marker, version).await);
+            self.write_one(marker, version, &mut results).await;
         }
-        kafka_protocol::messages::WriteTxnMarkersResponse::default().with_markers(results).into()
+        let markers = results.into_iter().map(told).collect();
+        kafka_protocol::messages::WriteTxnMarkersResponse::default().with_markers(markers).into()
     }
 
-    async fn write_one(&self, request: WritableTxnMarker, version: Version) -> WritableTxnMarkerResult {
+    /// Writes a marker into its partitions, side by side.
+    async fn write_one(&self, request: WritableTxnMarker, version: Version, results: &mut Results) {
         let marker = Marker {
             producer: ProducerId(request.producer_id.0),
             epoch: ProducerEpoch(request.producer_epoch),
             coordinator_epoch: request.coordinator_epoch,
             outcome: if request.transaction_result { Outcome::Commit } else { Outcome::Abort },
         };
-        let topics = request.topics.into_iter().map(|topic| self.mark_topic(topic, &marker, version));
-        WritableTxnMarkerResult::default().with_producer_id(request.producer_id).with_topics(join_all(topics).await)
-    }
-
-    async fn mark_topic(
-        &self,
-        topic: WritableTxnMarkerTopic,
-        marker: &Marker,
-        version: Version,
-    ) -> WritableTxnMarkerTopicResult {
-        let name = topic.name.to_string();
-        let partitions = topic.partition_indexes.into_iter().map(|index| {
-            let partition = Partition { topic: name.clone(), index };
+        let partitions = request
+            .topics
+            .into_iter()
+            .flat_map(|topic| topic.partition_indexes.into_iter().map(move |index| (topic.name.clone(), index)));
+        let marked = partitions.map(|(name, index)| {
+            let marker = &marker;
             async move {
+                let partition = Partition { topic: name.to_string(), index };
                 let code = self.mark(&partition, marker, version).await;
-                WritableTxnMarkerPartitionResult::default().with_partition_index(index).with_error_code(code)
+                (name, index, code)
             }
         });
-        WritableTxnMarkerTopicResult::default().with_name(topic.name).with_partitions(join_all(partitions).await)
+        for (name, index, code) in join_all(marked).await {
+            let topics = results.entry(marker.producer.0).or_default();
+            topics.entry(name).or_default().insert(index, code);
+        }
     }
 
     async fn mark(&self, partition: &Partition, marker: &Marker, version: Version) -> i16 {
         if let Err(failure) = self.partition(&partition.topic, partition.index) {
             return failure.code.code();
         }
-        match self.coordinator.write_marker(partition, marker, version).await {
-            Ok(()) => 0,
-            Err(MarkError::Refused(why)) => {
-                tracing::warn!(topic = partition.topic, partition = partition.index, why, "a marker was refused");
-                ResponseError::InvalidProducerEpoch.code()
-            }
-            Err(MarkError::Retry(why)) => {
-                tracing::warn!(topic = partition.topic, partition = partition.index, why, "a marker was not written");
-                ResponseError::NotLeaderOrFollower.code()
-            }
-        }
+        let Err(error) = self.coordinator.write_marker(partition, marker, version).await else { return 0 };
+        tracing::warn!(topic = partition.topic, partition = partition.index, %error, "a marker was not written");
+        let code = match error {
+            MarkError::Refused(_) => ResponseError::InvalidProducerEpoch,
+            MarkError::Superseded(_) => ResponseError::TransactionCoordinatorFenced,
+            MarkError::Retry(_) => ResponseError::NotLeaderOrFollower,
+        };
+        code.code()
     }
+}
+
+fn told((producer, topics): (i64, BTreeMap<TopicName, BTreeMap<i32, i16>>)) -> WritableTxnMarkerResult {
+    let topics = topics.into_iter().map(|(name, partitions)| {
+        let partitions = partitions.into_iter().map(|(index, code)| {
+            WritableTxnMarkerPartitionResult::default().with_partition_index(index).with_error_code(code)
+        });
+        WritableTxnMarkerTopicResult::default().with_name(name).with_partitions(partitions.collect())
+    });
+    WritableTxnMarkerResult::default().with_producer_id(producer.into()).with_topics(topics.collect())
 }

@@ -55,7 +55,7 @@ async fn what_is_no_batch_is_refused_and_others_are_unharmed() {
     let keyless = keyless.build(millstream_types::Offset(0), millstream_types::LeaderEpoch(0)).unwrap().into_bytes();
     let table = [
         ("t", Some(flipped.freeze()), E::CorruptMessage),
-        ("t", Some(batch(&["a"]).slice(..40)), E::CorruptMessage),
+        ("t", Some(batch(&["a"]).slice(..40)), E::InvalidRecord),
         ("t", Some(twice), E::InvalidRecord),
         ("t", Some(Bytes::new()), E::InvalidRecord),
         ("t", None, E::InvalidRecord),

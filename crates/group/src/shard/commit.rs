@@ -80,6 +80,10 @@ impl Shard {
 
     /// OffsetDelete.
     pub fn delete_offsets(&mut self, request: &OffsetDeleteRequest, waiter: Waiter, now: Now) -> Effects {
+        // It may have offsets, committed by who has no group, and can't be named here all the same.
+        if request.group.is_empty() {
+            return Effects::answer(waiter, Reply::Offsets(Err(Error::InvalidGroupId)));
+        }
         let Some(id) = self.groups.get_key_value(request.group.as_str()).map(|(id, _)| id.clone()) else {
             let error = match request.group.as_str() {
                 "" => Error::InvalidGroupId,

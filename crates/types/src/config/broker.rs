@@ -30,7 +30,7 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", "Bytes that compactions read and write in a second. Lower leaves more of the disk to clients.").min(1),
     ConfigDef::new("log.cleaner.threads", Int, "1", "Logs compacted at once.").min(0),
     ConfigDef::new("log.retention.hours", Int, "168", "Hours that records are kept where neither a topic nor log.retention.ms nor log.retention.minutes says; -1 is for ever.").min(-1),
-    ConfigDef::new("log.retention.minutes", Int, "10080", "Minutes that records are kept where neither a topic nor log.retention.ms says; -1 is for ever.").min(-1),
+    ConfigDef::new("log.retention.minutes", Int, "10080", "Minutes that records are kept where neither a topic nor log.retention.ms says; -1 is for ever.").min(-1).falls_back(),
     ConfigDef::new("log.roll.hours", Int, "168", "Hours after which a segment is closed where neither a topic nor log.roll.ms says.").min(1),
     ConfigDef::new("log.roll.jitter.hours", Int, "0", "Hours by which segments are closed earlier at random where neither a topic nor log.roll.jitter.ms says.").min(0),
     ConfigDef::new("log.scrub.interval.ms", Long, "86400000", "Milliseconds between two looks for damage in closed segments; 0 looks never. What is damaged is named in the log and not served from this disk.").min(0),

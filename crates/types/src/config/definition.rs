@@ -36,6 +36,8 @@ pub struct ConfigDef {
     pub synonym: Option<&'static str>,
     /// Other broker options that give the default where `synonym` is not set, the first that is set: name, and this option's units in one of its.
     pub coarser: &'static [(&'static str, i64)],
+    /// As a broker's option it is not set by default, and another gives the value: DescribeConfigs tells null.
+    pub falls_back: bool,
     /// Purpose, unit, and the effect of raising it.
     pub doc: &'static str,
 }
@@ -44,7 +46,18 @@ impl ConfigDef {
     /// An option with the given name, type, default and documentation, without a range.
     #[must_use]
     pub const fn new(name: &'static str, kind: ConfigType, default: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, default, min: None, max: None, one_of: &[], synonym: None, coarser: &[], doc }
+        Self {
+            name,
+            kind,
+            default,
+            min: None,
+            max: None,
+            one_of: &[],
+            synonym: None,
+            coarser: &[],
+            falls_back: false,
+            doc,
+        }
     }
 
     /// The same with its smallest number.
@@ -79,6 +92,13 @@ impl ConfigDef {
     #[must_use]
     pub const fn coarser(mut self, options: &'static [(&'static str, i64)]) -> Self {
         self.coarser = options;
+        self.falls_back()
+    }
+
+    /// The same, not set on a broker by default.
+    #[must_use]
+    pub const fn falls_back(mut self) -> Self {
+        self.falls_back = true;
         self
     }
 

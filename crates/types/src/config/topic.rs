@@ -50,7 +50,8 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
     .synonym("log.flush.interval.messages"),
     ConfigDef::new("flush.ms", Long, "9223372036854775807", "Milliseconds after which unsynced records are fsynced.")
         .min(0)
-        .synonym("log.flush.interval.ms"),
+        .synonym("log.flush.interval.ms")
+        .falls_back(),
     ConfigDef::new(
         "index.interval.bytes",
         Int,

@@ -220,7 +220,7 @@ def report(pair, explained, call, body, answers):
         found = differences(*answers)
     else:
         words = [answer if isinstance(answer, str) else "answered" for answer in answers]
-        found = [] if words[0] == words[1] else [("(connection)", *words)]
+        found = [] if words[0] == words[1] else [(f"({words[0]}, and there {words[1]})", *words)]
     for path, ours, theirs in found:
         if not explained.has(*call, path):
             difference = {"api": call[0], "version": call[1], "field": path, "ours": ours, "kafkas": theirs}

@@ -106,7 +106,8 @@ POOLS = {
     "Count@CreatePartitions": [1, 2, 3, 4, 5, 0, -1],
     # Without 2, which comes with share groups.
     "KeyType": [0, 1, 0, 1, 3, -1],
-    # A commit of which nothing was taken leaves an empty group behind in Kafka, and none here.
+    # A commit of which nothing was taken leaves an empty group behind in Kafka, and none here: groups of their own, then.
+    "GroupId@OffsetCommit": ["g", "g", "committed", ""],
     "GroupsNames": ["g", "g", "never", "never-either"],
     "Key@FindCoordinator": ["g", "", "x"],
     "CoordinatorKeys": ["g", "", "x"],
@@ -131,6 +132,8 @@ POOLS = {
     "GenerationId": [-1, 0, 1],
     "GenerationIdOrMemberEpoch": [-1, -1, 0, 1],
     "MemberEpoch": [-1, 0],
+    # Kafka's own count overflows behind the last number there is.
+    "PartitionIndex@DescribeTopicPartitions": PARTITIONS[:-1],
     "ProtocolType": ["consumer", "", "x"],
     "ProtocolName": [None, "range"],
     "SessionTimeoutMs": [10_000, 0, -1, 2**31 - 1],
@@ -190,7 +193,21 @@ class Maker:
 
     def body(self, version):
         self.made += 1
-        return self.fields(self.message.fields, version)
+        body = self.fields(self.message.fields, version)
+        # A join that is refused leaves an empty group behind in Kafka, and none here, which is told to who says to be a member of it.
+        if self.api == "JoinGroup" and body["MemberId"]:
+            body["ProtocolType"] = body["ProtocolType"] or "x"
+            body["Protocols"] = body["Protocols"] or [{"Name": "x", "Metadata": b""}]
+        # So does a commit of which nothing is taken: only of that group is too much asked to be kept.
+        if self.api == "OffsetCommit" and body["GroupId"] == "committed":
+            for partition in (one for topic in body["Topics"] for one in topic["Partitions"]):
+                partition["CommittedMetadata"] = "m"
+        # What a cluster is set to when it is made can't be taken away in Kafka, and is not set here.
+        if self.api == "AlterConfigs":
+            for resource in body["Resources"]:
+                if resource["ResourceType"] == 4:
+                    resource["ResourceName"] = resource["ResourceName"] or "2"
+        return body
 
     def fields(self, fields, version):
         return {field.name: self.value(field, version) for field in fields if within(version, field.versions)}
