@@ -44,6 +44,23 @@ struct Seen {
     reloads: usize,
     failed_writes: usize,
     fenced: usize,
+    rebalances: usize,
+    crashes: usize,
+}
+
+impl Seen {
+    fn counts(&self) -> [(&'static str, usize); 8] {
+        [
+            ("joins", self.joins),
+            ("syncs", self.syncs),
+            ("rebalances", self.rebalances),
+            ("commits", self.commits),
+            ("crashes of members", self.crashes),
+            ("crashes of the coordinator", self.reloads),
+            ("failed writes", self.failed_writes),
+            ("fenced", self.fenced),
+        ]
+    }
 }
 
 struct World {
@@ -130,6 +147,7 @@ impl World {
 
     /// The process dies, and another starts: a static one under the same name.
     fn crash(&mut self, index: usize) {
+        self.seen.crashes += 1;
         let client = &mut self.clients[index];
         if let Doing::Joining(waiter) | Doing::Syncing(_, waiter) = client.doing {
             self.abandoned.insert(waiter);
@@ -258,6 +276,7 @@ impl World {
         self.seen.joins += 1;
         let protocol = joined.protocol.clone().unwrap_or_default();
         // A static leader that came back is told of its older self, or of its newer: the generation's protocol is the same.
+        self.seen.rebalances += usize::from(!self.seen.generations.contains_key(&joined.generation));
         let first = self.seen.generations.entry(joined.generation).or_insert((protocol.clone(), joined.leader.clone()));
         assert_eq!(first.0, protocol, "one generation has one protocol");
         self.clients[index].member.clone_from(&joined.member);
@@ -350,24 +369,49 @@ fn run(seed: u64) -> (Seen, Vec<(Waiter, Reply)>) {
     (world.seen, world.desk.replies.into_iter().collect())
 }
 
+/// More by `SIMULATION_SEEDS`, from `SIMULATION_FIRST` on.
+const SEEDS: u64 = 400;
+/// How often each thing happens at least: in every seed, and in a hundred seeds together.
+const FLOORS: [(&str, usize, usize); 8] = [
+    ("joins", 20, 5_000),
+    ("syncs", 0, 1_200),
+    ("rebalances", 5, 1_900),
+    ("commits", 0, 550),
+    ("crashes of members", 0, 550),
+    ("crashes of the coordinator", 0, 480),
+    ("failed writes", 0, 220),
+    ("fenced", 0, 300),
+];
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let first = number("SIMULATION_FIRST", 0);
+    first..first + number("SIMULATION_SEEDS", SEEDS)
+}
+
 #[test]
 fn promises_hold_for_many_seeds() {
-    let mut total = Seen::default();
-    for seed in 0..400 {
+    let mut totals: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let seeds = seeds();
+    for seed in seeds.clone() {
         let (seen, _) = run(seed);
-        total.joins += seen.joins;
-        total.syncs += seen.syncs;
-        total.commits += seen.commits;
-        total.reloads += seen.reloads;
-        total.failed_writes += seen.failed_writes;
-        total.fenced += seen.fenced;
+        for (name, count) in seen.counts() {
+            let (least, total) = totals.entry(name).or_insert((usize::MAX, 0));
+            (*least, *total) = ((*least).min(count), *total + count);
+        }
     }
+    println!("{} seeds, the least in one and the total: {totals:?}", seeds.end - seeds.start);
     // A simulation in which nothing happens proves nothing.
-    let enough = total.joins > 8_000 && total.syncs > 3_000 && total.commits > 1_000 && total.reloads > 1_000;
-    assert!(enough && total.failed_writes > 500 && total.fenced > 50, "{total:?}");
+    for (name, each, of_hundred) in FLOORS {
+        let (least, total) = totals[name];
+        let floor = of_hundred * usize::try_from(seeds.end - seeds.start).unwrap() / 100;
+        assert!(least >= each && total >= floor, "{name}: {least} in a seed, {total} of at least {floor} in all");
+    }
 }
 
 #[test]
 fn a_seed_gives_the_same_run_again() {
-    assert_eq!(run(7).1, run(7).1);
+    for seed in seeds().step_by(100) {
+        assert_eq!(run(seed).1, run(seed).1, "seed {seed}");
+    }
 }
