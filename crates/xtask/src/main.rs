@@ -1,11 +1,13 @@
 //! The project's own build steps.
 //!
 //! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
-//! `cargo xtask shapes` makes the table by which the protocol bounds frames, `cargo xtask guests` builds the Wasm functions.
+//! `cargo xtask shapes` makes the table by which the protocol bounds frames, `cargo xtask guests` builds the Wasm functions. `cargo xtask
+//! mutants` tries the simulations on known bugs.
 
 mod clients;
 mod guests;
 mod jar;
+mod mutants;
 mod shapes;
 mod test;
 mod tidy;
@@ -39,6 +41,12 @@ enum Step {
         /// Folders of `functions/`.
         names: Vec<String>,
     },
+    /// Puts known bugs into a copy, one after another, and fails unless the simulations find each.
+    Mutants {
+        /// Try only those whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Checks what the compiler does not: arrows between crates, sizes, names.
     Tidy,
 }
@@ -48,6 +56,7 @@ fn main() -> ExitCode {
         Step::Test { only } => test::run(&root(), &only),
         Step::Shapes { jar } => shapes::run(&jar, &root().join("crates/protocol/src/shape/kafka.shapes")),
         Step::Guests { names } => guests::build(&root(), &names.iter().map(String::as_str).collect::<Vec<_>>()),
+        Step::Mutants { only } => mutants::run(&root(), &only),
         Step::Tidy => {
             tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) })
         }

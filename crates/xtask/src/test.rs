@@ -63,7 +63,7 @@ pub fn run(root: &Path, only: &str) -> Result<(), String> {
 
 /// A command without what `cargo run` tells its program: some build scripts look at it, and would build DataFusion anew each time that
 /// cargo is called from here and by hand in turn.
-fn plain(program: &str) -> Command {
+pub fn plain(program: &str) -> Command {
     let mut command = Command::new(program);
     let told = |name: &str| {
         name == "OUT_DIR"
