@@ -99,15 +99,17 @@ fn in_units(value: &str, units: i64) -> String {
 /// The options of a group. One that is not there has the broker's.
 pub(crate) fn of_group(image: &Image, group: &str) -> Vec<View> {
     let set = image.group_config(group).map(|options| (**options).clone()).unwrap_or_default();
-    let view = |definition: &'static ConfigDef| {
+    let told = |definition: &'static ConfigDef| {
         let own = set.get(definition.name).map(|value| (definition.name, value.clone(), Source::Group));
         let given = definition.synonym.and_then(|name| {
             let value = image.static_configs().get(name)?;
             Some((name, value.clone(), Source::Static))
         });
-        view(definition, definition.name, definition.synonym, own.into_iter().chain(given).collect(), false)
+        let default = definition.synonym.map(|name| (name, definition.default));
+        View { synonyms: with_default(own.into_iter().chain(given), default), ..view(definition, definition.name) }
+            .in_force()
     };
-    GROUP_CONFIGS.iter().map(view).collect()
+    GROUP_CONFIGS.iter().map(told).collect()
 }
 
 /// The options of this broker: its own, and the defaults it gives to topics.

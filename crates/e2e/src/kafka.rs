@@ -75,8 +75,7 @@ impl Kafka {
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let free = || TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let (broker, controller) = (free(), free());
+        let (broker, controller) = (free_port(), free_port());
         let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
         let (broker, controller) = (port(&broker), port(&controller));
         let properties = properties(folder.path(), broker, controller);
@@ -143,6 +142,14 @@ impl Drop for Kafka {
             let _ = process.wait();
         }
     }
+}
+
+/// A port that nobody has, from below those that outgoing connections get: a JVM may take a while until it listens there.
+fn free_port() -> TcpListener {
+    let first = std::process::id() % 10_000;
+    let mut ports = (0..10_000).map(|at| 20_000 + (first + at) % 10_000);
+    let bound = ports.find_map(|port| TcpListener::bind(format!("127.0.0.1:{port}")).ok());
+    bound.expect("there is a free port")
 }
 
 /// Whether a broker tells of any: it listens some time before its controller lets it take part, and until then it refuses to make topics.

@@ -182,8 +182,9 @@ impl Broker {
 }
 
 fn no_options(kind: i8) -> Failure {
-    let message =
-        format!("options of resource type {kind} can't be set here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group");
+    let message = format!(
+        "options of resource type {kind} can't be set here; expected {TOPIC} topic, {BROKER} broker or {GROUP} group"
+    );
     Failure::new(ResponseError::InvalidRequest, message)
 }
 
