@@ -75,9 +75,7 @@ impl Kafka {
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (broker, controller) = (free_port(), free_port());
-        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-        let (broker, controller) = (port(&broker), port(&controller));
+        let (broker, controller) = free_ports();
         let properties = properties(folder.path(), broker, controller);
         std::fs::write(folder.path().join("server.properties"), properties).expect("the folder is writable");
         let mut node = Self { process: None, folder, bootstrap: format!("127.0.0.1:{broker}") };
@@ -144,12 +142,15 @@ impl Drop for Kafka {
     }
 }
 
-/// A port that nobody has, from below those that outgoing connections get: a JVM may take a while until it listens there.
-fn free_port() -> TcpListener {
+/// Two ports that nobody has, from below those that outgoing connections get: a JVM may take a while until it listens there.
+fn free_ports() -> (u16, u16) {
     let first = std::process::id() % 10_000;
-    let mut ports = (0..10_000).map(|at| 20_000 + (first + at) % 10_000);
-    let bound = ports.find_map(|port| TcpListener::bind(format!("127.0.0.1:{port}")).ok());
-    bound.expect("there is a free port")
+    let ports = (0..10_000).map(|at| 20_000 + (first + at) % 10_000);
+    let listeners = ports.filter_map(|port| TcpListener::bind(format!("127.0.0.1:{port}")).ok());
+    // Both are held until both are known, and given back before anybody connects.
+    let held: Vec<TcpListener> = listeners.take(2).collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    (port(&held[0]), port(&held[1]))
 }
 
 /// Whether a broker tells of any: it listens some time before its controller lets it take part, and until then it refuses to make topics.

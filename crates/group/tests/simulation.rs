@@ -383,6 +383,7 @@ const FLOORS: [(&str, usize, usize); 8] = [
     ("fenced", 0, 300),
 ];
 
+#[expect(clippy::disallowed_methods, reason = "how many seeds is the caller's to say, not the crate's to decide by")]
 fn seeds() -> std::ops::Range<u64> {
     let number = |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let first = number("SIMULATION_FIRST", 0);

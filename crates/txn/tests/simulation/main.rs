@@ -3,7 +3,7 @@
 //! What must hold: records of a transaction whose commit was answered are committed, all of them; of one whose abort was answered, none;
 //! every transaction has one fate in all partitions, and is committed only if its client asked for that; nothing hangs at the end.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 mod client;
 mod world;
