@@ -16,12 +16,16 @@ mod folders;
 mod frames;
 #[path = "bad_input/guests.rs"]
 mod guests;
+#[path = "bad_input/hostile.rs"]
+mod hostile;
 #[path = "bad_input/kit.rs"]
 mod kit;
 #[path = "bad_input/offsets.rs"]
 mod offsets;
 #[path = "bad_input/settings.rs"]
 mod settings;
+#[path = "bad_input/shapes.rs"]
+mod shapes;
 #[path = "bad_input/sql.rs"]
 mod sql;
 #[path = "bad_input/store.rs"]
