@@ -25,7 +25,7 @@ pub(crate) const LOG_STARTS: &str = "log-start-offset-checkpoint";
 pub(crate) const CLEANED: &str = "cleaner-offset-checkpoint";
 
 /// Offsets by topic name and partition.
-pub(crate) type Offsets = BTreeMap<(String, i32), Offset>;
+pub type Offsets = BTreeMap<(String, i32), Offset>;
 
 /// Reads a checkpoint; a file that is not there is empty.
 pub(crate) async fn read(disk: &dyn Disk, path: &Path) -> Result<Offsets, Error> {
@@ -41,7 +41,9 @@ pub(crate) async fn write(disk: &dyn Disk, path: &Path, offsets: &Offsets) -> Re
     disk.write_atomic(path, print(offsets)).await.map_err(|error| Error::io(path, error))
 }
 
-fn print(offsets: &Offsets) -> Bytes {
+/// The content of a checkpoint file.
+#[must_use]
+pub fn print(offsets: &Offsets) -> Bytes {
     let mut text = format!("0\n{}\n", offsets.len());
     for ((topic, partition), offset) in offsets {
         // Writing to a String can't fail.
@@ -50,7 +52,9 @@ fn print(offsets: &Offsets) -> Bytes {
     text.into()
 }
 
-fn parse(content: &[u8]) -> Option<Offsets> {
+/// The offsets in the content of a checkpoint file; none where it is not whole.
+#[must_use]
+pub fn parse(content: &[u8]) -> Option<Offsets> {
     let mut lines = std::str::from_utf8(content).ok()?.lines();
     if lines.next()? != "0" {
         return None;

@@ -28,6 +28,7 @@ mod transactions;
 mod upkeep;
 mod writer;
 
+pub use checkpoint::{Offsets as CheckpointOffsets, parse as parse_checkpoint, print as print_checkpoint};
 pub use cold::{ColdError, ColdReader};
 pub use config::{CleanerConfig, Config, ScrubConfig};
 pub use data_dir::{DataDir, boot_id};
