@@ -69,9 +69,13 @@ async fn template() -> Vec<(PathBuf, Bytes)> {
         let epoch = LeaderEpoch(if number < 12 { 0 } else { 3 });
         let appended = log.append(&[batch(number)], epoch).await.expect("it fits");
         if number % 6 == 5 {
-            let (first, last) = (appended.base_offset, appended.next_offset);
-            let aborted =
-                AbortedTxn { producer: ProducerId(7), first_offset: first, last_offset: first, last_stable: last };
+            let (first, next) = (appended.base_offset, appended.next_offset);
+            let aborted = AbortedTxn {
+                producer: ProducerId(7),
+                first_offset: first,
+                last_offset: Offset(next.0 - 1),
+                last_stable: next,
+            };
             log.add_aborted(&[aborted]).await.expect("in order");
         }
     }
@@ -193,7 +197,7 @@ async fn is_readable(log: &Log) -> bool {
 }
 
 async fn run(files: &[(PathBuf, Bytes)], bytes: &[u8]) -> Found {
-    let _ = decode_producer_snapshot(bytes, Path::new("x"));
+    let _ = decode_producer_snapshot(&Bytes::copy_from_slice(bytes), Path::new("x"));
     let mut input = Input(bytes);
     let Some((runtime, log)) = opened(files, &mut input).await else { return Found::Refused };
     let mut is_whole = is_readable(&log).await;

@@ -83,6 +83,16 @@ impl Harness {
         self.done.iter().map(|(name, count)| (*name, *count))
     }
 
+    /// What was done, and every file with its content.
+    pub async fn trace(&self) -> String {
+        let mut files = Vec::new();
+        for (path, _) in self.disk.files() {
+            files.push((path.clone(), self.disk.read(&path).await.unwrap()));
+        }
+        files.sort();
+        format!("{:?} {files:?}", self.done)
+    }
+
     fn did(&mut self, name: &'static str) {
         *self.done.entry(name).or_default() += 1;
     }
