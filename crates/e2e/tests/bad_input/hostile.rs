@@ -88,7 +88,7 @@ fn burst(address: &str, shapes: &Shapes, apis: &[(i16, i16)], draw: &mut Draw) -
     for correlation in 0..(1 + draw.next() % BURST_MAX) as i32 {
         let of = apis[(draw.next() % apis.len() as u64) as usize];
         // What is wrong ends its connection: it comes late in a burst as a rule, so that what is before it is met.
-        let wrong = draw.next() % 4 == 0;
+        let wrong = draw.next().is_multiple_of(4);
         let Some(made) = shapes.make(of, correlation, wrong, draw) else { continue };
         bytes.extend((made.frame.len() as u32).to_be_bytes());
         bytes.extend(&made.frame);

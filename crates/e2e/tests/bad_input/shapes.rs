@@ -98,7 +98,7 @@ impl Shapes {
         let head = if is_flexible { head.raw(&[0]) } else { head };
         let is_silent = writer.is_silent;
         let mut frame = head.raw(&writer.out).0;
-        if wrong && draw.next() % 4 == 0 {
+        if wrong && draw.next().is_multiple_of(4) {
             let cut = (draw.next() as usize) % (frame.len() - 10);
             frame.truncate(10 + cut);
         }
