@@ -1,9 +1,10 @@
 //! The broker's options: checked once at start, typed where handlers decide by them.
 
-use crate::Error;
+use crate::{Error, Sasl};
 use millstream_metadata::configs::broker_definition;
 use millstream_types::{BROKER_CONFIGS, BrokerId};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Settings of [`crate::Service`].
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct Config {
     pub node: BrokerId,
     /// Broker options under Kafka's names, as given; the rest have their defaults.
     pub values: BTreeMap<String, String>,
+    /// The listeners whose clients log in, and who may.
+    pub sasl: Sasl,
 }
 
 /// The options that handlers decide by.
@@ -23,13 +26,14 @@ pub(crate) struct Settings {
     pub(crate) replication_factor: i16,
     pub(crate) fetch_max_bytes: usize,
     pub(crate) fetch_session_slots: usize,
+    pub(crate) failed_authentication_delay: Duration,
     /// What was given, for DescribeConfigs.
     pub(crate) given: BTreeMap<String, String>,
 }
 
 impl Settings {
     /// Checks and reads the options.
-    pub(crate) fn new(config: Config) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         for (name, value) in &config.values {
             let definition =
                 broker_definition(name).ok_or_else(|| millstream_types::ConfigError::Unknown { name: name.clone() })?;
@@ -43,7 +47,10 @@ impl Settings {
             replication_factor: values.read("default.replication.factor")?,
             fetch_max_bytes: values.read("fetch.max.bytes")?,
             fetch_session_slots: values.read("max.incremental.fetch.session.cache.slots")?,
-            given: config.values,
+            failed_authentication_delay: Duration::from_millis(
+                values.read("connection.failed.authentication.delay.ms")?,
+            ),
+            given: config.values.clone(),
         })
     }
 }
@@ -65,7 +72,7 @@ mod tests {
 
     fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Settings::new(Config { node: BrokerId(1), values })
+        Settings::new(&Config { node: BrokerId(1), values, sasl: Sasl::default() })
     }
 
     #[test]

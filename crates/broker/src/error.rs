@@ -16,6 +16,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes; is /dev/urandom there?")]
+    Random,
 }
 
 impl Error {
@@ -24,6 +27,7 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Option(_) | Self::Unreadable { .. } => ErrorKind::Invalid,
+            Self::Random => ErrorKind::Unavailable,
         }
     }
 }

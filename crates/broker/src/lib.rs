@@ -6,6 +6,7 @@
 //!
 //! Which Kafka code an error becomes is said in `codes.rs` and nowhere else.
 
+mod authentication;
 mod client_metrics;
 mod codes;
 mod config;
@@ -21,6 +22,7 @@ mod service;
 mod topics;
 mod transactions;
 
+pub use authentication::{Sasl, read_users};
 pub use config::Config;
 pub use error::Error;
 pub use service::{Deps, Service};

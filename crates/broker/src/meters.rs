@@ -40,7 +40,9 @@ impl Meters {
         meter.time.observe(took);
         meter.bytes_in.add(bytes as u64);
         match answer {
-            Answer::Reply(parts) => meter.bytes_out.add(parts.iter().map(Part::len).sum::<usize>() as u64),
+            Answer::Reply(parts) | Answer::Last(parts, _) => {
+                meter.bytes_out.add(parts.iter().map(Part::len).sum::<usize>() as u64);
+            }
             Answer::NoReply | Answer::Close(_) => {}
         }
     }

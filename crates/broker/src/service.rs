@@ -1,11 +1,13 @@
 //! The service: one frame in, one answer out. Dispatch only; what each API does is in its handler.
 
 use crate::Error;
+use crate::authentication::{Admission, Authentication};
 use crate::client_metrics::instances::Instances;
 use crate::config::{Config, Settings};
 use crate::fetch::answer::Assembly;
 use crate::fetch::session::Sessions;
 use crate::handlers::produce::Produced;
+use crate::handlers::sasl;
 use crate::meters::Meters;
 use crate::quotas::{Client, Quotas, Used};
 use async_trait::async_trait;
@@ -51,6 +53,7 @@ pub(crate) struct Broker {
     pub(crate) coordinator: Coordinator,
     pub(crate) sessions: Mutex<Sessions>,
     pub(crate) quotas: Quotas,
+    pub(crate) authentication: Authentication,
     pub(crate) client_instances: Mutex<Instances>,
     /// What the client of each connection runs on, where it said so.
     pub(crate) software: Mutex<HashMap<u64, Software>>,
@@ -103,6 +106,14 @@ impl<T: Into<ResponseKind>> From<T> for Reply {
 }
 
 impl Reply {
+    fn produced(outcome: Produced) -> Self {
+        match outcome {
+            Produced::Answer(response) => response.into(),
+            Produced::Nothing => Self::Nothing,
+            Produced::Close(reason) => Self::Close(reason),
+        }
+    }
+
     fn tell_throttle(&mut self, time: Duration) {
         let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
         match self {
@@ -119,7 +130,8 @@ impl Service {
     /// # Errors
     /// An option that is unknown or out of range.
     pub fn new(config: Config, deps: Deps) -> Result<Self, Error> {
-        let settings = Settings::new(config)?;
+        let settings = Settings::new(&config)?;
+        let authentication = Authentication::new(config.sasl)?;
         let Deps { runtime, metrics, quorum, partitions, coordinator } = deps;
         let sessions = Mutex::new(Sessions::new(settings.fetch_session_slots));
         let meters = Meters::new(&metrics);
@@ -133,6 +145,7 @@ impl Service {
             coordinator,
             sessions,
             quotas,
+            authentication,
             client_instances: Mutex::default(),
             software: Mutex::default(),
             meters,
@@ -146,6 +159,11 @@ impl Handler for Service {
         let broker = &*self.0;
         broker.wait_while_muted(connection.id).await;
         let (begun, bytes) = (broker.runtime.clock.elapsed(), frame.bytes.len());
+        if connection.authentication.is_needed()
+            && let Some(answer) = broker.before_decoding(connection, &frame.bytes)
+        {
+            return Box::pin(answer).await;
+        }
         let request = match millstream_protocol::decode(frame.bytes) {
             Ok(request) => request,
             Err(refused) => {
@@ -155,6 +173,16 @@ impl Handler for Service {
                 };
             }
         };
+        let user = match connection.authentication.is_needed() {
+            false => None,
+            true => match broker.admit(connection, &request) {
+                Admission::In(user) => user,
+                Admission::Answer(answer) => return Box::pin(answer).await,
+            },
+        };
+        let user = user
+            .as_deref()
+            .unwrap_or_else(|| connection.principal.strip_prefix("User:").unwrap_or(&connection.principal));
         let call = Call {
             version: request.version,
             correlation_id: request.correlation_id,
@@ -162,7 +190,7 @@ impl Handler for Service {
             client_id: request.client_id.as_deref().unwrap_or_default(),
             peer: connection.peer.ip(),
             more: frame.more,
-            user: connection.principal.strip_prefix("User:").unwrap_or(&connection.principal),
+            user,
             source: connection.peer,
             connection: connection.id,
         };
@@ -197,6 +225,9 @@ impl Handler for Service {
     fn closed(&self, connection: &ConnectionContext) {
         let _ = self.0.quotas.take_muted(connection.id);
         self.0.software.lock().remove(&connection.id);
+        if connection.authentication.is_needed() {
+            self.0.authentication.forget(connection.id);
+        }
     }
 }
 
@@ -260,11 +291,7 @@ impl Broker {
         match body {
             R::ApiVersions(request) => self.api_versions(call, &request).into(),
             R::Metadata(request) => self.metadata(call, request).await.into(),
-            R::Produce(request) => match self.produce(call, request).await {
-                Produced::Answer(response) => response.into(),
-                Produced::Nothing => Reply::Nothing,
-                Produced::Close(reason) => Reply::Close(reason),
-            },
+            R::Produce(request) => Reply::produced(self.produce(call, request).await),
             R::Fetch(request) => Reply::Fetched(self.fetch(call, request).await),
             R::ListOffsets(request) => self.list_offsets(call, request).await.into(),
             R::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(request).into(),
@@ -310,6 +337,10 @@ impl Broker {
             R::UnregisterBroker(request) => self.unregister_broker(request).await.into(),
             R::GetTelemetrySubscriptions(request) => self.get_telemetry_subscriptions(call, &request).into(),
             R::PushTelemetry(request) => self.push_telemetry(call, &request).into(),
+            R::SaslHandshake(_) => sasl::handshake_needless().into(),
+            R::SaslAuthenticate(_) => sasl::authenticate_needless().into(),
+            R::DescribeUserScramCredentials(request) => self.describe_user_scram_credentials(request).into(),
+            R::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(request).await.into(),
             R::ListConfigResources(request) => self.list_config_resources(call, &request).into(),
             R::DescribeTopicPartitions(request) => self.describe_topic_partitions(call, request).into(),
         }

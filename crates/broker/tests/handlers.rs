@@ -6,6 +6,8 @@
 mod adapters;
 #[path = "handlers/admin.rs"]
 mod admin;
+#[path = "handlers/authenticating.rs"]
+mod authenticating;
 #[path = "handlers/clients.rs"]
 mod clients;
 #[path = "handlers/consumer_groups.rs"]

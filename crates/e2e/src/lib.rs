@@ -23,5 +23,6 @@ pub use kafka::{Kafka, batches, java_program, kafka_tool, kafka_tool_with_input}
 pub use meter::Meter;
 pub use moto::Moto;
 pub use node::{Node, binary};
+pub use program::run as run_program;
 pub use tap::Tap;
 pub use wait::eventually;

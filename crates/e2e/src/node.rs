@@ -31,7 +31,10 @@ fn serve(folder: &tempfile::TempDir, way: &Way, kafka: &str, http: &str) -> Comm
             command
         }
     };
-    command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--kafka", kafka, "--http", http]);
+    command.arg("serve").arg("--data-dir").arg(folder.path().join("data")).args(["--http", http]);
+    if !way.settings.iter().any(|setting| setting.starts_with("listeners=")) {
+        command.args(["--kafka", kafka]);
+    }
     command.args(["--set", "group.initial.rebalance.delay.ms=0"]).stdin(Stdio::null());
     for setting in &way.settings {
         command.args(["--set", setting]);
@@ -61,6 +64,8 @@ pub struct Node {
     way: Way,
     /// Where it speaks Kafka's protocol.
     pub kafka: String,
+    /// All its listeners, in the order of the setting `listeners`.
+    pub listeners: Vec<String>,
     /// Where it speaks HTTP.
     pub http: String,
 }
@@ -97,16 +102,20 @@ impl Node {
         let mut command = serve(&folder, &way, kafka, http);
         let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary can be started");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        let mut address = |name: &str| {
+        let mut listeners = Vec::new();
+        let http = loop {
             let line = lines.next().and_then(Result::ok);
-            let found = line.as_deref().and_then(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
-            found.unwrap_or_else(|| {
-                let log = std::fs::read_to_string(folder.path().join("node.log")).unwrap_or_default();
-                panic!("the node did not say where {name} listens but {line:?}; its log:\n{log}")
-            })
+            let said = line.as_deref().and_then(|line| line.split_once(' '));
+            match said {
+                Some(("kafka", address)) => listeners.push(address.to_owned()),
+                Some(("http", address)) if !listeners.is_empty() => break address.to_owned(),
+                _ => {
+                    let log = std::fs::read_to_string(folder.path().join("node.log")).unwrap_or_default();
+                    panic!("the node did not say where it listens but {line:?}; its log:\n{log}")
+                }
+            }
         };
-        let (kafka, http) = (address("kafka"), address("http"));
-        Self { process, folder, way, kafka, http }
+        Self { process, folder, way, kafka: listeners[0].clone(), listeners, http }
     }
 
     /// Kills the process as a power cut would (SIGKILL) and starts it again on the same folder and ports.

@@ -44,6 +44,18 @@ pub enum Error {
     /// Kafka's INVALID_REQUEST.
     #[error("{reason}")]
     InvalidRequest { reason: String },
+    /// Kafka's UNACCEPTABLE_CREDENTIAL.
+    #[error("a credential of the user {user:?} is not acceptable: {reason}")]
+    UnacceptableCredential { user: String, reason: String },
+    /// Kafka's UNSUPPORTED_SASL_MECHANISM.
+    #[error("{number} is no SCRAM mechanism; expected 1 SCRAM-SHA-256 or 2 SCRAM-SHA-512")]
+    UnknownScram { number: i8 },
+    /// Kafka's RESOURCE_NOT_FOUND.
+    #[error("the user {user:?} has no credential of {mechanism}")]
+    UnknownCredential { user: String, mechanism: &'static str },
+    /// Kafka's DUPLICATE_RESOURCE.
+    #[error("the user {user:?} is named twice in one request; change one credential of a user at a time")]
+    CredentialTwice { user: String },
     /// Kafka's BROKER_ID_NOT_REGISTERED.
     #[error("broker {broker} is not registered")]
     UnknownBroker { broker: BrokerId },
@@ -131,12 +143,16 @@ impl Error {
             | Self::InvalidConfig(_)
             | Self::ConfigRefused { .. }
             | Self::InvalidRequest { .. }
+            | Self::UnacceptableCredential { .. }
+            | Self::UnknownScram { .. }
+            | Self::CredentialTwice { .. }
             | Self::InvalidSchema { .. }
             | Self::InvalidCompatibility { .. } => ErrorKind::Invalid,
             Self::UnknownTopic { .. }
             | Self::UnknownTopicId { .. }
             | Self::UnknownPartition { .. }
             | Self::UnknownBroker { .. }
+            | Self::UnknownCredential { .. }
             | Self::UnknownDeployment { .. }
             | Self::UnknownSubject { .. }
             | Self::UnknownSchemaVersion { .. }

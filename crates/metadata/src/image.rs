@@ -6,6 +6,7 @@ mod snapshot;
 use crate::quotas::Entity;
 use crate::record::{BrokerRecord, Listener, SchemaReference, SchemaType};
 use crate::{Error, Map};
+use millstream_sasl::{Credential, Scram};
 use millstream_types::{
     BrokerEpoch, BrokerId, ClusterId, ConfigDef, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId,
     TopicConfig, TopicId, TopicPartition,
@@ -32,6 +33,7 @@ pub struct Image {
     static_configs: Arc<BTreeMap<String, String>>,
     client_metrics: Map<Arc<str>, Arc<BTreeMap<String, String>>>,
     client_quotas: Map<Entity, Arc<BTreeMap<String, f64>>>,
+    scram_credentials: Map<(String, Scram), Arc<Credential>>,
     topics: Map<TopicId, Arc<Topic>>,
     names: Map<Arc<str>, TopicId>,
     /// By the name with '.' as '_', of which only one may exist.
@@ -59,6 +61,7 @@ impl Default for Image {
             static_configs: Arc::default(),
             client_metrics: Map::default(),
             client_quotas: Map::default(),
+            scram_credentials: Map::default(),
             topics: Map::default(),
             names: Map::default(),
             collisions: Map::default(),
@@ -288,6 +291,18 @@ impl Image {
     pub fn group_default<'a>(&'a self, definition: &'a ConfigDef) -> &'a str {
         let given = definition.synonym.and_then(|name| self.static_configs.get(name));
         given.map_or(definition.default, String::as_str)
+    }
+
+    /// By what a user's proof of a password is checked.
+    #[must_use]
+    pub fn scram_credential(&self, user: &str, mechanism: Scram) -> Option<&Arc<Credential>> {
+        self.scram_credentials.get(&(user.to_owned(), mechanism))
+    }
+
+    /// The credentials of all users, in the order of their names.
+    #[must_use]
+    pub const fn scram_credentials(&self) -> &Map<(String, Scram), Arc<Credential>> {
+        &self.scram_credentials
     }
 
     /// The options this node was started with, by their names among a broker's options.

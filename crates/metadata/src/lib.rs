@@ -22,6 +22,7 @@ pub mod producer_ids;
 pub mod quotas;
 mod record;
 pub mod schemas;
+pub mod scram;
 #[cfg(test)]
 mod tests;
 pub mod topics;
@@ -32,6 +33,6 @@ pub use image::{Broker, Deployment, DeploymentKey, Image, Partition, Schema, Sch
 pub use map::Map;
 pub use record::{
     BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord,
-    Listener, PartitionChange, PartitionRecord, Record, SchemaRecord, SchemaReference, SchemaType, TopicConfigRecord,
-    TopicRecord, decode, encode,
+    Listener, PartitionChange, PartitionRecord, Record, SchemaRecord, SchemaReference, SchemaType,
+    ScramCredentialRecord, TopicConfigRecord, TopicRecord, decode, encode,
 };

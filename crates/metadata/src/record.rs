@@ -5,6 +5,7 @@
 
 use crate::Error;
 use crate::quotas::Entity;
+use millstream_sasl::{Credential, Scram};
 use millstream_types::{
     BrokerEpoch, BrokerId, ClusterId, ControllerEpoch, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId, TopicId,
 };
@@ -89,6 +90,17 @@ pub enum Record {
     /// An option of a group was set or unset.
     #[serde(rename = "group-config.1")]
     GroupConfig(GroupConfigRecord),
+    /// A user may log in by a SCRAM mechanism, or does so by another password now.
+    #[serde(rename = "user-scram-credential.1")]
+    UserScramCredential(ScramCredentialRecord),
+    /// A user may not log in by a SCRAM mechanism any more.
+    #[serde(rename = "remove-user-scram-credential.1")]
+    RemoveUserScramCredential {
+        /// The user.
+        user: String,
+        /// The mechanism.
+        mechanism: Scram,
+    },
     /// A topic, its partitions and its options are gone.
     #[serde(rename = "remove-topic.1")]
     RemoveTopic {
@@ -278,6 +290,18 @@ pub struct GroupConfigRecord {
     pub name: String,
     /// Its value; the broker's again when absent.
     pub value: Option<String>,
+}
+
+/// How a user's proof of a password is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScramCredentialRecord {
+    /// The user.
+    pub user: String,
+    /// The mechanism.
+    pub mechanism: Scram,
+    /// Salt, rounds and keys.
+    pub credential: Credential,
 }
 
 /// A deployment, in its kind's own words.

@@ -7,6 +7,7 @@ mod history;
 mod quotas;
 mod records;
 mod schemas;
+mod scram;
 mod topics;
 
 use crate::brokers::tests::cluster;

@@ -1,5 +1,7 @@
 //! What a listener is told.
 
+use crate::Tls;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A listener's settings.
@@ -13,6 +15,10 @@ pub struct ListenerConfig {
     pub connections_max: usize,
     /// Bytes of the largest frame (`socket.request.max.bytes`). A larger one closes its connection.
     pub frame_bytes_max: usize,
+    /// TLS; none on plain sockets.
+    pub tls: Option<Arc<Tls>>,
+    /// Bytes of the largest frame of a peer that the handler has yet to authenticate (`sasl.server.max.receive.size`), where it is to do that.
+    pub authenticates: Option<usize>,
     /// How long a connection may neither send nor take a byte (`connections.max.idle.ms`); none for ever.
     pub idle: Option<Duration>,
 }
@@ -26,6 +32,8 @@ impl ListenerConfig {
             address: address.into(),
             connections_max: 10_000,
             frame_bytes_max: 100 << 20,
+            tls: None,
+            authenticates: None,
             idle: Some(Duration::from_secs(600)),
         }
     }

@@ -4,16 +4,22 @@ use crate::counts::Counts;
 use crate::frames::{FrameReader, Spares};
 use crate::idle::Idle;
 use crate::pipeline::Pipeline;
-use crate::send::Sender;
-use crate::{Answer, ConnectionContext, Error, Frame, Handler, ListenerConfig};
+use crate::tls;
+use crate::wire::{Chunks, Secured, Wire};
+use crate::{Answer, ConnectionContext, Error, Frame, Handler, ListenerConfig, Tls};
 use bytes::Bytes;
 use millstream_runtime::Shutdown;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// Frames of one connection that are worked on together.
 const PIPELINED_MAX: usize = 64;
+/// How long a peer may take to agree on TLS.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
 /// A connection and all it needs. Dropped, it counts itself out and tells the handler, even after a panic.
 pub struct Connection {
@@ -22,13 +28,21 @@ pub struct Connection {
     pub handler: Arc<dyn Handler>,
     pub counts: Arc<Counts>,
     pub spares: Arc<Spares>,
+    pub chunks: Arc<Chunks>,
     pub shutdown: Shutdown,
 }
 
 impl Connection {
     /// Serves the connection until it ends.
-    pub async fn run(self, mut stream: TcpStream) {
-        let error = match self.serve(&mut stream).await {
+    pub async fn run(mut self, mut stream: TcpStream) {
+        // Answers are whole when they are written: waiting for more to send only adds delay. Where that can't be had, they are only later.
+        let _ = stream.set_nodelay(true);
+        let ended = match self.config.tls.clone() {
+            None => self.serve(&mut stream).await,
+            // Boxed, so that connections without TLS don't have the room for it.
+            Some(tls) => Box::pin(self.serve_secured(stream, &tls)).await,
+        };
+        let error = match ended {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -41,6 +55,9 @@ impl Connection {
             Error::Address { .. }
             | Error::Bind { .. }
             | Error::FrameLength { .. }
+            | Error::TlsToPlaintext
+            | Error::Handshake(_)
+            | Error::Certificate { .. }
             | Error::Truncated { .. }
             | Error::Refused(_) => {
                 tracing::warn!(%listener, %peer, id, %error, "connection closed");
@@ -48,13 +65,35 @@ impl Connection {
         }
     }
 
-    async fn serve(&self, stream: &mut TcpStream) -> Result<std::convert::Infallible, Error> {
-        // Answers are whole when they are written: waiting for more to send only adds delay.
-        stream.set_nodelay(true)?;
+    async fn serve_secured(&mut self, stream: TcpStream, tls: &Tls) -> Result<Infallible, Error> {
+        let stream = self.agree(stream, tls).await?;
+        if let Some(principal) = tls::principal(stream.get_ref().1.peer_certificates()) {
+            self.context.principal = principal.into();
+        }
+        let mut stream = Secured { stream: Box::new(stream), chunks: self.chunks.clone() };
+        let ended = self.serve(&mut stream).await;
+        stream.say_goodbye();
+        ended
+    }
+
+    async fn agree(&self, stream: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, Error> {
+        let limit = self.config.idle.map_or(HANDSHAKE_MAX, |idle| idle.min(HANDSHAKE_MAX));
+        let mut idle = Idle::new(Some(limit));
+        tokio::select! {
+            biased;
+            () = self.shutdown.requested() => Err(Error::Stopping),
+            agreed = idle.limit(tls.acceptor().accept(stream)) => {
+                agreed?.map_err(|error| tls::failed(&error))
+            }
+        }
+    }
+
+    async fn serve<W: Wire>(&self, stream: &mut W) -> Result<Infallible, Error> {
         let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.spares.clone());
         let mut sending = Idle::new(self.config.idle);
         let mut stop = pin!(self.shutdown.requested());
         loop {
+            reader.limit(self.frame_bytes_max());
             // The request being answered is finished; no other is begun.
             let frame = tokio::select! {
                 biased;
@@ -63,10 +102,15 @@ impl Connection {
             };
             let mut pipeline = self.begin(frame, &mut reader);
             while let Some(answers) = pipeline.answers().await {
-                send(Sender { stream, idle: &mut sending, counts: &self.counts }, answers).await?;
+                self.send(stream, &mut sending, answers).await?;
             }
             pipeline.frames.into_iter().for_each(|frame| self.spares.give_back(frame));
         }
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        let unknown = self.config.authenticates.filter(|_| !self.context.authentication.is_done());
+        unknown.unwrap_or(usize::MAX).min(self.config.frame_bytes_max)
     }
 
     /// Begins a frame, and those that are here whole after it where they overlap.
@@ -87,22 +131,27 @@ impl Connection {
         });
         Pipeline::new(begun.collect(), frames)
     }
-}
 
-async fn send(mut sender: Sender<'_>, answers: Vec<Answer>) -> Result<(), Error> {
-    let mut parts = Vec::new();
-    for answer in answers {
-        match answer {
-            Answer::Reply(mut reply) if parts.is_empty() => std::mem::swap(&mut parts, &mut reply),
-            Answer::Reply(reply) => parts.extend(reply),
-            Answer::NoReply => {}
-            Answer::Close(reason) => {
-                sender.send(&mut parts).await?;
-                return Err(Error::Refused(reason));
+    async fn send<W: Wire>(&self, stream: &mut W, idle: &mut Idle, answers: Vec<Answer>) -> Result<(), Error> {
+        let mut parts = Vec::new();
+        for answer in answers {
+            match answer {
+                Answer::Reply(mut reply) if parts.is_empty() => std::mem::swap(&mut parts, &mut reply),
+                Answer::Reply(reply) => parts.extend(reply),
+                Answer::NoReply => {}
+                Answer::Last(reply, reason) => {
+                    parts.extend(reply);
+                    stream.send(&mut parts, idle, &self.counts).await?;
+                    return Err(Error::Refused(reason));
+                }
+                Answer::Close(reason) => {
+                    stream.send(&mut parts, idle, &self.counts).await?;
+                    return Err(Error::Refused(reason));
+                }
             }
         }
+        stream.send(&mut parts, idle, &self.counts).await
     }
-    sender.send(&mut parts).await
 }
 
 impl Drop for Connection {

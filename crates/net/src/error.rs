@@ -47,6 +47,24 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// A peer speaks TLS where nothing does.
+    #[error(
+        "the peer speaks TLS, and this listener does not; give the client the address of one that does, or security.protocol without SSL"
+    )]
+    TlsToPlaintext,
+    /// TLS was not agreed on.
+    #[error("no TLS with the peer: {0}")]
+    Handshake(String),
+    /// A listener's certificates can't be used.
+    #[error("listener {listener}: {path}: {reason}")]
+    Certificate {
+        /// The listener.
+        listener: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it, and what was expected.
+        reason: String,
+    },
     /// A file was cut while a range of it was being sent.
     #[error("a file was cut at byte {position} while it was being sent")]
     Truncated {
@@ -80,7 +98,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Address { .. } | Self::FrameLength { .. } | Self::Refused(_) => ErrorKind::Invalid,
+            Self::Address { .. }
+            | Self::FrameLength { .. }
+            | Self::Refused(_)
+            | Self::TlsToPlaintext
+            | Self::Handshake(_)
+            | Self::Certificate { .. } => ErrorKind::Invalid,
             Self::Bind { .. } | Self::PeerClosed | Self::Stopping | Self::Truncated { .. } | Self::Io(_) => {
                 ErrorKind::Unavailable
             }
@@ -91,10 +114,11 @@ impl Error {
     /// The label of the closing in metrics.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Address { .. } | Self::Bind { .. } | Self::Io(_) => "error",
+            Self::Address { .. } | Self::Bind { .. } | Self::Certificate { .. } | Self::Io(_) => "error",
             Self::PeerClosed => "peer",
             Self::Idle { .. } => "idle",
             Self::FrameLength { .. } => "frame_length",
+            Self::TlsToPlaintext | Self::Handshake(_) => "tls",
             Self::Truncated { .. } => "truncated",
             Self::Refused(_) => "refused",
             Self::Stopping => "stopping",

@@ -67,17 +67,22 @@ impl FrameReader {
         Self { shared: BytesMut::new(), spares, frame_bytes_max, idle: Idle::new(idle) }
     }
 
+    /// Frames from now on are at most so large.
+    pub const fn limit(&mut self, frame_bytes_max: usize) {
+        self.frame_bytes_max = frame_bytes_max;
+    }
+
     /// The next frame, without its length. After an error, or when it was dropped while it waited, the stream is out of step.
     ///
     /// # Errors
-    /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::Idle`], or the stream's own.
+    /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::TlsToPlaintext`], [`Error::Idle`], or the stream's own.
     pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
         while self.shared.len() < LENGTH_BYTES {
             self.fill(stream, LENGTH_BYTES).await?;
         }
         let announced = self.shared.get_i32();
         let len = usize::try_from(announced).ok().filter(|len| *len <= self.frame_bytes_max);
-        let len = len.ok_or(Error::FrameLength { len: announced, max: self.frame_bytes_max })?;
+        let len = len.ok_or_else(|| too_long(announced, self.frame_bytes_max))?;
         if len > SHARED_BYTES {
             return self.large(stream, len).await;
         }
@@ -125,6 +130,12 @@ impl FrameReader {
         }
         Ok(frame.freeze())
     }
+}
+
+/// Why a frame of that length is refused.
+fn too_long(announced: i32, max: usize) -> Error {
+    // The first bytes of TLS: a handshake of version 3.x.
+    if announced >> 16 == 0x1603 { Error::TlsToPlaintext } else { Error::FrameLength { len: announced, max } }
 }
 
 async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, idle: &mut Idle) -> Result<(), Error> {
@@ -186,6 +197,8 @@ mod tests {
             let (_, error) = frames(len.to_be_bytes().to_vec(), 4, 1_000).await;
             assert!(matches!(error, Error::FrameLength { len: told, max: 1_000 } if told == len), "{error}");
         }
+        let (_, error) = frames(vec![0x16, 3, 1, 2], 4, 1_000).await;
+        assert!(matches!(error, Error::TlsToPlaintext), "{error}");
         assert_eq!(frames(framed(&[7; 1_000]), 1_004, 1_000).await.0.len(), 1);
     }
 

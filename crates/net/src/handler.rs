@@ -5,9 +5,42 @@ use bytes::Bytes;
 use millstream_runtime::FileRange;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the handler has to find out who a peer is, and whether it has.
+#[derive(Debug, Default)]
+pub struct Authentication {
+    is_needed: bool,
+    is_done: AtomicBool,
+}
+
+impl Authentication {
+    /// The handler has to.
+    #[must_use]
+    pub const fn needed() -> Self {
+        Self { is_needed: true, is_done: AtomicBool::new(false) }
+    }
+
+    /// Whether the handler has to.
+    #[must_use]
+    pub const fn is_needed(&self) -> bool {
+        self.is_needed
+    }
+
+    /// Whether nothing is left to find out.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !self.is_needed || self.is_done.load(Ordering::Relaxed)
+    }
+
+    /// The peer is known now, and may send frames as large as anybody.
+    pub fn done(&self) {
+        self.is_done.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Where a request came from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ConnectionContext {
     /// The listener's name.
     pub listener: Arc<str>,
@@ -15,8 +48,18 @@ pub struct ConnectionContext {
     pub peer: SocketAddr,
     /// The connection's number, unique in this process.
     pub id: u64,
-    /// Who the peer is. Without authentication everyone is `User:ANONYMOUS`.
+    /// Who the peer is as far as the listener knows: `User:` and the subject of its certificate, or `User:ANONYMOUS`.
     pub principal: Arc<str>,
+    /// Whether the handler has to find that out.
+    pub authentication: Authentication,
+}
+
+impl ConnectionContext {
+    /// A connection of nobody.
+    #[must_use]
+    pub fn new(listener: Arc<str>, peer: SocketAddr, id: u64) -> Self {
+        Self { listener, peer, id, principal: "User:ANONYMOUS".into(), authentication: Authentication::default() }
+    }
 }
 
 /// A piece of an answer, in the order of the wire.
@@ -58,6 +101,8 @@ pub enum Answer {
     Reply(Vec<Part>),
     /// Send nothing and go on (a produce request with acks=0).
     NoReply,
+    /// Send these and close, for the reason given, which is logged.
+    Last(Vec<Part>, String),
     /// Send nothing more and close, for the reason given, which is logged.
     Close(String),
 }

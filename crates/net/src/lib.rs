@@ -1,4 +1,4 @@
-//! Sockets: named listeners, frames in, answers out, and the one place where a range of a file becomes `sendfile`.
+//! Sockets: named listeners, with TLS or without, frames in, answers out, and the one place where a range of a file becomes `sendfile`.
 //!
 //! It knows lengths, not messages: a [`Handler`] gets a frame's bytes and returns what to send. One request of a connection is worked on
 //! at a time, but those that the handler lets overlap, and answers leave in the order of the requests, as in Kafka.
@@ -14,9 +14,13 @@ mod listener;
 mod pacing;
 mod pipeline;
 mod send;
+mod subject;
+mod tls;
+mod wire;
 
 pub use config::ListenerConfig;
 pub use error::Error;
 pub use frames::FrameReader;
-pub use handler::{Answer, ConnectionContext, Frame, Handler, Part};
+pub use handler::{Answer, Authentication, ConnectionContext, Frame, Handler, Part};
 pub use listener::{Listener, Serving, serve};
+pub use tls::{ClientAuth, Tls, TlsFiles};

@@ -4,7 +4,8 @@ use crate::connection::Connection;
 use crate::counts::Counts;
 use crate::frames::Spares;
 use crate::pacing::Pacing;
-use crate::{ConnectionContext, Error, Handler, ListenerConfig};
+use crate::wire::Chunks;
+use crate::{Authentication, ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::{Clock, Runtime, Tasks};
 use millstream_telemetry::Metrics;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -102,9 +103,9 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
     let acceptor = Acceptor {
         counts: Arc::new(Counts::new(metrics, &name)),
         spares: Arc::default(),
+        chunks: Arc::default(),
         permits: Arc::new(Semaphore::new(listener.config.connections_max.min(Semaphore::MAX_PERMITS))),
         config: Arc::new(listener.config),
-        principal: "User:ANONYMOUS".into(),
         pacing: Pacing::off(&listener.socket),
         name,
         tasks: tasks.clone(),
@@ -119,11 +120,11 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
 
 struct Acceptor {
     name: Arc<str>,
-    principal: Arc<str>,
     pacing: Pacing,
     config: Arc<ListenerConfig>,
     counts: Arc<Counts>,
     spares: Arc<Spares>,
+    chunks: Arc<Chunks>,
     permits: Arc<Semaphore>,
     tasks: Tasks,
     clock: Arc<dyn Clock>,
@@ -157,12 +158,10 @@ impl Acceptor {
 
     fn connect(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         self.pacing.accepted(&stream, peer);
-        let context = ConnectionContext {
-            listener: self.name.clone(),
-            peer,
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            principal: self.principal.clone(),
-        };
+        let mut context = ConnectionContext::new(self.name.clone(), peer, NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        if self.config.authenticates.is_some() {
+            context.authentication = Authentication::needed();
+        }
         self.counts.accepted.inc();
         self.counts.open.add(1);
         let connection = Connection {
@@ -171,6 +170,7 @@ impl Acceptor {
             handler: self.handler.clone(),
             counts: self.counts.clone(),
             spares: self.spares.clone(),
+            chunks: self.chunks.clone(),
             shutdown: self.tasks.shutdown(),
         };
         self.tasks.spawn("connection", async move {

@@ -6,6 +6,8 @@
 mod files;
 #[path = "sockets/harness.rs"]
 mod harness;
+#[path = "sockets/tls.rs"]
+mod tls;
 
 use harness::{Node, OVERLAPS, frame, read_frame, until};
 use millstream_net::{Answer, Error, Listener, ListenerConfig, Part};

@@ -161,6 +161,10 @@ apis! {
     DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
     ConsumerGroupHeartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
     ConsumerGroupDescribe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
+    SaslHandshake, SaslHandshakeRequest, SaslHandshakeResponse;
+    SaslAuthenticate, SaslAuthenticateRequest, SaslAuthenticateResponse;
+    DescribeUserScramCredentials, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+    AlterUserScramCredentials, AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
 }
 
 /// The versions of an API that ApiVersions tells clients. They are those of [`supported`] but for Produce, told from 0: librdkafka takes a

@@ -9,4 +9,4 @@ mod settings;
 pub use error::Error;
 pub use millstream_connect::Environment;
 pub use node::{Bound, Node};
-pub use settings::{KafkaListener, NODE_CONFIGS, Settings, SettingsError, Sources, all_definitions};
+pub use settings::{KafkaListener, NODE_CONFIGS, Secrets, Settings, SettingsError, Sources, all_definitions};

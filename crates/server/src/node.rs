@@ -8,7 +8,7 @@ use self::core::Core;
 use self::http::HttpServing;
 use crate::{Error, Settings};
 use millstream_connect::Environment;
-use millstream_net::{Listener, ListenerConfig, Serving};
+use millstream_net::{Listener, ListenerConfig, Serving, Tls};
 use millstream_runtime::Runtime;
 use millstream_task::Host;
 use millstream_telemetry::Metrics;
@@ -57,7 +57,7 @@ impl Node {
 
     async fn start_on(runtime: Runtime, settings: Settings, environment: Environment) -> Result<Self, Error> {
         // Ports first: one that is taken is told before anything is touched.
-        let listeners = bind(&settings).await?;
+        let listeners = bind(&runtime, &settings).await?;
         let http = TcpListener::bind(settings.http).await;
         let http = http.map_err(|source| Error::Http { address: settings.http, source })?;
         let http_address = http.local_addr().map_err(|source| Error::Http { address: settings.http, source })?;
@@ -99,13 +99,20 @@ impl Node {
     }
 }
 
-async fn bind(settings: &Settings) -> Result<Vec<Listener>, Error> {
+async fn bind(runtime: &Runtime, settings: &Settings) -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
         let mut config = ListenerConfig::new(&listener.name, listener.address.to_string());
         config.frame_bytes_max = settings.broker_number("socket.request.max.bytes")?;
         config.idle =
             u64::try_from(settings.broker_number::<i64>("connections.max.idle.ms")?).ok().map(Duration::from_millis);
+        if listener.sasl.is_some() {
+            config.authenticates = Some(settings.broker_number("sasl.server.max.receive.size")?);
+        }
+        if let Some(files) = &listener.tls {
+            let interval = settings.tls_reload_interval;
+            config.tls = Some(Tls::open(runtime, &listener.name, files.clone(), interval).await?);
+        }
         listeners.push(Listener::bind(config).await?);
     }
     Ok(listeners)

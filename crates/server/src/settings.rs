@@ -1,14 +1,18 @@
 //! A node's settings: flags over `MILLSTREAM_*` over a TOML file over defaults, each option defined once.
 
 mod definitions;
+mod listeners;
 mod sources;
+mod users;
 
 pub use definitions::{NODE_CONFIGS, all_definitions};
+pub use listeners::KafkaListener;
 pub use sources::Sources;
+pub use users::Secrets;
 
 use millstream_types::{BrokerId, ConfigError, ErrorKind};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,7 +48,8 @@ pub enum SettingsError {
     /// Listening beyond this machine without authentication has to be a decision.
     #[error(
         "{name} listens at {address}, which other machines can reach, and nothing authenticates them; \
-         listen on 127.0.0.1, or decide it with --set allow.unauthenticated.remote=true"
+         {}listen on 127.0.0.1, or decide it with --set allow.unauthenticated.remote=true",
+        if *name == "listeners" { "make it SASL_SSL, or SSL with ssl.client.auth=required (listener.security.protocol.map), " } else { "" }
     )]
     OpenToOthers {
         /// The option.
@@ -62,17 +67,6 @@ impl SettingsError {
     }
 }
 
-/// One named listener of Kafka's protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KafkaListener {
-    /// Its name, as in Kafka's `listeners`.
-    pub name: String,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What clients are told to connect to; the address itself (with the port that was bound) where nothing is advertised.
-    pub advertised: Option<(String, u16)>,
-}
-
 /// A node's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -84,6 +78,10 @@ pub struct Settings {
     pub rack: Option<String>,
     /// The listeners of Kafka's protocol.
     pub listeners: Vec<KafkaListener>,
+    /// Users who may log in besides those in the metadata.
+    pub users: Secrets,
+    /// How often files of certificates are looked at.
+    pub tls_reload_interval: Duration,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Broker options under Kafka's names that differ from their defaults, and among them defaults of topics.
@@ -135,9 +133,10 @@ impl Settings {
     fn from_values(values: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let values = Values(values);
         let open = values.text("allow.unauthenticated.remote") == "true";
-        let listeners = listeners(values.text("listeners"), values.text("advertised.listeners"))?;
-        let http = address("http.listener", values.text("http.listener"))?;
-        for (name, address) in listeners.iter().map(|one| ("listeners", one.address)).chain([("http.listener", http)]) {
+        let listeners = listeners::read(&values)?;
+        let http = listeners::address("http.listener", values.text("http.listener"))?;
+        let unknown = listeners.iter().filter(|one| !one.authenticates()).map(|one| ("listeners", one.address));
+        for (name, address) in unknown.chain([("http.listener", http)]) {
             if !address.ip().is_loopback() && !open {
                 return Err(SettingsError::OpenToOthers { name, address });
             }
@@ -151,6 +150,8 @@ impl Settings {
             node_id: BrokerId(values.number("node.id")?),
             rack: Some(values.text("broker.rack").to_owned()).filter(|rack| !rack.is_empty()),
             listeners,
+            users: users::read(&values)?,
+            tls_reload_interval: Duration::from_millis(values.number("ssl.reload.interval.ms")?),
             http,
             broker: values.broker(),
             tier_url,
@@ -195,65 +196,6 @@ impl Values<'_> {
     }
 }
 
-/// `NAME://HOST:PORT`, separated by commas, as Kafka writes listeners.
-fn listeners(text: &str, advertised: &str) -> Result<Vec<KafkaListener>, SettingsError> {
-    let advertised = split_listeners("advertised.listeners", advertised)?;
-    let mut found = Vec::new();
-    for (name, host_port) in split_listeners("listeners", text)? {
-        let advertised = advertised.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone());
-        let advertised = match advertised {
-            None => None,
-            Some(value) => Some(host_and_port(&value)?),
-        };
-        found.push(KafkaListener { address: address("listeners", &host_port)?, name, advertised });
-    }
-    if found.is_empty() {
-        return Err(SettingsError::Value {
-            name: "listeners",
-            value: text.into(),
-            expected: "at least one NAME://HOST:PORT".into(),
-        });
-    }
-    Ok(found)
-}
-
-fn split_listeners(option: &'static str, text: &str) -> Result<Vec<(String, String)>, SettingsError> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|one| !one.is_empty())
-        .map(|one| match one.split_once("://") {
-            Some((name, host_port)) => Ok((name.to_owned(), host_port.to_owned())),
-            None => Err(SettingsError::Value {
-                name: option,
-                value: one.to_owned(),
-                expected: "NAME://HOST:PORT, for example PLAINTEXT://127.0.0.1:9092".into(),
-            }),
-        })
-        .collect()
-}
-
-fn host_and_port(text: &str) -> Result<(String, u16), SettingsError> {
-    let parsed = text
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)));
-    parsed.ok_or_else(|| SettingsError::Value {
-        name: "advertised.listeners",
-        value: text.into(),
-        expected: "HOST:PORT".into(),
-    })
-}
-
-fn address(name: &'static str, text: &str) -> Result<SocketAddr, SettingsError> {
-    let text = text.replace("localhost:", "127.0.0.1:");
-    // Kafka writes an empty host for every address of the machine.
-    let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
-    whole.parse().map_err(|_| SettingsError::Value {
-        name,
-        value: text,
-        expected: format!("an IP address and a port, for example {}:9092", IpAddr::from([127, 0, 0, 1])),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,11 +221,94 @@ mod tests {
 
     #[test]
     fn an_advertised_address_belongs_to_the_listener_of_its_name() {
-        let settings =
-            load(&["listeners=IN://127.0.0.1:1,OUT://127.0.0.1:2", "advertised.listeners=OUT://broker.example:9094"])
-                .unwrap();
+        let settings = load(&[
+            "listeners=IN://127.0.0.1:1,OUT://127.0.0.1:2",
+            "advertised.listeners=OUT://broker.example:9094",
+            "listener.security.protocol.map=IN:PLAINTEXT,OUT:PLAINTEXT",
+        ])
+        .unwrap();
         assert_eq!(settings.listeners[0].advertised, None);
         assert_eq!(settings.listeners[1].advertised, Some(("broker.example".into(), 9094)));
+    }
+
+    #[test]
+    fn a_listener_is_open_to_others_once_it_knows_who_they_are() {
+        let tls = ["ssl.keystore.location=key.pem", "ssl.truststore.location=ca.pem"];
+        let with = |set: &[&str]| load(&[&tls[..], set].concat());
+        for listener in ["SASL_PLAINTEXT", "SASL_SSL"] {
+            let settings = with(&[&format!("listeners={listener}://0.0.0.0:1")]).unwrap();
+            assert!(settings.listeners[0].sasl.is_some());
+        }
+        assert!(with(&["listeners=SSL://0.0.0.0:1", "ssl.client.auth=required"]).is_ok());
+        for refused in [&["listeners=SSL://0.0.0.0:1"][..], &["listeners=SSL://0.0.0.0:1", "ssl.client.auth=requested"]]
+        {
+            let error = with(refused).unwrap_err().to_string();
+            assert!(error.contains("make it SASL_SSL, or SSL with ssl.client.auth=required"), "{error}");
+        }
+        let error = load(&["http.listener=0.0.0.0:1"]).unwrap_err().to_string();
+        assert!(error.starts_with("http.listener listens at 0.0.0.0:1") && !error.contains("SASL_SSL"), "{error}");
+    }
+
+    #[test]
+    fn options_of_one_listener_win_over_those_of_all() {
+        let settings = load(&[
+            "listeners=OUT://127.0.0.1:1,SSL://127.0.0.1:2",
+            "listener.security.protocol.map=OUT:SASL_SSL",
+            "ssl.keystore.location=all.pem",
+            "listener.name.out.ssl.keystore.location=out.pem",
+            "listener.name.out.sasl.enabled.mechanisms=PLAIN",
+            "listener.name.out.connections.max.reauth.ms=5000",
+        ])
+        .unwrap();
+        let [out, ssl] = &settings.listeners[..] else { panic!("{settings:?}") };
+        assert_eq!(out.tls.as_ref().unwrap().keystore, PathBuf::from("out.pem"));
+        assert_eq!(ssl.tls.as_ref().unwrap().keystore, PathBuf::from("all.pem"));
+        let rules = out.sasl.clone().unwrap();
+        assert_eq!((rules.mechanisms.len(), rules.session_ms), (1, Some(5_000)));
+        assert_eq!(ssl.sasl, None);
+    }
+
+    #[test]
+    fn what_a_listener_lacks_is_named() {
+        for (set, expected) in [
+            (&["listeners=OUT://127.0.0.1:1"][..], "a protocol for the listener OUT too"),
+            (&["listener.security.protocol.map=OUT:TLS"], "NAME:PROTOCOL with one of PLAINTEXT, SSL"),
+            (&["listeners=SSL://127.0.0.1:1"], "for ssl.keystore.location: expected the path of a PEM file"),
+            (
+                &["listeners=SSL://127.0.0.1:1", "ssl.keystore.location=a", "ssl.client.auth=required"],
+                "ssl.truststore.location",
+            ),
+            (
+                &["listeners=SASL_SSL://127.0.0.1:1", "ssl.keystore.location=a", "sasl.enabled.mechanisms=GSSAPI"],
+                "GSSAPI",
+            ),
+            (
+                &["listener.name.out.ssl.keystore.location=a"],
+                "unknown option \"listener.name.out.ssl.keystore.location\"",
+            ),
+            (&["listener.name.plaintext.data.dir=a"], "unknown option \"listener.name.plaintext.data.dir\""),
+            (&["ssl.keystore.type=JKS"], "expected one of PEM"),
+        ] {
+            let error = load(set).unwrap_err().to_string();
+            assert!(error.contains(expected), "{set:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn users_come_from_a_variable_and_a_file_and_their_passwords_are_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        std::fs::write(&path, "bob:t,w:o\n").unwrap();
+        let file = format!("sasl.users.file={}", path.display());
+        let settings = load(&["sasl.users=alice:one,carol:three", &file]).unwrap();
+        assert_eq!(settings.users.0.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["alice", "carol", "bob"]);
+        assert_eq!(settings.users.0[2].1, "t,w:o");
+        assert!(!format!("{settings:?}").contains("three"));
+        let error = load(&["sasl.users=alice:one,hunter2"]).unwrap_err().to_string();
+        assert!(error.contains("the 2. is not so") && !error.contains("hunter2"), "{error}");
+        std::fs::write(&path, "bob:two\nhunter2\n").unwrap();
+        let error = load(&[&file]).unwrap_err().to_string();
+        assert!(error.contains("line 2 is not so") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

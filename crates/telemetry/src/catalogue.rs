@@ -30,6 +30,7 @@ catalogue! {
     CounterDef REQUEST_BYTES = "kafka_network_requestmetrics_requestbytes_total", Bytes, ["request"], "Bytes of requests, by API.";
     CounterDef RESPONSE_BYTES = "kafka_network_requestmetrics_responsebytes_total", Bytes, ["request"], "Bytes of answers, by API.";
 
+    CounterDef AUTHENTICATIONS = "millstream_authentications_total", Count, ["listener", "outcome"], "Times that clients logged in, or were not let in.";
     CounterDef THROTTLED_REQUESTS = "millstream_throttled_requests_total", Count, ["quota"], "Requests whose client was throttled, by the quota it was above.";
     CounterDef QUOTA_SENSORS_REFUSED = "millstream_quota_sensors_refused_total", Count, [], "Requests not measured against a quota because too many clients were.";
 

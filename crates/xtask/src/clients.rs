@@ -27,15 +27,18 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&node))
     })?;
     let go = sources.join("go");
-    step(&cache, "go", &(read(&go.join("main.go"))? + &read(&go.join("go.mod"))?), || {
-        run(Command::new("go").args(["build", "-o"]).arg(cache.join("go/client")).arg(".").current_dir(&go))
-    })?;
+    step(
+        &cache,
+        "go",
+        &(read(&go.join("main.go"))? + &read(&go.join("doors.go"))? + &read(&go.join("go.mod"))?),
+        || run(Command::new("go").args(["build", "-o"]).arg(cache.join("go/client")).arg(".").current_dir(&go)),
+    )?;
     let java = sources.join("java");
     step(&cache, "java-libs", &read(&java.join("pom.xml"))?, || {
         let target = format!("-DoutputDirectory={}", cache.join("java/libs").display());
         run(Command::new("mvn").args(["-q", "-B", "-ntp", "dependency:copy-dependencies", &target]).current_dir(&java))
     })?;
-    let programs = ["Client", "Batches", "Compacted", "Transactions", "WordCount"]
+    let programs = ["Client", "Batches", "Compacted", "Doors", "Transactions", "WordCount"]
         .map(|name| java.join(format!("src/main/java/{name}.java")));
     let wanted: String = programs.iter().map(|program| read(program)).collect::<Result<_, _>>()?;
     step(&cache, "java-classes", &wanted, || {

@@ -6,13 +6,13 @@ use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableT
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::{ProduceResponse, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
-use millstream_broker::{Config, Deps, Service};
+use millstream_broker::{Config, Deps, Sasl, Service};
 use millstream_coordinator::{
     Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, Ports, TRANSACTIONS_TOPIC,
 };
 use millstream_metadata::topics::{Create, Layout, create};
 use millstream_metadata::{Listener, producer_ids};
-use millstream_net::{Answer, ConnectionContext, Frame, Handler, Part};
+use millstream_net::{Answer, Authentication, ConnectionContext, Frame, Handler, Part};
 use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions};
 use millstream_protocol::{decode_response, encode_request};
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService};
@@ -54,8 +54,17 @@ impl Node {
         Self::over(Runtime::simulated(seed, disk), "boot", options).await
     }
 
+    /// A node with a listener whose clients log in.
+    pub async fn asking(sasl: Sasl) -> Self {
+        Self::made(Runtime::simulated(3, Arc::new(SimDisk::new())), "boot", &[], sasl).await
+    }
+
     /// A node on that machine, which has that boot.
     pub async fn over(runtime: Runtime, boot: &str, options: &[(&str, &str)]) -> Self {
+        Self::made(runtime, boot, options, Sasl::default()).await
+    }
+
+    async fn made(runtime: Runtime, boot: &str, options: &[(&str, &str)], sasl: Sasl) -> Self {
         let metrics = Metrics::new();
         let listener = Listener { name: "PLAINTEXT".into(), host: "broker.example".into(), port: 9092 };
         let quorum =
@@ -78,13 +87,9 @@ impl Node {
             partitions: partitions.clone(),
             coordinator: coordinator.clone(),
         };
-        let service = Service::new(Config { node: ME, values }, deps).unwrap();
-        let context = ConnectionContext {
-            listener: "PLAINTEXT".into(),
-            peer: "127.0.0.1:40000".parse().unwrap(),
-            id: 1,
-            principal: "User:ANONYMOUS".into(),
-        };
+        let asks = !sasl.listeners.is_empty();
+        let service = Service::new(Config { node: ME, values, sasl }, deps).unwrap();
+        let context = connection(1, asks);
         Self { runtime, quorum, partitions, coordinator, service, metrics, context }
     }
 
@@ -142,6 +147,15 @@ impl Node {
         assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
         answer.base_offset
     }
+}
+
+/// A connection, whose client has to log in or need not.
+pub fn connection(id: u64, asks: bool) -> ConnectionContext {
+    let mut context = ConnectionContext::new("PLAINTEXT".into(), "127.0.0.1:40000".parse().unwrap(), id);
+    if asks {
+        context.authentication = Authentication::needed();
+    }
+    context
 }
 
 /// The parts of an answer as one frame, without its length, which must be true.

@@ -4,24 +4,26 @@ use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest, BrokerId,
-    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClientQuotasRequest,
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest,
+    ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClientQuotasRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
     DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
-    ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest,
-    GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    GetTelemetrySubscriptionsRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
     ListPartitionReassignmentsRequest, ListTransactionsRequest, MetadataRequest, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest,
-    SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
-    WriteTxnMarkersRequest, add_partitions_to_txn_request, alter_client_quotas_request, alter_configs_request,
-    alter_partition_reassignments_request, alter_replica_log_dirs_request, create_partitions_request,
+    SaslAuthenticateRequest, SaslHandshakeRequest, SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest,
+    UnregisterBrokerRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest, add_partitions_to_txn_request,
+    alter_client_quotas_request, alter_configs_request, alter_partition_reassignments_request,
+    alter_replica_log_dirs_request, alter_user_scram_credentials_request, create_partitions_request,
     create_topics_request, delete_records_request, delete_topics_request, describe_configs_request,
-    describe_producers_request, describe_quorum_request, describe_topic_partitions_request, elect_leaders_request,
-    fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
-    offset_commit_request, offset_delete_request, offset_fetch_request, offset_for_leader_epoch_request,
-    txn_offset_commit_request, update_features_request, write_txn_markers_request,
+    describe_producers_request, describe_quorum_request, describe_topic_partitions_request,
+    describe_user_scram_credentials_request, elect_leaders_request, fetch_request, incremental_alter_configs_request,
+    join_group_request, leave_group_request, list_offsets_request, offset_commit_request, offset_delete_request,
+    offset_fetch_request, offset_for_leader_epoch_request, txn_offset_commit_request, update_features_request,
+    write_txn_markers_request,
 };
 use kafka_protocol::protocol::Request;
 use millstream_net::{Answer, ConnectionContext, Frame, Handler};
@@ -65,6 +67,7 @@ async fn every_version_of_every_api_is_answered() {
     transactions(&node, seen).await;
     cluster(&node, seen).await;
     clients(&node, seen).await;
+    users(&node, seen).await;
     let left: Vec<_> = SERVED.iter().filter(|api| !seen.apis.contains(api)).collect();
     assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
     assert_eq!(seen.failures, Vec::<String>::new());
@@ -364,6 +367,21 @@ async fn transactions(node: &Node, seen: &mut Seen) {
     .await;
 }
 
+async fn users(node: &Node, seen: &mut Seen) {
+    every(node, seen, |_| SaslHandshakeRequest::default().with_mechanism("PLAIN".into())).await;
+    every(node, seen, |_| SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from_static(b"\0u\0p"))).await;
+    every(node, seen, |_| {
+        let deletion = alter_user_scram_credentials_request::ScramCredentialDeletion::default();
+        AlterUserScramCredentialsRequest::default().with_deletions(vec![deletion.with_name("u".into())])
+    })
+    .await;
+    every(node, seen, |_| {
+        let user = describe_user_scram_credentials_request::UserName::default().with_name("u".into());
+        DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user]))
+    })
+    .await;
+}
+
 async fn raw(node: &Node, key: i16, version: i16, rest: &[u8]) -> Answer {
     let mut frame = BytesMut::new();
     frame.put_i16(key);
@@ -372,7 +390,7 @@ async fn raw(node: &Node, key: i16, version: i16, rest: &[u8]) -> Answer {
     frame.put_i16(-1);
     frame.put_slice(rest);
     let peer = "127.0.0.1:1".parse().unwrap();
-    let context = ConnectionContext { listener: "PLAINTEXT".into(), peer, id: 1, principal: "User:ANONYMOUS".into() };
+    let context = ConnectionContext::new("PLAINTEXT".into(), peer, 1);
     node.service.handle(&context, Frame { bytes: frame.freeze(), more: false }).await
 }
 

@@ -212,5 +212,7 @@ func main() {
 		group(os.Args[2], os.Args[3], os.Args[4])
 	case "admin":
 		admin(os.Args[2], os.Args[3])
+	case "doors":
+		doors()
 	}
 }

@@ -39,9 +39,12 @@ fn an_option_of_the_node_that_is_wrong_is_named_with_its_source() {
     set("num.partitions=0", &["invalid value \"0\" for num.partitions", "expected an integer from 1"]);
     set("auto.create.topics.enable=maybe", &["invalid value \"maybe\"", "auto.create.topics.enable", "true or false"]);
     set("listeners=foo", &["invalid value \"foo\" for listeners", "NAME://HOST:PORT", "PLAINTEXT://127.0.0.1:9092"]);
-    set("listeners=A://nowhere:1", &["invalid value \"nowhere:1\"", "an IP address and a port"]);
+    set("listeners=PLAINTEXT://nowhere:1", &["invalid value \"nowhere:1\"", "an IP address and a port"]);
     set("http.listener=1", &["invalid value \"1\" for http.listener", "an IP address and a port"]);
-    set("listeners=A://0.0.0.0:0", &["0.0.0.0:0", "other machines can reach", "allow.unauthenticated.remote=true"]);
+    set(
+        "listeners=PLAINTEXT://0.0.0.0:0",
+        &["0.0.0.0:0", "other machines can reach", "allow.unauthenticated.remote=true"],
+    );
     bystander.goes_on();
     let serve = |args: &[&str], code: i32, words: &[&str]| not_served(&node, args, none, code, words);
     serve(&["--set", "tier.url=ftp://x"], 1, &["ftp://x", "unknown scheme \"ftp\"", "s3://BUCKET/PREFIX"]);

@@ -6,8 +6,9 @@ use super::{
 use crate::Error;
 use crate::record::{
     BrokerConfigRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord, PartitionChange,
-    PartitionRecord, Record, SchemaRecord, TopicConfigRecord, TopicRecord,
+    PartitionRecord, Record, SchemaRecord, ScramCredentialRecord, TopicConfigRecord, TopicRecord,
 };
+use millstream_sasl::Scram;
 use millstream_types::{BrokerEpoch, BrokerId, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ impl Image {
             Record::ClientMetrics(record) => self.set_client_metrics(record),
             Record::ClientQuota(record) => self.set_client_quota(record),
             Record::GroupConfig(record) => self.set_group_config(record),
+            Record::UserScramCredential(record) => self.set_scram_credential(record),
+            Record::RemoveUserScramCredential { user, mechanism } => self.remove_scram_credential(user, *mechanism)?,
             Record::RemoveTopic { topic } => self.remove_topic(*topic)?,
             Record::ProducerIdBlock { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
             Record::Deployment(record) => self.put_deployment(record),
@@ -191,6 +194,17 @@ impl Image {
         } else {
             self.group_configs.insert(group, Arc::new(options));
         }
+    }
+
+    fn set_scram_credential(&mut self, record: &ScramCredentialRecord) {
+        let whose = (record.user.clone(), record.mechanism);
+        self.scram_credentials.insert(whose, Arc::new(record.credential.clone()));
+    }
+
+    fn remove_scram_credential(&mut self, user: &str, mechanism: Scram) -> Result<(), Error> {
+        let removed = self.scram_credentials.remove(&(user.to_owned(), mechanism));
+        let unknown = || contradiction(format!("the user {user:?} has no credential of {}", mechanism.name()));
+        removed.map(|_| ()).ok_or_else(unknown)
     }
 
     /// Works out every topic's options anew, after what they inherit has changed.

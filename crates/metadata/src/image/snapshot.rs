@@ -3,7 +3,7 @@
 use super::{Broker, Image, Topic};
 use crate::record::{
     BrokerConfigRecord, BrokerRecord, ClientMetricsRecord, ClientQuotaRecord, DeploymentRecord, GroupConfigRecord,
-    PartitionRecord, Record, SchemaRecord, TopicConfigRecord, TopicRecord,
+    PartitionRecord, Record, SchemaRecord, ScramCredentialRecord, TopicConfigRecord, TopicRecord,
 };
 use millstream_types::BrokerId;
 
@@ -22,6 +22,7 @@ impl Image {
             .chain(self.broker_records())
             .chain(self.client_metrics_records())
             .chain(self.quota_records())
+            .chain(self.scram_records())
             .chain(self.topic_records())
             .chain(self.deployment_records())
             .chain(self.schema_records())
@@ -62,6 +63,13 @@ impl Image {
                 let record = ClientQuotaRecord { entity: entity.clone(), key: key.clone(), value: Some(*value) };
                 Record::ClientQuota(record)
             })
+        })
+    }
+
+    fn scram_records(&self) -> impl Iterator<Item = Record> {
+        self.scram_credentials.iter().map(|((user, mechanism), credential)| {
+            let (user, mechanism, credential) = (user.clone(), *mechanism, (**credential).clone());
+            Record::UserScramCredential(ScramCredentialRecord { user, mechanism, credential })
         })
     }
 

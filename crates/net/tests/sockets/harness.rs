@@ -6,10 +6,10 @@ use millstream_net::{Answer, ConnectionContext, Frame, Handler, Listener, Listen
 use millstream_runtime::Runtime;
 use millstream_telemetry::Metrics;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -19,6 +19,8 @@ pub struct State {
     pub started: Notify,
     pub go_on: Notify,
     closed: AtomicUsize,
+    /// Who sent the last frame.
+    pub principal: Mutex<String>,
 }
 
 type Answering = dyn Fn(Arc<State>, Bytes) -> BoxFuture<'static, Answer> + Send + Sync;
@@ -30,10 +32,16 @@ struct Closure {
 
 /// What frames begin with that overlap.
 pub const OVERLAPS: &[u8] = b"overlaps";
+/// What a frame begins with after which its peer counts as authenticated.
+pub const LETS_IN: &[u8] = b"let me in";
 
 #[async_trait::async_trait]
 impl Handler for Closure {
-    async fn handle(&self, _connection: &ConnectionContext, frame: Frame) -> Answer {
+    async fn handle(&self, connection: &ConnectionContext, frame: Frame) -> Answer {
+        *self.state.principal.lock().unwrap() = connection.principal.to_string();
+        if frame.bytes.starts_with(LETS_IN) {
+            connection.authentication.done();
+        }
         (self.answer)(self.state.clone(), frame.bytes).await
     }
 
@@ -90,7 +98,7 @@ pub fn frame(content: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes()[..], content].concat()
 }
 
-pub async fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let len = usize::try_from(stream.read_i32().await?).map_err(io::Error::other)?;
     let mut content = vec![0; len];
     stream.read_exact(&mut content).await?;

@@ -95,7 +95,9 @@ impl Core {
 
     /// Kafka's APIs.
     pub fn broker(&self, runtime: &Runtime, metrics: &Metrics, settings: &Settings) -> Result<Arc<dyn Handler>, Error> {
-        let config = millstream_broker::Config { node: settings.node_id, values: settings.broker.clone() };
+        let rules = settings.listeners.iter().filter_map(|one| Some((one.name.clone(), one.sasl.clone()?)));
+        let sasl = millstream_broker::Sasl { listeners: rules.collect(), users: settings.users.0.clone() };
+        let config = millstream_broker::Config { node: settings.node_id, values: settings.broker.clone(), sasl };
         let deps = millstream_broker::Deps {
             runtime: runtime.clone(),
             metrics: metrics.clone(),

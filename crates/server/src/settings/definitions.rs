@@ -1,6 +1,6 @@
 //! Every option of a node that Kafka does not have, and Kafka's that shape a node.
 
-use millstream_types::ConfigType::{Boolean, Int, Long, String as Text};
+use millstream_types::ConfigType::{Boolean, Int, List, Long, String as Text};
 use millstream_types::{BROKER_CONFIGS, ConfigDef, TOPIC_CONFIGS};
 
 /// The options of a node beside the broker's own, sorted by name.
@@ -23,6 +23,13 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         "",
         "The rack of this node, for placement and for reading from a close replica.",
     ),
+    ConfigDef::new(
+        "connections.max.reauth.ms",
+        Long,
+        "0",
+        "Milliseconds that a client may go on for after it logged in; then it has to log in again on the same connection, or is closed. 0 is for ever.",
+    )
+    .min(0),
     ConfigDef::new("data.dir", Text, "./millstream-data", "The folder of everything the node keeps."),
     ConfigDef::new("function.component.bytes", Long, "67108864", "Bytes of the largest Wasm component accepted.")
         .min(1),
@@ -33,12 +40,37 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         "Where HTTP listens: the API, the schema registry, metrics and health.",
     ),
     ConfigDef::new(
+        "listener.security.protocol.map",
+        Text,
+        "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+        "What each listener speaks, NAME:PROTOCOL by its name. Options that begin with sasl., ssl. or connections.max.reauth. are those of one listener with listener.name.NAME. before them (its name in lower case).",
+    ),
+    ConfigDef::new(
         "listeners",
         Text,
         "PLAINTEXT://127.0.0.1:9092",
         "Where Kafka's protocol listens: NAME://HOST:PORT, separated by commas.",
     ),
     ConfigDef::new("node.id", Int, "1", "The node's number in its cluster.").min(0),
+    ConfigDef::new(
+        "sasl.enabled.mechanisms",
+        List,
+        "SCRAM-SHA-256,SCRAM-SHA-512",
+        "How clients may log in to listeners with SASL: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512. PLAIN tells the listener the password: use it over TLS.",
+    )
+    .one_of(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+    ConfigDef::new(
+        "sasl.users",
+        Text,
+        "",
+        "The first users, NAME:PASSWORD separated by commas; best given as MILLSTREAM_SASL_USERS. They log in by PLAIN, and by SCRAM until credentials are stored for them (kafka-configs --entity-type users). Never logged.",
+    ),
+    ConfigDef::new(
+        "sasl.users.file",
+        Text,
+        "",
+        "A file with such users, NAME:PASSWORD in each line, which only the node should be able to read.",
+    ),
     ConfigDef::new("sql.concurrency", Int, "8", "Queries that may run at once; one more is told to slow down.").min(1),
     ConfigDef::new(
         "sql.memory.bytes",
@@ -48,6 +80,34 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
     )
     .min(1_048_576),
     ConfigDef::new("sql.time.ms", Long, "300000", "Milliseconds one query may take before it is ended.").min(1),
+    ConfigDef::new(
+        "ssl.client.auth",
+        Text,
+        "none",
+        "Whether clients have to show a certificate to listeners with TLS. The subject of what they show is their name.",
+    )
+    .one_of(&["none", "requested", "required"]),
+    ConfigDef::new(
+        "ssl.keystore.location",
+        Text,
+        "",
+        "A PEM file with the private key of listeners with TLS and its certificates, the own one first. Read again when it changes.",
+    ),
+    ConfigDef::new("ssl.keystore.type", Text, "PEM", "What ssl.keystore.location is.").one_of(&["PEM"]),
+    ConfigDef::new(
+        "ssl.reload.interval.ms",
+        Long,
+        "10000",
+        "Milliseconds between two looks for changes of ssl.keystore.location and ssl.truststore.location.",
+    )
+    .min(10),
+    ConfigDef::new(
+        "ssl.truststore.location",
+        Text,
+        "",
+        "A PEM file with the certificates that clients' certificates are signed by. Read again when it changes.",
+    ),
+    ConfigDef::new("ssl.truststore.type", Text, "PEM", "What ssl.truststore.location is.").one_of(&["PEM"]),
     ConfigDef::new(
         "task.commit.interval.ms",
         Long,
@@ -101,6 +161,30 @@ pub fn all_definitions() -> Vec<(&'static str, &'static ConfigDef)> {
     all.sort_by_key(|(name, _)| *name);
     all.dedup_by_key(|(name, _)| *name);
     all
+}
+
+/// What the options of one listener begin with; then come its name in lower case and the option's.
+pub const LISTENER_PREFIX: &str = "listener.name.";
+
+/// Options that a listener may have of its own.
+const OF_A_LISTENER: [&str; 7] = [
+    "connections.max.reauth.ms",
+    "sasl.enabled.mechanisms",
+    "ssl.client.auth",
+    "ssl.keystore.location",
+    "ssl.keystore.type",
+    "ssl.truststore.location",
+    "ssl.truststore.type",
+];
+
+/// The option of that name among all, where there is one: a listener's own is defined as that of all is.
+pub(super) fn definition(all: &[(&str, &'static ConfigDef)], name: &str) -> Option<&'static ConfigDef> {
+    let of_one = || {
+        let (_, option) = name.strip_prefix(LISTENER_PREFIX)?.split_once('.')?;
+        OF_A_LISTENER.contains(&option).then_some(option)
+    };
+    let name = of_one().unwrap_or(name);
+    all.iter().find(|(known, _)| *known == name).map(|(_, def)| *def)
 }
 
 /// The broker's options that are defaults of topics, where they are not options of its own besides.

@@ -1,5 +1,6 @@
 //! Where settings come from, and which of two wins: flags, then variables, then the file, then defaults.
 
+use super::definitions::definition;
 use super::{SettingsError, all_definitions};
 use millstream_types::{ConfigDef, ConfigError};
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ impl Sources {
             let Some(name) = variable.strip_prefix("MILLSTREAM_") else { continue };
             let name = name.to_lowercase().replace('_', ".");
             // A variable that is no option belongs to someone else (MILLSTREAM_HTTP names the node that the CLI asks).
-            if definitions.iter().any(|(known, _)| *known == name) {
+            if definition(&definitions, &name).is_some() {
                 put(&mut values, &definitions, variable, &name, value.clone())?;
             }
         }
@@ -80,14 +81,13 @@ fn flatten(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>)
 
 fn put(
     values: &mut BTreeMap<String, String>,
-    definitions: &[(&str, &ConfigDef)],
+    definitions: &[(&str, &'static ConfigDef)],
     source: &str,
     name: &str,
     value: String,
 ) -> Result<(), SettingsError> {
     let refused = |error| SettingsError::Config { source_name: source.to_owned(), error };
-    let def = definitions.iter().find(|(known, _)| *known == name);
-    let (_, def) = def.ok_or_else(|| refused(ConfigError::Unknown { name: name.to_owned() }))?;
+    let def = definition(definitions, name).ok_or_else(|| refused(ConfigError::Unknown { name: name.to_owned() }))?;
     def.check(&value).map_err(refused)?;
     values.insert(name.to_owned(), value);
     Ok(())

@@ -6,6 +6,7 @@ use super::definition::ConfigType::{Boolean, Double, Int, Long, String};
 /// The broker's own options, sorted by name. Those that give a topic option its default are that option's synonyms.
 pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("auto.create.topics.enable", Boolean, "true", "Whether a topic that a client names is made when it does not exist."),
+    ConfigDef::new("connection.failed.authentication.delay.ms", Int, "100", "Milliseconds after which a client that is not let in is told so. Higher makes guessing passwords slower.").min(0),
     ConfigDef::new("connections.max.idle.ms", Long, "600000", "Milliseconds after which a silent connection is closed.").min(-1),
     ConfigDef::new("default.replication.factor", Int, "1", "Replicas of a topic whose maker names no number.").min(1),
     ConfigDef::new("fetch.max.bytes", Int, "57671680", "Bytes of the largest fetch response. Higher moves more in one request and takes more memory over TLS.").min(1024),
@@ -41,6 +42,7 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("offsets.retention.check.interval.ms", Long, "600000", "Milliseconds between two looks for expired offsets. Higher keeps them longer, and costs less.").min(1),
     ConfigDef::new("offsets.retention.minutes", Int, "10080", "Minutes that an empty group's committed offsets are kept.").min(1),
     ConfigDef::new("offsets.topic.num.partitions", Int, "50", "Partitions of `__consumer_offsets`; fixed when the topic is made.").min(1),
+    ConfigDef::new("sasl.server.max.receive.size", Int, "524288", "Bytes of the largest request of a client that has not logged in yet. A larger one closes its connection.").min(1),
     ConfigDef::new("socket.request.max.bytes", Int, "104857600", "Bytes of the largest request. A larger one closes its connection.").min(1),
     ConfigDef::new("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, "10000", "Milliseconds between two looks for transactions past their timeout. Higher leaves them open longer.").min(1),
     ConfigDef::new("transaction.max.timeout.ms", Int, "900000", "The longest timeout a transactional producer may ask for, in milliseconds. Higher lets a lost producer hold up readers of committed records longer.").min(1),
