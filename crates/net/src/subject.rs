@@ -149,8 +149,8 @@ mod tests {
         }
     }
 
-    fn certificate(sets: &[&[(&[u8], u8, &str)]]) -> Vec<u8> {
-        let attribute = |(kind, tag, text): &(&[u8], u8, &str)| {
+    fn certificate(sets: &[&[Attribute<'_>]]) -> Vec<u8> {
+        let attribute = |(kind, tag, text): &Attribute<'_>| {
             der(SEQUENCE, &[der(OBJECT_IDENTIFIER, kind), der(*tag, text.as_bytes())].concat())
         };
         let name = sets.iter().flat_map(|set| der(SET, &set.iter().flat_map(attribute).collect::<Vec<_>>()));
@@ -161,6 +161,9 @@ mod tests {
         der(SEQUENCE, &[der(SEQUENCE, &body), other].concat())
     }
 
+    /// An attribute: what it is, the type of its text, the text.
+    type Attribute<'a> = (&'a [u8], u8, &'a str);
+
     const CN: &[u8] = &[0x55, 4, 3];
     const O: &[u8] = &[0x55, 4, 10];
     const OU: &[u8] = &[0x55, 4, 11];
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn subjects_are_written_as_java_does() {
-        let table: [(&[&[(&[u8], u8, &str)]], &str); 5] = [
+        let table: [(&[&[Attribute<'_>]], &str); 5] = [
             (&[&[(O, 0x13, "Example")], &[(CN, 0x0c, "client")]], "CN=client,O=Example"),
             (&[&[(CN, 0x0c, "a"), (OU, 0x0c, "b")]], "CN=a+OU=b"),
             (&[&[(CN, 0x0c, " a, \"b\" = c\\;# ")]], "CN=\\ a\\, \\\"b\\\" \\= c\\\\\\;\\#\\ "),

@@ -163,7 +163,7 @@ async fn credentials_are_altered_and_described_by_kafkas_codes() {
         told.collect::<Vec<_>>()
     };
     let alice = ("alice".to_owned(), 0, vec![(1, 8_192)]);
-    assert_eq!(describe(None).await, [alice.clone()]);
+    assert_eq!(describe(None).await, std::slice::from_ref(&alice));
     let none = |user: &str, code: ResponseError| (user.to_owned(), code.code(), Vec::new());
     assert_eq!(
         describe(Some(&["alice", "bob", "carol", "carol"])).await,

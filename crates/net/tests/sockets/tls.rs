@@ -124,7 +124,7 @@ async fn ranges_of_files_come_between_bytes_as_they_are_in_the_file() {
     let content: Bytes = (0..LEN).map(|at| (at / 3) as u8).collect::<Vec<u8>>().into();
     let (folder, disk) = (tempfile::tempdir().unwrap(), Runtime::real().disk);
     let file = disk.open(&folder.path().join("log"), OpenMode::CreateNew).await.unwrap();
-    file.append(&[content.clone()]).await.unwrap();
+    file.append(std::slice::from_ref(&content)).await.unwrap();
     let range = |position, len| Part::File(FileRange { file: file.clone(), position, len });
     let parts = [(7, LEN - 7), (0, 1), (99_999, 65_536), (5, 131_072)];
     let sum: usize = parts.iter().map(|(_, len)| len + 4).sum();

@@ -18,7 +18,6 @@ const ACLS: &str = "a later issue: access control lists";
 const TOKENS: &str = "a later issue: delegation tokens";
 const STREAMS: &str = "a later issue: streams groups (KIP-1071)";
 const NODES: &str = "a later issue: more than one node";
-const CONSUMER_GROUPS: &str = "comes with KIP-848's groups";
 const SHARE_GROUPS: &str = "comes with share groups (KIP-932)";
 
 /// APIs, or versions of them, that Kafka tells clients and we do not serve.
