@@ -5,7 +5,7 @@ use crate::port::OffsetsLog;
 use crate::service::Inner;
 use millstream_group::{
     Beaten, ByTopic, CommitRequest, ConsumerHeartbeatRequest, FetchRequest, FetchedOffset, HeartbeatRequest,
-    JoinRequest, Joined, LeaveRequest, Left, OffsetCommit, PartitionResult, Reply, SyncRequest, Synced, UNKNOWN_MEMBER,
+    JoinRequest, Joined, LeaveRequest, Left, OffsetCommit, PartitionResult, Reply, SyncRequest, Synced,
 };
 use millstream_types::{PartitionIndex, ProducerEpoch, ProducerId};
 use std::sync::Arc;
@@ -160,16 +160,7 @@ impl Handle {
     /// As [`Self::commit`]; an error of any one partition too.
     pub async fn commit_as_admin(&self, group: &str, topics: Vec<ByTopic<OffsetCommit>>) -> Result<(), Error> {
         self.inner.groups.wait_until_loaded(group).await?;
-        let request = CommitRequest {
-            group: group.to_owned(),
-            member: UNKNOWN_MEMBER.to_owned(),
-            instance: None,
-            generation: -1,
-            speaks_epochs: true,
-            retention_ms: None,
-            topics,
-        };
-        let answers = self.commit(request).await?;
+        let answers = self.commit(CommitRequest::without_member(group, topics)).await?;
         answers.into_iter().flat_map(|topic| topic.partitions).try_for_each(|partition| partition.result)?;
         Ok(())
     }

@@ -204,6 +204,22 @@ pub struct CommitRequest {
     pub topics: Vec<ByTopic<OffsetCommit>>,
 }
 
+impl CommitRequest {
+    /// A commit of somebody who uses the group's offsets and not its membership.
+    #[must_use]
+    pub fn without_member(group: &str, topics: Vec<ByTopic<OffsetCommit>>) -> Self {
+        Self {
+            group: group.to_owned(),
+            member: UNKNOWN_MEMBER.to_owned(),
+            instance: None,
+            generation: -1,
+            speaks_epochs: true,
+            retention_ms: None,
+            topics,
+        }
+    }
+}
+
 /// What became of one offset commit or delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionResult {

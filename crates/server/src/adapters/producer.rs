@@ -3,7 +3,7 @@
 use super::topics::{LogTopics, failed, refused};
 use async_trait::async_trait;
 use millstream_coordinator::Transactor;
-use millstream_coordinator::group::{CommitRequest, UNKNOWN_MEMBER};
+use millstream_coordinator::group::CommitRequest;
 use millstream_partition::{AppendOptions, Origin};
 use millstream_record::{BatchBuilder, Codec, Columns};
 use millstream_task::{CommittedOffset, Error, Producer};
@@ -75,15 +75,7 @@ impl Producer for LogProducer {
     }
 
     async fn commit(&self, group: &str, offsets: &[CommittedOffset]) -> Result<(), Error> {
-        let request = CommitRequest {
-            group: group.to_owned(),
-            member: UNKNOWN_MEMBER.to_owned(),
-            instance: None,
-            generation: -1,
-            speaks_epochs: true,
-            retention_ms: None,
-            topics: self.log.by_topic(offsets)?,
-        };
+        let request = CommitRequest::without_member(group, self.log.by_topic(offsets)?);
         let committed = self.log.coordinator.commit_transaction_as_admin(&self.transactor(), request).await;
         let identity = committed.map_err(|error| refused(&error))?;
         *self.current.lock() = Current { identity, lanes: BTreeMap::new() };

@@ -2,6 +2,8 @@
 
 import struct
 
+from wire import uvarint
+
 POLYNOMIAL = 0x82F63B78
 TABLE = []
 for byte in range(256):
@@ -18,13 +20,7 @@ def crc32c(content):
 
 
 def varint(number):
-    number = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return uvarint((number << 1) ^ (number >> 63))
 
 
 def batch(values, timestamp, attributes=0, producer=(-1, -1, -1), step=10, magic=2, wrong_crc=False):
