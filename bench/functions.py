@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Measures functions against Kafka Streams: the same filter over the same events, engine by engine, on one machine.
 
-    functions.py all       load both sides, run every engine in turn, compare what came out, print and keep the table (about 10 minutes)
+    functions.py all       load both sides, run every engine in turn, compare what came out, print and keep the table (about 5 minutes)
     functions.py table     print the table again from what the last run left
 
 The filter is that of PEERS_HOME/streams: 6.5 M JSON events of 105 bytes, of which 3,249,978 pass with five fields. Kafka Streams counts the
 CPU of its application and the broker's while it runs, ours the whole node's; both from the first 1.5 M records on.
 
 Options: --rounds N (2): each round runs every engine once; --records N and --warm N for a smaller try; --engines a,b of streams, rust, js;
---guarantee at-least-once (the default) or exactly-once, for both sides; --write puts the table into functions.md.
+--guarantee exactly-once (the default, as functions have it) or at-least-once, for both sides; --write puts the table of that guarantee
+into functions.md.
 
 Environment: PEERS_HOME (the folder with kafka/kafka.sh and streams/streams.sh), MILLSTREAM_BINARY (built with --release
 --no-default-features --features functions), BENCH_DIR and PEERS_LIBS as for broker.py. Needs Java 17 or later. Nothing else should run meanwhile.
@@ -36,7 +37,8 @@ STREAMS_GUARANTEES = {"at-least-once": "at_least_once", "exactly-once": "exactly
 NAMES = {"streams": "Kafka Streams", "rust": "Rust function", "js": "JavaScript function"}
 RUN_LIMIT_S = 420
 LOOK_S = 0.05
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+# Around the table of a guarantee in functions.md.
+MARKS = "<!-- {} -->", "<!-- end of {} -->"
 
 
 def say(text):
@@ -198,10 +200,10 @@ def main():
     parser.add_argument("--records", type=int, default=6_500_000)
     parser.add_argument("--warm", type=int, default=1_500_000)
     parser.add_argument("--engines", type=lambda text: text.split(","), default=list(NAMES))
-    parser.add_argument("--guarantee", choices=list(STREAMS_GUARANTEES), default="at-least-once")
+    parser.add_argument("--guarantee", choices=list(STREAMS_GUARANTEES), default="exactly-once")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    kept = broker.DIR / "functions.json"
+    kept = broker.DIR / f"functions-{args.guarantee}.json"
     if args.what == "all":
         report = run(args)
         kept.write_text(json.dumps(report, indent=1))
@@ -209,8 +211,9 @@ def main():
     print(text)
     if args.write:
         page = pathlib.Path(__file__).with_name("functions.md")
-        before, rest = page.read_text().split(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        begin, end = (mark.format(args.guarantee) for mark in MARKS)
+        before, rest = page.read_text().split(begin)
+        page.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 if __name__ == "__main__":
