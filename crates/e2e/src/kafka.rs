@@ -3,7 +3,7 @@
 use crate::client::clients_folder;
 use crate::program::run;
 use crate::wait::eventually;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -41,6 +41,23 @@ pub fn kafka_tool(class: &str, args: &[&str]) -> String {
 #[must_use]
 pub fn kafka_tool_with_input(class: &str, args: &[&str], input: &str) -> String {
     run(java("-Xmx512m", class).args(args), input)
+}
+
+/// Runs tools of Apache Kafka one after another in one process (`clients/java/.../Tools.java`), each by its class, arguments and input, and
+/// returns with what it ended and what it printed.
+///
+/// # Panics
+/// When the process ends badly.
+#[must_use]
+pub fn kafka_tools(calls: &[(&str, Vec<String>, &str)]) -> Vec<(i64, String)> {
+    let line = |(class, args, input): &(&str, Vec<String>, &str)| json!({"class": class, "args": args, "input": input});
+    let lines: String = calls.iter().map(|call| format!("{}\n", line(call))).collect();
+    let output = run(&mut java("-Xmx256m", "Tools"), &lines);
+    let answer = |line: &str| serde_json::from_str::<Value>(line).expect("it prints JSON");
+    let ended = |answer: Value| {
+        (answer["status"].as_i64().expect("a number"), answer["output"].as_str().expect("a text").to_owned())
+    };
+    output.lines().map(answer).map(ended).collect()
 }
 
 /// A Java program of the clients' folder that runs until its input ends, or until it is killed.

@@ -19,7 +19,7 @@ mod wait;
 
 pub use bystander::{Bystander, Outcome};
 pub use client::{Family, Interactive, Record, clients_folder, run_script};
-pub use kafka::{Kafka, batches, java_program, kafka_tool, kafka_tool_with_input};
+pub use kafka::{Kafka, batches, java_program, kafka_tool, kafka_tool_with_input, kafka_tools};
 pub use meter::Meter;
 pub use moto::Moto;
 pub use node::{Node, binary};

@@ -7,6 +7,9 @@ use std::process::Command;
 /// What the end-to-end tests find their clients by.
 pub const VARIABLE: &str = "MILLSTREAM_E2E_CLIENTS";
 
+/// kcat, and the libraries it needs.
+const KCAT: [&str; 3] = ["kcat", "librdkafka1", "libyajl2"];
+
 /// Installs every client family and returns the folder that holds them:
 /// `python/bin/python`, `node/node_modules`, `go/client`, `java/libs`, `java/classes`.
 pub fn install(root: &Path) -> Result<PathBuf, String> {
@@ -38,7 +41,7 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         let target = format!("-DoutputDirectory={}", cache.join("java/libs").display());
         run(Command::new("mvn").args(["-q", "-B", "-ntp", "dependency:copy-dependencies", &target]).current_dir(&java))
     })?;
-    let programs = ["Client", "Batches", "Compacted", "Doors", "Transactions", "WordCount"]
+    let programs = ["Client", "Batches", "Compacted", "Doors", "Tools", "Transactions", "WordCount"]
         .map(|name| java.join(format!("src/main/java/{name}.java")));
     let wanted: String = programs.iter().map(|program| read(program)).collect::<Result<_, _>>()?;
     step(&cache, "java-classes", &wanted, || {
@@ -46,6 +49,25 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         run(Command::new("javac").args(["-cp", &libs, "-d"]).arg(cache.join("java/classes")).args(&programs))
     })?;
     Ok(cache)
+}
+
+/// Installs kcat beside the others where it is not there: Debian's, unpacked without being root.
+pub fn install_kcat(clients: &Path) -> Result<(), String> {
+    if Command::new("kcat").arg("-V").output().is_ok() {
+        return Ok(());
+    }
+    step(clients, "kcat", KCAT.join(" ").as_str(), || {
+        let folder = clients.join("kcat");
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        run(Command::new("apt-get").args(["-q", "download"]).args(KCAT).current_dir(&folder))?;
+        let packages = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        for package in packages.filter_map(Result::ok).map(|entry| entry.path()) {
+            if package.extension().is_some_and(|extension| extension == "deb") {
+                run(Command::new("dpkg").arg("-x").args([&package, &folder]))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The project's cache folder, shared by all its checkouts.

@@ -30,6 +30,9 @@ enum Step {
         /// Run only the steps whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
+        /// What takes long too: ten thousand seeds, fifty kills, a million frames, kcat, mutants; some hours.
+        #[arg(long)]
+        all: bool,
     },
     /// Makes the table of Kafka's message shapes anew, from a kafka-clients jar.
     Shapes {
@@ -53,7 +56,7 @@ enum Step {
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().step {
-        Step::Test { only } => test::run(&root(), &only),
+        Step::Test { only, all } => test::run(&root(), &only, all),
         Step::Shapes { jar } => shapes::run(&jar, &root().join("crates/protocol/src/shape/kafka.shapes")),
         Step::Guests { names } => guests::build(&root(), &names.iter().map(String::as_str).collect::<Vec<_>>()),
         Step::Mutants { only } => mutants::run(&root(), &only),

@@ -4,22 +4,23 @@ use crate::{clients, guests};
 use std::path::Path;
 use std::process::Command;
 
-/// One check: its name and the command that makes it.
+/// One check: its name and the command that makes it, with its environment.
 struct Check {
     name: &'static str,
+    variables: &'static [(&'static str, &'static str)],
     command: &'static [&'static str],
 }
 
 const CHECKS: &[Check] = &[
-    Check { name: "format", command: &["cargo", "fmt", "--all", "--check"] },
-    Check { name: "tidy", command: &["cargo", "xtask", "tidy"] },
+    check("format", &["cargo", "fmt", "--all", "--check"]),
+    check("tidy", &["cargo", "xtask", "tidy"]),
     // The binary is built first: the end-to-end tests start it. With all targets, so that the tests use what is built here.
-    Check { name: "build", command: &["cargo", "build", "--workspace", "--all-targets"] },
-    Check { name: "test", command: &["cargo", "test", "--workspace"] },
+    check("build", &["cargo", "build", "--workspace", "--all-targets"]),
+    check("test", &["cargo", "test", "--workspace"]),
     // Without the crates that compile DataFusion and Wasmtime: linting them means checking those anew, which takes longer than all else.
-    Check {
-        name: "clippy",
-        command: &[
+    check(
+        "clippy",
+        &[
             "cargo",
             "clippy",
             "--workspace",
@@ -35,30 +36,87 @@ const CHECKS: &[Check] = &[
             "-D",
             "warnings",
         ],
-    },
+    ),
 ];
 
-/// Installs the clients and what builds guests, then runs the checks whose name contains `only`.
-pub fn run(root: &Path, only: &str) -> Result<(), String> {
+/// What takes too long for every change: the same tests with more seeds, rounds and frames, and a client that has to be installed by hand
+/// where there is no `apt-get`.
+const LONG: &[Check] = &[
+    long("all-kcat", &[], &["cargo", "test", "--workspace", "--test", "kcat"]),
+    long("all-simulation", &[("SIMULATION_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "simulation"]),
+    long(
+        "all-consumer",
+        &[("MILLSTREAM_SEEDS", "3000")],
+        &["cargo", "test", "--workspace", "--test", "consumer_simulation"],
+    ),
+    long("all-log", &[("MODEL_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "model"]),
+    long("all-compaction", &[("MODEL_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "compaction"]),
+    long(
+        "all-node",
+        &[("MILLSTREAM_SEEDS", "250")],
+        &["cargo", "test", "--workspace", "--test", "handlers", "simulation"],
+    ),
+    long("all-crash", &[("MILLSTREAM_CRASH_ROUNDS", "50")], &["cargo", "test", "--workspace", "--test", "crash"]),
+    long(
+        "all-streams",
+        &[("MILLSTREAM_STREAMS_KILLS", "20")],
+        &["cargo", "test", "--workspace", "--test", "transactions"],
+    ),
+    long(
+        "all-hostile",
+        &[("MILLSTREAM_HOSTILE_FRAMES", "1000000")],
+        &["cargo", "test", "--workspace", "--test", "bad_input", "hostile"],
+    ),
+    long(
+        "all-differential",
+        &[("MILLSTREAM_DIFFERENTIAL_SEED", "2"), ("MILLSTREAM_DIFFERENTIAL", "6")],
+        &["cargo", "test", "--workspace", "--test", "differential"],
+    ),
+    long("all-mutants", &[], &["cargo", "xtask", "mutants"]),
+];
+
+const fn check(name: &'static str, command: &'static [&'static str]) -> Check {
+    Check { name, variables: &[], command }
+}
+
+const fn long(name: &'static str, variables: &'static [(&str, &str)], command: &'static [&'static str]) -> Check {
+    Check { name, variables, command }
+}
+
+/// Installs the clients and what builds guests, then runs the checks whose name contains `only`; with `all`, those that take long too.
+pub fn run(root: &Path, only: &str, all: bool) -> Result<(), String> {
     let clients = clients::install(root)?;
     guests::install(root)?;
     for check in CHECKS.iter().filter(|check| check.name.contains(only)) {
-        eprintln!("== {}: {}", check.name, check.command.join(" "));
-        let status = plain(check.command[0])
-            .args(&check.command[1..])
-            .env(clients::VARIABLE, &clients)
-            .current_dir(root)
-            .status()
-            .map_err(|error| format!("{}: {error}", check.command[0]))?;
-        if !status.success() {
-            return Err(format!("the check `{}` failed ({status}): {}", check.name, check.command.join(" ")));
-        }
+        check.run(root, &clients)?;
     }
     if "guests".contains(only) {
         eprintln!("== guests: the tests of the guest SDK and of the functions' own sources");
         guests::test(root)?;
     }
+    if all {
+        clients::install_kcat(&clients)?;
+        for check in LONG.iter().filter(|check| check.name.contains(only)) {
+            check.run(root, &clients)?;
+        }
+    }
     Ok(())
+}
+
+impl Check {
+    fn run(&self, root: &Path, clients: &Path) -> Result<(), String> {
+        let variables = self.variables.iter().map(|(name, value)| format!("{name}={value} ")).collect::<String>();
+        let said = variables + &self.command.join(" ");
+        eprintln!("== {}: {said}", self.name);
+        let status = plain(self.command[0])
+            .args(&self.command[1..])
+            .env(clients::VARIABLE, clients)
+            .envs(self.variables.iter().copied())
+            .current_dir(root)
+            .status()
+            .map_err(|error| format!("{}: {error}", self.command[0]))?;
+        if status.success() { Ok(()) } else { Err(format!("the check `{}` failed ({status}): {said}", self.name)) }
+    }
 }
 
 /// A command without what `cargo run` tells its program: some build scripts look at it, and would build DataFusion anew each time that
