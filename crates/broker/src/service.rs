@@ -222,6 +222,10 @@ impl Handler for Service {
         millstream_protocol::is_plain_produce(frame) && self.0.image().client_quotas().is_empty()
     }
 
+    fn lingers(&self, frame: &[u8]) -> bool {
+        millstream_protocol::may_wait(frame)
+    }
+
     fn closed(&self, connection: &ConnectionContext) {
         let _ = self.0.quotas.take_muted(connection.id);
         self.0.software.lock().remove(&connection.id);

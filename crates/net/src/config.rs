@@ -1,6 +1,7 @@
 //! What a listener is told.
 
-use crate::Tls;
+use crate::places::ConnectionLimits;
+use crate::{Budget, Places, Tls};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,14 @@ pub struct ListenerConfig {
     pub name: String,
     /// Host and port to listen on; port 0 lets the system choose.
     pub address: String,
-    /// Connections open at once (`max.connections`). Further ones wait until one closes.
+    /// Its connections open at once (`listener.name.NAME.max.connections`). Further ones wait until one closes.
     pub connections_max: usize,
+    /// Its new connections a second (`listener.name.NAME.max.connection.creation.rate`). Further ones wait.
+    pub connections_rate: u32,
+    /// The limits of connections that it shares with other listeners.
+    pub places: Arc<Places>,
+    /// The memory for large frames that it shares with other listeners.
+    pub budget: Arc<Budget>,
     /// Bytes of the largest frame (`socket.request.max.bytes`). A larger one closes its connection.
     pub frame_bytes_max: usize,
     /// TLS; none on plain sockets.
@@ -24,13 +31,16 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// A listener with Kafka's defaults, and 10,000 connections at most.
+    /// A listener with Kafka's defaults, alone.
     #[must_use]
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             address: address.into(),
-            connections_max: 10_000,
+            connections_max: usize::MAX,
+            connections_rate: u32::MAX,
+            places: Places::new(ConnectionLimits::default()),
+            budget: Budget::new(usize::MAX),
             frame_bytes_max: 100 << 20,
             tls: None,
             authenticates: None,

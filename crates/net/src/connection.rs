@@ -1,8 +1,9 @@
 //! One connection: a frame, its answer, the next frame; or several frames that came together and overlap, and their answers.
 
 use crate::counts::Counts;
-use crate::frames::{FrameReader, Spares};
+use crate::frames::FrameReader;
 use crate::idle::Idle;
+use crate::memory::{Memory, SHARED_BYTES};
 use crate::pipeline::Pipeline;
 use crate::tls;
 use crate::wire::{Chunks, Secured, Wire};
@@ -27,7 +28,7 @@ pub struct Connection {
     pub config: Arc<ListenerConfig>,
     pub handler: Arc<dyn Handler>,
     pub counts: Arc<Counts>,
-    pub spares: Arc<Spares>,
+    pub memory: Arc<Memory>,
     pub chunks: Arc<Chunks>,
     pub shutdown: Shutdown,
 }
@@ -89,7 +90,7 @@ impl Connection {
     }
 
     async fn serve<W: Wire>(&self, stream: &mut W) -> Result<Infallible, Error> {
-        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.spares.clone());
+        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.memory.clone());
         let mut sending = Idle::new(self.config.idle);
         let mut stop = pin!(self.shutdown.requested());
         loop {
@@ -104,7 +105,7 @@ impl Connection {
             while let Some(answers) = pipeline.answers().await {
                 self.send(stream, &mut sending, answers).await?;
             }
-            pipeline.frames.into_iter().for_each(|frame| self.spares.give_back(frame));
+            pipeline.frames.into_iter().for_each(|frame| self.memory.give_back(frame));
         }
     }
 
@@ -114,7 +115,12 @@ impl Connection {
     }
 
     /// Begins a frame, and those that are here whole after it where they overlap.
-    fn begin<'a>(&'a self, first: Bytes, reader: &mut FrameReader) -> Pipeline<'a> {
+    fn begin<'a>(&'a self, mut first: Bytes, reader: &mut FrameReader) -> Pipeline<'a> {
+        if first.len() <= SHARED_BYTES && self.handler.lingers(&first) {
+            // Many connections mostly wait for such an answer: they do it without the buffer in which others could read.
+            first = Bytes::copy_from_slice(&first);
+            reader.rest();
+        }
         let mut frames = vec![first];
         if self.handler.overlaps(&frames[0]) {
             while frames.len() < PIPELINED_MAX

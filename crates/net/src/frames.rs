@@ -1,61 +1,31 @@
 //! Frames off a stream: a length of four bytes, then so many bytes.
 //!
 //! Small frames are slices of a shared buffer, so that one read may bring many. A large one is read into a buffer of its own, which grows
-//! with what really comes: a peer that only announces bytes makes us reserve little. Buffers of large frames that nobody holds any more are
-//! used again, since fresh memory costs a page fault for each 4 KiB of it.
+//! with what really comes: a peer that only announces bytes makes us reserve little. While nothing comes, a reader has no buffer.
 
 use crate::Error;
+use crate::budget::Charge;
 use crate::idle::Idle;
+use crate::memory::{self, LARGE_BYTES_FIRST, Memory, SHARED_BYTES};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use parking_lot::Mutex;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 const LENGTH_BYTES: usize = 4;
-/// Bytes of the shared buffer: what an idle connection costs.
-const SHARED_BYTES: usize = 16 << 10;
 /// Bytes of room below which the shared buffer is taken back or renewed: a smaller read is not worth its system call.
 const ROOM_BYTES_MIN: usize = 4 << 10;
-/// Bytes first reserved for a large frame; doubled as it fills.
-const LARGE_BYTES_FIRST: usize = 1 << 20;
-/// Bytes that a new buffer has beyond the frame it was made for, so that it fits the next one, which may be a little larger.
-const LARGE_BYTES_MARGIN: usize = 16 << 10;
-/// Buffers of large frames kept for the next ones, by all connections of a listener. One serves a connection; while a frame is answered
-/// its buffer is not here.
-const SPARES_MAX: usize = 8;
-
-/// Buffers of large frames that wait for the next.
-#[derive(Debug, Default)]
-pub struct Spares(Mutex<Vec<BytesMut>>);
-
-impl Spares {
-    fn take(&self) -> Option<BytesMut> {
-        self.0.lock().pop()
-    }
-
-    /// Takes back the buffer of a frame, if it is worth keeping and nobody else holds a part of it.
-    pub fn give_back(&self, frame: Bytes) {
-        if frame.len() <= SHARED_BYTES {
-            return;
-        }
-        let Ok(mut buffer) = frame.try_into_mut() else { return };
-        buffer.clear();
-        // One that grew for a giant goes, or a few of those would be kept for ever.
-        if buffer.capacity() <= LARGE_BYTES_FIRST + LARGE_BYTES_MARGIN {
-            let mut spares = self.0.lock();
-            if spares.len() < SPARES_MAX {
-                spares.push(buffer);
-            }
-        }
-    }
-}
 
 /// Reads frames.
 #[derive(Debug)]
 pub struct FrameReader {
+    /// What came and is no whole frame yet; without capacity while there is nothing.
     shared: BytesMut,
-    spares: Arc<Spares>,
+    memory: Arc<Memory>,
+    /// Of the large frame that was given last.
+    charge: Option<Charge>,
     frame_bytes_max: usize,
     idle: Idle,
 }
@@ -63,8 +33,8 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader of frames of at most `frame_bytes_max` bytes, that waits at most `idle` for any byte.
     #[must_use]
-    pub fn new(frame_bytes_max: usize, idle: Option<Duration>, spares: Arc<Spares>) -> Self {
-        Self { shared: BytesMut::new(), spares, frame_bytes_max, idle: Idle::new(idle) }
+    pub fn new(frame_bytes_max: usize, idle: Option<Duration>, memory: Arc<Memory>) -> Self {
+        Self { shared: BytesMut::new(), memory, charge: None, frame_bytes_max, idle: Idle::new(idle) }
     }
 
     /// Frames from now on are at most so large.
@@ -72,11 +42,19 @@ impl FrameReader {
         self.frame_bytes_max = frame_bytes_max;
     }
 
-    /// The next frame, without its length. After an error, or when it was dropped while it waited, the stream is out of step.
+    /// Gives back the buffer of a reader that has nothing, and is not asked for the next frame for long.
+    pub fn rest(&mut self) {
+        if self.shared.is_empty() && self.shared.try_reclaim(SHARED_BYTES) {
+            memory::give_back_shared(std::mem::take(&mut self.shared));
+        }
+    }
+
+    /// The next frame, without its length; the one before is done with. After an error, or when it was dropped while it waited, the stream is out of step.
     ///
     /// # Errors
     /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::TlsToPlaintext`], [`Error::Idle`], or the stream's own.
     pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
+        self.charge = None;
         while self.shared.len() < LENGTH_BYTES {
             self.fill(stream, LENGTH_BYTES).await?;
         }
@@ -105,30 +83,56 @@ impl FrameReader {
 
     /// Reads what there is into the shared buffer, which has room for `needed` bytes in all.
     async fn fill<R: AsyncRead + Unpin>(&mut self, stream: &mut R, needed: usize) -> Result<(), Error> {
-        let room = self.shared.capacity() - self.shared.len();
-        if self.shared.capacity() < needed || room < ROOM_BYTES_MIN {
-            // Takes back the whole buffer where no frame of it is held any more, and moves to a new one otherwise.
-            self.shared.reserve(SHARED_BYTES - self.shared.len());
-        }
-        let room = self.shared.capacity() - self.shared.len();
-        read(stream, &mut (&mut self.shared).limit(room), &mut self.idle).await
+        let Self { shared, idle, .. } = self;
+        let read = poll_fn(|context| {
+            make_room(shared, needed);
+            let room = shared.capacity() - shared.len();
+            let polled = pin!(stream.read_buf(&mut (&mut *shared).limit(room))).poll(context);
+            // Another connection has the buffer until something comes, if no frame in it is held any more.
+            if polled.is_pending() && shared.is_empty() && shared.try_reclaim(SHARED_BYTES) {
+                memory::give_back_shared(std::mem::take(shared));
+            }
+            polled
+        });
+        if idle.limit(read).await?? == 0 { Err(Error::PeerClosed) } else { Ok(()) }
     }
 
     async fn large<R: AsyncRead + Unpin>(&mut self, stream: &mut R, len: usize) -> Result<Bytes, Error> {
-        let mut frame = self.spares.take().unwrap_or_else(|| {
-            // The first buffers have the size of what comes; a spare that is too small grows, and is worth more from then on.
-            BytesMut::with_capacity(len.min(LARGE_BYTES_FIRST) + LARGE_BYTES_MARGIN)
-        });
+        // Memory is paid for before it is taken, and until the next frame is asked for.
+        let mut charge = self.memory.budget.begin(len > LARGE_BYTES_FIRST);
+        let mut paid = len.min(LARGE_BYTES_FIRST);
+        let mut waited = charge.grow(paid).await;
+        let mut frame = self.memory.take_large(len);
         let here = self.shared.len().min(len);
         frame.extend_from_slice(&self.shared.split_to(here));
         while frame.len() < len {
             if frame.len() == frame.capacity() {
-                frame.reserve(frame.len().min(len - frame.len()));
+                let more = frame.len().min(len - frame.len());
+                let grown = frame.len() + more;
+                waited |= charge.grow(grown.saturating_sub(paid)).await;
+                paid = paid.max(grown);
+                frame.reserve(more);
             }
             let room = (frame.capacity() - frame.len()).min(len - frame.len());
             read(stream, &mut (&mut frame).limit(room), &mut self.idle).await?;
         }
+        if waited {
+            self.memory.waits.inc();
+        }
+        self.charge = Some(charge);
         Ok(frame.freeze())
+    }
+}
+
+/// Has the shared buffer take `needed` bytes in all, and enough to be worth a read.
+fn make_room(shared: &mut BytesMut, needed: usize) {
+    if shared.capacity() == 0 {
+        *shared = memory::take_shared();
+    }
+    let room = shared.capacity() - shared.len();
+    if shared.capacity() < needed || room < ROOM_BYTES_MIN {
+        // Takes back the whole buffer where no frame of it is held any more, and moves to a new one otherwise.
+        shared.reserve(SHARED_BYTES - shared.len());
     }
 }
 
@@ -146,7 +150,19 @@ async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, id
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Budget;
+    use futures::FutureExt;
+    use millstream_telemetry::{Metrics, catalogue};
     use tokio::io::AsyncWriteExt;
+
+    fn memory_of(budget: usize) -> Arc<Memory> {
+        let waits = Metrics::new().counter(&catalogue::NETWORK_BUDGET_WAITS, &["TEST"]);
+        Arc::new(Memory::new(Budget::new(budget), waits))
+    }
+
+    fn memory() -> Arc<Memory> {
+        memory_of(1 << 30)
+    }
 
     fn framed(content: &[u8]) -> Vec<u8> {
         let mut bytes = i32::try_from(content.len()).expect("short").to_be_bytes().to_vec();
@@ -163,7 +179,7 @@ mod tests {
             }
         };
         let read = async {
-            let mut reader = FrameReader::new(max, None, Arc::default());
+            let mut reader = FrameReader::new(max, None, memory());
             let mut frames = Vec::new();
             loop {
                 match reader.next(&mut near).await {
@@ -206,7 +222,7 @@ mod tests {
     async fn a_silent_peer_is_let_go() {
         let (mut near, mut far) = tokio::io::duplex(64);
         far.write_all(&[0, 0]).await.expect("written");
-        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)), Arc::default());
+        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)), memory());
         let error = reader.next(&mut near).await.expect_err("half a length");
         assert!(matches!(error, Error::Idle { idle_ms: 20 }), "{error}");
     }
@@ -214,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn one_shared_buffer_serves_many_small_frames() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
-        let mut reader = FrameReader::new(1_000, None, Arc::default());
+        let mut reader = FrameReader::new(1_000, None, memory());
         let mut places = Vec::new();
         for _ in 0..10_000 {
             far.write_all(&framed(&[1; 100])).await.expect("written");
@@ -231,7 +247,7 @@ mod tests {
             [&[1; 10][..], &[2; 20], &[3; 30]].iter().flat_map(|content| framed(content)).collect();
         bytes.extend_from_slice(&[0, 0, 0, 40, 4]);
         far.write_all(&bytes).await.expect("written");
-        let mut reader = FrameReader::new(1_000, None, Arc::default());
+        let mut reader = FrameReader::new(1_000, None, memory());
         assert!(reader.next_here(|_| true).is_none(), "nothing has been read yet");
         assert_eq!(reader.next(&mut near).await.expect("a frame"), [1; 10][..]);
         assert_eq!(reader.next_here(|_| true).expect("the second"), [2; 20][..]);
@@ -245,21 +261,83 @@ mod tests {
     #[tokio::test]
     async fn a_large_frame_that_nobody_holds_lends_its_buffer_to_the_next() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
-        let spares = Arc::new(Spares::default());
-        let mut reader = FrameReader::new(1 << 20, None, spares.clone());
+        let memory = memory();
+        let mut reader = FrameReader::new(1 << 20, None, memory.clone());
         let mut places = Vec::new();
         for len in [100_000, 90_000, 110_000] {
             far.write_all(&framed(&vec![7; len])).await.expect("written");
             let frame = reader.next(&mut near).await.expect("a frame");
             assert_eq!(frame.len(), len);
             places.push(frame.as_ptr());
-            spares.give_back(frame);
+            memory.give_back(frame);
         }
         assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
         far.write_all(&framed(&[8; 50_000])).await.expect("written");
         let held = reader.next(&mut near).await.expect("a frame");
-        spares.give_back(held.clone());
-        assert!(spares.take().is_none(), "a part of it is still held");
+        memory.give_back(held.clone());
+        assert_ne!(memory.take_large(1).as_ptr(), places[0], "a part of it is still held");
         assert!(held.iter().all(|byte| *byte == 8));
+    }
+
+    #[tokio::test]
+    async fn a_reader_to_whom_nothing_comes_has_no_buffer() {
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(1_000, None, memory());
+        for _ in 0..3 {
+            assert!(reader.next(&mut near).now_or_never().is_none());
+            assert_eq!(reader.shared.capacity(), 0);
+            far.write_all(&framed(&[7; 100])).await.expect("written");
+            let frame = reader.next(&mut near).await.expect("a frame");
+            assert!(reader.next(&mut near).now_or_never().is_none());
+            assert_ne!(reader.shared.capacity(), 0, "the frame is held, and with it its buffer");
+            assert_eq!(frame, [7; 100][..]);
+        }
+        far.write_all(&[0]).await.expect("written");
+        assert!(reader.next(&mut near).now_or_never().is_none());
+        reader.rest();
+        assert_eq!(reader.shared[..], [0], "what came stays");
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_is_counted_as_it_comes_until_the_next_is_asked_for() {
+        let (mut near, mut far) = tokio::io::duplex(8 << 20);
+        let memory = memory_of(5 << 20);
+        let mut reader = FrameReader::new(100 << 20, None, memory.clone());
+        far.write_all(&(50_i32 << 20).to_be_bytes()).await.expect("written");
+        {
+            let mut next = std::pin::pin!(reader.next(&mut near));
+            assert!(next.as_mut().now_or_never().is_none());
+            assert_eq!(memory.budget.used(), 1 << 20, "not what it announced");
+            far.write_all(&[3; 3 << 20]).await.expect("written");
+            assert!(next.as_mut().now_or_never().is_none());
+            assert_eq!(memory.budget.used() >> 20, 4, "it doubled twice");
+        }
+        drop(reader);
+        assert_eq!(memory.budget.used(), 0);
+        let (mut near, mut far) = tokio::io::duplex(8 << 20);
+        let mut reader = FrameReader::new(100 << 20, None, memory.clone());
+        far.write_all(&framed(&vec![3; 100_000])).await.expect("written");
+        let frame = reader.next(&mut near).await.expect("a frame");
+        assert_eq!(memory.budget.used(), 100_000);
+        assert!(reader.next(&mut near).now_or_never().is_none());
+        assert_eq!((memory.budget.used(), frame.len()), (0, 100_000));
+    }
+
+    #[tokio::test]
+    async fn a_small_frame_goes_past_large_ones_that_wait() {
+        let memory = memory_of(100_000);
+        let mut streams = [(); 3].map(|()| tokio::io::duplex(1 << 20));
+        let mut readers = [(); 3].map(|()| FrameReader::new(1 << 20, None, memory.clone()));
+        for (at, len) in [60_000, 60_000, SHARED_BYTES].into_iter().enumerate() {
+            streams[at].1.write_all(&framed(&vec![1; len])).await.expect("written");
+        }
+        let [first, second, third] = &mut readers;
+        let [of_first, of_second, of_third] = &mut streams;
+        assert_eq!(first.next(&mut of_first.0).await.expect("a frame").len(), 60_000);
+        let mut waiting = std::pin::pin!(second.next(&mut of_second.0));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(third.next(&mut of_third.0).await.expect("a frame").len(), SHARED_BYTES);
+        assert!(first.next(&mut of_first.0).now_or_never().is_none(), "it has been answered");
+        assert_eq!(waiting.await.expect("a frame").len(), 60_000);
     }
 }

@@ -129,6 +129,11 @@ pub trait Handler: Send + Sync + 'static {
         false
     }
 
+    /// Whether the frame may be answered long after it came, as one that waits for records is.
+    fn lingers(&self, _frame: &[u8]) -> bool {
+        false
+    }
+
     /// Told when a connection has ended, whatever ended it.
     fn closed(&self, _connection: &ConnectionContext) {}
 }

@@ -3,6 +3,7 @@
 //! It knows lengths, not messages: a [`Handler`] gets a frame's bytes and returns what to send. One request of a connection is worked on
 //! at a time, but those that the handler lets overlap, and answers leave in the order of the requests, as in Kafka.
 
+mod budget;
 mod config;
 mod connection;
 mod counts;
@@ -11,16 +12,19 @@ mod frames;
 mod handler;
 mod idle;
 mod listener;
+mod memory;
 mod pacing;
 mod pipeline;
+mod places;
 mod send;
 mod subject;
 mod tls;
 mod wire;
 
+pub use budget::Budget;
 pub use config::ListenerConfig;
 pub use error::Error;
-pub use frames::FrameReader;
 pub use handler::{Answer, Authentication, ConnectionContext, Frame, Handler, Part};
 pub use listener::{Listener, Serving, serve};
+pub use places::{ConnectionLimits, Places};
 pub use tls::{ClientAuth, Tls, TlsFiles};

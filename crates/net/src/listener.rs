@@ -2,8 +2,9 @@
 
 use crate::connection::Connection;
 use crate::counts::Counts;
-use crate::frames::Spares;
+use crate::memory::Memory;
 use crate::pacing::Pacing;
+use crate::places::{ListenerPlaces, Place};
 use crate::wire::Chunks;
 use crate::{Authentication, ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::{Clock, Runtime, Tasks};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections that the system keeps for us before we accept them.
 const BACKLOG: i32 = 1_024;
@@ -100,11 +100,13 @@ impl Serving {
 pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: Arc<dyn Handler>) -> Serving {
     let tasks = runtime.tasks.child();
     let name: Arc<str> = listener.config.name.as_str().into();
+    let counts = Arc::new(Counts::new(metrics, &name));
+    let ListenerConfig { places, connections_max, connections_rate, .. } = &listener.config;
     let acceptor = Acceptor {
-        counts: Arc::new(Counts::new(metrics, &name)),
-        spares: Arc::default(),
+        memory: Arc::new(Memory::new(listener.config.budget.clone(), counts.budget_waits.clone())),
+        counts,
         chunks: Arc::default(),
-        permits: Arc::new(Semaphore::new(listener.config.connections_max.min(Semaphore::MAX_PERMITS))),
+        places: places.of_listener(*connections_max, *connections_rate),
         config: Arc::new(listener.config),
         pacing: Pacing::off(&listener.socket),
         name,
@@ -123,9 +125,9 @@ struct Acceptor {
     pacing: Pacing,
     config: Arc<ListenerConfig>,
     counts: Arc<Counts>,
-    spares: Arc<Spares>,
+    memory: Arc<Memory>,
     chunks: Arc<Chunks>,
-    permits: Arc<Semaphore>,
+    places: ListenerPlaces,
     tasks: Tasks,
     clock: Arc<dyn Clock>,
     handler: Arc<dyn Handler>,
@@ -134,9 +136,11 @@ struct Acceptor {
 impl Acceptor {
     async fn run(&self, socket: &TcpListener) {
         loop {
-            let Some(permit) = self.permit().await else { return };
             match socket.accept().await {
-                Ok((stream, peer)) => self.connect(stream, peer, permit),
+                Ok((stream, peer)) => match self.place(peer).await {
+                    Some(place) => self.connect(stream, peer, place),
+                    None => drop(stream),
+                },
                 Err(error) => {
                     tracing::warn!(listener = %self.name, %error, "a connection could not be accepted; trying again");
                     self.clock.sleep(ACCEPT_RETRY).await;
@@ -145,18 +149,27 @@ impl Acceptor {
         }
     }
 
-    /// Room for one more connection. As in Kafka, those over the limit wait in the system's queue.
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
-            return Some(permit);
+    /// Room for one more connection, as soon as there is. Those after it wait in the system's queue. None for one of an address that has
+    /// too many.
+    async fn place(&self, peer: SocketAddr) -> Option<Place> {
+        let waits = |limit: &str| {
+            self.counts.delayed.inc();
+            tracing::warn!(listener = %self.name, limit, "a limit of connections is reached; new ones wait");
+        };
+        match self.places.take(peer.ip(), &*self.clock, waits).await {
+            Ok(place) => Some(place),
+            Err(open) => {
+                self.counts.closed("per_ip");
+                tracing::warn!(
+                    listener = %self.name, %peer, open,
+                    "connection closed: its address has as many as max.connections.per.ip or its overrides let it have"
+                );
+                None
+            }
         }
-        self.counts.delayed.inc();
-        let max = self.config.connections_max;
-        tracing::warn!(listener = %self.name, max, "the limit of connections is reached; new ones wait until one closes");
-        self.permits.clone().acquire_owned().await.ok()
     }
 
-    fn connect(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    fn connect(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         self.pacing.accepted(&stream, peer);
         let mut context = ConnectionContext::new(self.name.clone(), peer, NEXT_ID.fetch_add(1, Ordering::Relaxed));
         if self.config.authenticates.is_some() {
@@ -169,13 +182,13 @@ impl Acceptor {
             config: self.config.clone(),
             handler: self.handler.clone(),
             counts: self.counts.clone(),
-            spares: self.spares.clone(),
+            memory: self.memory.clone(),
             chunks: self.chunks.clone(),
             shutdown: self.tasks.shutdown(),
         };
         self.tasks.spawn("connection", async move {
             connection.run(stream).await;
-            drop(permit);
+            drop(place);
         });
     }
 }

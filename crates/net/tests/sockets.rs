@@ -1,4 +1,4 @@
-//! A listener seen from real sockets: order, limits, files, slow and broken peers, stopping.
+//! A listener seen from real sockets: order, limits, pressure, files, slow and broken peers, stopping.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -6,6 +6,8 @@
 mod files;
 #[path = "sockets/harness.rs"]
 mod harness;
+#[path = "sockets/pressure.rs"]
+mod pressure;
 #[path = "sockets/tls.rs"]
 mod tls;
 
@@ -153,20 +155,6 @@ async fn a_refusal_closes_and_a_panic_ends_only_its_connection() {
     assert_eq!(read_frame(&mut good).await.unwrap(), b"fine");
     until(|| node.metric("connectioncount{listener=\"TEST\"}") == Some(1)).await;
     until(|| node.closed() == 2).await;
-}
-
-#[tokio::test]
-async fn connections_over_the_limit_wait_for_one_to_close() {
-    let node =
-        Node::start_with(|config| config.connections_max = 2, |_, content| Box::pin(async { echo(content) })).await;
-    let first = node.connect().await;
-    let _second = node.connect().await;
-    let mut third = node.connect().await;
-    third.write_all(&frame(b"me too")).await.unwrap();
-    until(|| node.metric("connections_delayed_total{listener=\"TEST\"}") == Some(1)).await;
-    assert_eq!(node.metric("connectioncreation_total{listener=\"TEST\"}"), Some(2));
-    drop(first);
-    assert_eq!(read_frame(&mut third).await.unwrap(), b"me too");
 }
 
 #[tokio::test]

@@ -34,5 +34,5 @@ pub use fetch::{
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
 pub use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
-pub use request::{Request, decode, is_plain_produce};
+pub use request::{Request, decode, is_plain_produce, may_wait};
 pub use response::{encode, encode_kind};

@@ -70,6 +70,13 @@ pub fn is_plain_produce(frame: &[u8]) -> bool {
     transactional_id_is_null().unwrap_or(false)
 }
 
+/// Whether a request of the frame's kind may be answered long after it came: it waits for records, or for members of its group.
+#[must_use]
+pub fn may_wait(frame: &[u8]) -> bool {
+    const WAIT: [ApiKey; 4] = [ApiKey::Fetch, ApiKey::JoinGroup, ApiKey::SyncGroup, ApiKey::ShareFetch];
+    frame.first_chunk().is_some_and(|key| WAIT.iter().any(|api| *api as i16 == i16::from_be_bytes(*key)))
+}
+
 /// The header's nullable text. Its length has two bytes in every version, so that it can be read from a version we do not know.
 fn client_id(api: ApiKey, version: i16, rest: &mut Bytes) -> Result<Option<StrBytes>, Malformed> {
     let fault = |fault| Malformed::Field { message: "RequestHeader", version, path: "ClientId".to_owned(), fault };

@@ -6,7 +6,8 @@
 mod frames;
 
 use frames::golden;
-use millstream_protocol::{ApiKey, Refused, RequestKind, SERVED, decode, is_plain_produce, supported};
+use millstream_protocol::{ApiKey, Refused, RequestKind, SERVED, decode, is_plain_produce, may_wait, supported};
+use std::collections::BTreeSet;
 
 #[test]
 fn every_version_served_decodes_and_encodes_to_kafkas_bytes() {
@@ -68,6 +69,14 @@ fn fields_have_the_values_that_were_sent() {
     assert_eq!(request.api, ApiKey::ApiVersions);
     let RequestKind::ApiVersions(body) = request.body else { panic!("another API") };
     assert!(body.client_software_name.starts_with("text-"));
+}
+
+#[test]
+fn requests_that_may_wait_long_are_told_by_their_first_bytes() {
+    let names: BTreeSet<String> =
+        golden().filter(|(_, _, frame)| may_wait(frame)).map(|(name, _, _)| name.to_owned()).collect();
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["Fetch", "JoinGroup", "SyncGroup"]);
+    assert!(!may_wait(&[1]) && !may_wait(&[]));
 }
 
 #[test]

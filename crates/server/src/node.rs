@@ -8,7 +8,7 @@ use self::core::Core;
 use self::http::HttpServing;
 use crate::{Error, Settings};
 use millstream_connect::Environment;
-use millstream_net::{Listener, ListenerConfig, Serving, Tls};
+use millstream_net::{Budget, Listener, ListenerConfig, Places, Serving, Tls};
 use millstream_runtime::Runtime;
 use millstream_task::Host;
 use millstream_telemetry::Metrics;
@@ -101,8 +101,15 @@ impl Node {
 
 async fn bind(runtime: &Runtime, settings: &Settings) -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
+    // What the listeners share.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let places = Places::new(settings.connection_limits(files)?);
+    let budget = Budget::new(settings.request_memory()?);
     for listener in &settings.listeners {
         let mut config = ListenerConfig::new(&listener.name, listener.address.to_string());
+        config.connections_max = listener.connections.max.unwrap_or(usize::MAX);
+        config.connections_rate = listener.connections.rate.unwrap_or(u32::MAX);
+        (config.places, config.budget) = (places.clone(), budget.clone());
         config.frame_bytes_max = settings.broker_number("socket.request.max.bytes")?;
         config.idle =
             u64::try_from(settings.broker_number::<i64>("connections.max.idle.ms")?).ok().map(Duration::from_millis);

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod listeners;
+mod pressure;
 mod sources;
 mod users;
 

@@ -40,7 +40,8 @@ catalogue! {
     GaugeDef CONNECTIONS = "kafka_server_socketservermetrics_connectioncount", Count, ["listener"], "Connections open.";
     CounterDef CONNECTIONS_ACCEPTED = "kafka_server_socketservermetrics_connectioncreation_total", Count, ["listener"], "Connections accepted.";
     CounterDef CONNECTIONS_CLOSED = "kafka_server_socketservermetrics_connectionclose_total", Count, ["listener", "reason"], "Connections closed, by reason.";
-    CounterDef CONNECTIONS_DELAYED = "millstream_net_connections_delayed_total", Count, ["listener"], "Times that a listener stopped accepting because its limit of connections was reached.";
+    CounterDef CONNECTIONS_DELAYED = "millstream_net_connections_delayed_total", Count, ["listener"], "Times that a connection was accepted late because a limit of connections was reached.";
+    CounterDef NETWORK_BUDGET_WAITS = "millstream_net_budget_waits_total", Count, ["listener"], "Large requests that waited for memory (queued.max.request.bytes) before they were read.";
     CounterDef NETWORK_REQUESTS = "kafka_server_socketservermetrics_request_total", Count, ["listener"], "Whole frames read.";
     CounterDef NETWORK_BYTES_IN = "kafka_server_socketservermetrics_incomingbyte_total", Bytes, ["listener"], "Bytes read from sockets.";
     CounterDef NETWORK_BYTES_OUT = "kafka_server_socketservermetrics_outgoingbyte_total", Bytes, ["listener"], "Bytes written to sockets.";

@@ -81,6 +81,7 @@ pub async fn run(command: Serve) -> Result<(), Error> {
     millstream_telemetry::logs::init(format, command.log.as_deref())
         .map_err(|error| Error::Usage(error.to_string()))?;
     let settings = command.options.settings()?;
+    take_all_files();
     let data_dir = settings.data_dir.clone();
     let node = Node::start(settings, environment()).await.map_err(|error| Error::Local(error.to_string()))?;
     let mut out = std::io::stdout();
@@ -93,6 +94,19 @@ pub async fn run(command: Serve) -> Result<(), Error> {
     interrupted().await?;
     tracing::info!("stopping");
     node.stop().await.map_err(|error| Error::Local(format!("the node did not stop in order: {error}")))
+}
+
+/// Has the process open as many files as it may: what it is started with is often made for programs that open few.
+fn take_all_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let all = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!(%error, files = limit.current, "the limit of open files could not be raised: fewer connections and partitions fit");
+    }
 }
 
 /// Returns at Ctrl-C or SIGTERM.

@@ -257,6 +257,20 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         api: "DescribeConfigs",
         versions: "all",
+        field: "Results[4].Configs[max.connection*].ReadOnly",
+        what: "are set at start",
+        why: "connections that are open already would stay; a listener is begun with its limits",
+    },
+    Difference {
+        api: "DescribeConfigs",
+        versions: "all",
+        field: "Results[4].Configs[queued.max.request.bytes]*",
+        what: "256 MiB by default",
+        why: "Kafka has no limit by default: what its clients send at once is then its memory's only bound",
+    },
+    Difference {
+        api: "DescribeConfigs",
+        versions: "all",
         field: "Results[4].Configs[min.insync.replicas]*",
         what: "a default",
         why: ELR,

@@ -43,7 +43,7 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         "listener.security.protocol.map",
         Text,
         "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
-        "What each listener speaks, NAME:PROTOCOL by its name. Options that begin with sasl., ssl. or connections.max.reauth. are those of one listener with listener.name.NAME. before them (its name in lower case).",
+        "What each listener speaks, NAME:PROTOCOL by its name. Options that begin with sasl. or ssl., connections.max.reauth.ms, max.connections and max.connection.creation.rate are those of one listener with listener.name.NAME. before them (its name in lower case).",
     ),
     ConfigDef::new(
         "listeners",
@@ -167,8 +167,10 @@ pub fn all_definitions() -> Vec<(&'static str, &'static ConfigDef)> {
 pub const LISTENER_PREFIX: &str = "listener.name.";
 
 /// Options that a listener may have of its own.
-const OF_A_LISTENER: [&str; 7] = [
+const OF_A_LISTENER: [&str; 9] = [
     "connections.max.reauth.ms",
+    "max.connection.creation.rate",
+    "max.connections",
     "sasl.enabled.mechanisms",
     "ssl.client.auth",
     "ssl.keystore.location",

@@ -7,6 +7,7 @@ use millstream_sasl::{Mechanism, Rules};
 use millstream_types::ConfigError;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What a listener speaks, by Kafka's names (`listener.security.protocol.map`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,15 @@ impl Protocol {
     }
 }
 
+/// Limits of the connections of one listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Open at once.
+    pub max: Option<usize>,
+    /// New ones a second.
+    pub rate: Option<u32>,
+}
+
 /// One named listener of Kafka's protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaListener {
@@ -45,6 +55,8 @@ pub struct KafkaListener {
     pub advertised: Option<(String, u16)>,
     /// Where its TLS comes from; none on plain sockets.
     pub tls: Option<TlsFiles>,
+    /// Its connections open at once, and its new ones a second, where it has limits of its own.
+    pub connections: ListenerLimits,
     /// How its clients log in, where they have to.
     pub sasl: Option<Rules>,
 }
@@ -75,7 +87,9 @@ pub(super) fn read(values: &Values<'_>) -> Result<Vec<KafkaListener>, SettingsEr
         let tls = matches!(protocol, Protocol::Ssl | Protocol::SaslSsl).then(|| tls(values, &name)).transpose()?;
         let sasl =
             matches!(protocol, Protocol::SaslPlaintext | Protocol::SaslSsl).then(|| sasl(values, &name)).transpose()?;
-        found.push(KafkaListener { address: address("listeners", &host_port)?, advertised: told, tls, sasl, name });
+        let connections = limits(values, &name)?;
+        let address = address("listeners", &host_port)?;
+        found.push(KafkaListener { address, advertised: told, tls, connections, sasl, name });
     }
     if found.is_empty() {
         return Err(SettingsError::Value {
@@ -113,6 +127,21 @@ fn prefix(listener: &str) -> String {
 fn own<'a>(values: &'a Values<'_>, listener: &str, option: &str) -> &'a str {
     let own = values.0.get(&(prefix(listener) + option));
     own.map_or_else(|| values.text(option), |value| value.trim())
+}
+
+fn limits(values: &Values<'_>, listener: &str) -> Result<ListenerLimits, SettingsError> {
+    // Not the option of all, which is the limit of all listeners together.
+    fn own<T: FromStr>(values: &Values<'_>, listener: &str, name: &'static str) -> Result<Option<T>, SettingsError> {
+        let own = values.0.get(&(prefix(listener) + name)).map(|text| text.trim());
+        let number = |text: &str| text.parse().map_err(|_| not_a_number(name, text));
+        own.map(number).transpose()
+    }
+    let max = own(values, listener, "max.connections")?;
+    Ok(ListenerLimits { max, rate: own(values, listener, "max.connection.creation.rate")? })
+}
+
+fn not_a_number(name: &'static str, text: &str) -> SettingsError {
+    SettingsError::Value { name, value: text.to_owned(), expected: "a number that fits its use".to_owned() }
 }
 
 fn tls(values: &Values<'_>, listener: &str) -> Result<TlsFiles, SettingsError> {
