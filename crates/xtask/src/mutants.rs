@@ -112,7 +112,10 @@ fn cargo(copy: &Path, target: &Path, test: &[String]) -> Result<Output, String> 
 }
 
 fn git(folder: &Path, args: &[&str], patch: &Path) -> Result<(), String> {
-    let output = Command::new("git").args(args).arg(patch).current_dir(folder).output();
+    // The copy mostly lies within the repository, and git would take the paths of the patch for the repository's and leave the copy alone.
+    let above = folder.parent().unwrap_or(folder);
+    let mut git = Command::new("git");
+    let output = git.args(args).arg(patch).current_dir(folder).env("GIT_CEILING_DIRECTORIES", above).output();
     let output = output.map_err(|error| format!("git: {error}"))?;
     match output.status.success() {
         true => Ok(()),
@@ -146,6 +149,19 @@ mod tests {
     /// What is promised: a dozen bugs in the crates that decide, and in the log.
     const COUNT_MIN: usize = 12;
     const CRATES: [&str; 6] = ["group", "txn", "replica", "metadata", "storage", "partition"];
+
+    #[test]
+    fn a_patch_changes_a_copy_that_lies_within_the_repository() {
+        let folder = crate::root().join(format!("target/patched-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("file"), "right\n").unwrap();
+        let patch = folder.join("wrong.patch");
+        fs::write(&patch, "--- a/file\n+++ b/file\n@@ -1 +1 @@\n-right\n+wrong\n").unwrap();
+        let applied = git(&folder, &["apply"], &patch);
+        let content = fs::read_to_string(folder.join("file")).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((applied, content.as_str()), (Ok(()), "wrong\n"));
+    }
 
     #[test]
     fn every_mutant_applies_to_the_product() {
