@@ -36,6 +36,8 @@ pub struct ConfigDef {
     pub synonym: Option<&'static str>,
     /// Other broker options that give the default where `synonym` is not set, the first that is set: name, and this option's units in one of its.
     pub coarser: &'static [(&'static str, i64)],
+    /// Whether it may be a list of nothing though only some texts are accepted in it.
+    pub may_be_empty: bool,
     /// As a broker's option it is not set by default, and another gives the value: DescribeConfigs tells null.
     pub falls_back: bool,
     /// Purpose, unit, and the effect of raising it.
@@ -55,6 +57,7 @@ impl ConfigDef {
             one_of: &[],
             synonym: None,
             coarser: &[],
+            may_be_empty: false,
             falls_back: false,
             doc,
         }
@@ -78,6 +81,13 @@ impl ConfigDef {
     #[must_use]
     pub const fn one_of(mut self, texts: &'static [&'static str]) -> Self {
         self.one_of = texts;
+        self
+    }
+
+    /// The same, where a list may also have nothing in it.
+    #[must_use]
+    pub const fn or_nothing(mut self) -> Self {
+        self.may_be_empty = true;
         self
     }
 
@@ -120,6 +130,7 @@ impl ConfigDef {
             ConfigType::Long => self.check_integer(value, i64::MIN, i64::MAX),
             ConfigType::Double => self.check_double(value),
             ConfigType::String => self.check_text(value, value),
+            ConfigType::List if self.may_be_empty && value.trim().is_empty() => Ok(()),
             ConfigType::List => value.split(',').map(str::trim).try_for_each(|item| self.check_text(value, item)),
             ConfigType::Boolean => Ok(()),
         }

@@ -12,9 +12,10 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         "cleanup.policy",
         List,
         "delete",
-        "What happens to old segments: deleted by time and size, compacted by key, or both.",
+        "What happens to old segments: deleted by time and size, compacted by key, or both; nothing, where it is empty.",
     )
     .one_of(&["delete", "compact"])
+    .or_nothing()
     .synonym("log.cleanup.policy"),
     ConfigDef::new(
         "compression.type",
@@ -337,9 +338,13 @@ mod tests {
     }
 
     #[test]
-    fn both_policies_may_be_named() {
-        let overrides = BTreeMap::from([("cleanup.policy".to_owned(), "compact, delete".to_owned())]);
-        let config = TopicConfig::parse(&overrides).unwrap();
-        assert!(config.compact && config.delete);
+    fn both_policies_may_be_named_or_none() {
+        let policies = |value: &str| {
+            let overrides = BTreeMap::from([("cleanup.policy".to_owned(), value.to_owned())]);
+            TopicConfig::parse(&overrides).map(|config| (config.compact, config.delete))
+        };
+        assert_eq!(policies("compact, delete"), Ok((true, true)));
+        assert_eq!(policies(""), Ok((false, false)));
+        assert!(policies("compact,").is_err());
     }
 }
