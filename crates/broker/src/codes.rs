@@ -193,7 +193,12 @@ pub(crate) const fn group(error: &millstream_group::Error) -> ResponseError {
         E::RecordTooLarge { .. } | E::CorruptRecord { .. } => ResponseError::UnknownServerError,
         E::NonEmptyGroup { .. } => ResponseError::NonEmptyGroup,
         E::GroupIdNotFound { .. } | E::OtherProtocol { .. } | E::NotMigratable { .. } => ResponseError::GroupIdNotFound,
-        E::InvalidRequest { .. } => ResponseError::InvalidRequest,
+        E::InvalidRequest { .. } | E::InvalidAcknowledgement { .. } | E::NoShareState { .. } => {
+            ResponseError::InvalidRequest
+        }
+        E::InvalidRecordState { .. } => ResponseError::InvalidRecordState,
+        E::FencedStateEpoch { .. } => ResponseError::FencedStateEpoch,
+        E::FencedShareLeader { .. } => ResponseError::FencedLeaderEpoch,
         E::FencedMemberEpoch { .. } => ResponseError::FencedMemberEpoch,
         E::StaleMemberEpoch { .. } => ResponseError::StaleMemberEpoch,
         E::UnreleasedInstanceId { .. } => ResponseError::UnreleasedInstanceId,

@@ -43,5 +43,22 @@ public class Golden {
     rec(key(new ConsumerGroupRegularExpressionKey().setGroupId("g").setRegularExpression("x.*"),16), null); // 31
     rec(key(new ShareGroupMetadataKey().setGroupId("s"),11), val(new ShareGroupMetadataValue().setEpoch(1),0)); // 32
     out.close();
+    shareStates(a[1]);
+  }
+  // The records of __share_group_state.
+  static void shareStates(String file) throws Exception {
+    out = new DataOutputStream(new FileOutputStream(file));
+    Uuid t=new Uuid(0x0123456789abcdefL,0x1122334455667788L);
+    var sk=new org.apache.kafka.coordinator.share.generated.ShareSnapshotKey().setGroupId("grüppe").setTopicId(t).setPartition(7);
+    var sb=List.of(new org.apache.kafka.coordinator.share.generated.ShareSnapshotValue.StateBatch().setFirstOffset(10).setLastOffset(19).setDeliveryState((byte)0).setDeliveryCount((short)2),new org.apache.kafka.coordinator.share.generated.ShareSnapshotValue.StateBatch().setFirstOffset(20).setLastOffset(20).setDeliveryState((byte)4).setDeliveryCount((short)5));
+    rec(key(sk,0), val(new org.apache.kafka.coordinator.share.generated.ShareSnapshotValue().setSnapshotEpoch(3).setStateEpoch(2).setLeaderEpoch(9).setStartOffset(10).setDeliveryCompleteCount(1).setCreateTimestamp(1767225600000L).setWriteTimestamp(1767225700000L).setStateBatches(sb),0)); // 0
+    rec(key(sk,0), val(new org.apache.kafka.coordinator.share.generated.ShareSnapshotValue().setSnapshotEpoch(0).setStateEpoch(0).setLeaderEpoch(0).setStartOffset(-1),0)); // 1
+    rec(key(sk,0), null); // 2
+    var uk=new org.apache.kafka.coordinator.share.generated.ShareUpdateKey().setGroupId("grüppe").setTopicId(t).setPartition(7);
+    var ub=List.of(new org.apache.kafka.coordinator.share.generated.ShareUpdateValue.StateBatch().setFirstOffset(10).setLastOffset(12).setDeliveryState((byte)2).setDeliveryCount((short)1));
+    rec(key(uk,1), val(new org.apache.kafka.coordinator.share.generated.ShareUpdateValue().setSnapshotEpoch(3).setLeaderEpoch(9).setStartOffset(10).setDeliveryCompleteCount(3).setStateBatches(ub),0)); // 3
+    rec(key(uk,1), val(new org.apache.kafka.coordinator.share.generated.ShareUpdateValue().setSnapshotEpoch(3).setLeaderEpoch(9).setStartOffset(-1),0)); // 4
+    rec(key(uk,1), null); // 5
+    out.close();
   }
 }

@@ -1,7 +1,7 @@
 //! Why a group refuses a request. The variants are Kafka's error codes; the broker turns each into its number.
 
 use crate::GroupState;
-use millstream_types::{ErrorKind, TimestampMs};
+use millstream_types::{ErrorKind, TimestampMs, TopicId};
 
 /// What a group answers when it does not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -225,6 +225,44 @@ pub enum Error {
         /// offset.metadata.max.bytes.
         max: usize,
     },
+    /// INVALID_REQUEST: an acknowledgement that contradicts itself, or is of records that nobody was given.
+    #[error("the acknowledgement can't be understood: {why}")]
+    InvalidAcknowledgement {
+        /// What is wrong.
+        why: String,
+    },
+    /// INVALID_RECORD_STATE.
+    #[error("the acknowledgement came too late or from somebody else: {why}")]
+    InvalidRecordState {
+        /// What is wrong.
+        why: String,
+    },
+    /// FENCED_STATE_EPOCH: the state of a share partition was initialized anew since.
+    #[error("state epoch {sent} of a share partition is behind the current one ({current}): read its state again")]
+    FencedStateEpoch {
+        /// What the request said.
+        sent: i32,
+        /// The state's epoch.
+        current: i32,
+    },
+    /// FENCED_LEADER_EPOCH: the share partition has another leader since.
+    #[error("leader epoch {sent} of a share partition is behind the current one ({current}): another broker leads it")]
+    FencedShareLeader {
+        /// What the request said.
+        sent: i32,
+        /// The newest leader's epoch.
+        current: i32,
+    },
+    /// INVALID_REQUEST: a share partition whose state was never initialized.
+    #[error("the state of partition {partition} of topic {topic} in share group {group:?} was not initialized")]
+    NoShareState {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: TopicId,
+        /// The partition.
+        partition: i32,
+    },
     /// A record of the offsets topic that can't be read.
     #[error("a record of __consumer_offsets is damaged at {field} (stored at {timestamp} ms): {why}")]
     CorruptRecord {
@@ -248,13 +286,16 @@ impl Error {
             Self::IllegalGeneration { .. }
             | Self::FencedInstanceId { .. }
             | Self::FencedMemberEpoch { .. }
-            | Self::StaleMemberEpoch { .. } => ErrorKind::Fenced,
+            | Self::StaleMemberEpoch { .. }
+            | Self::FencedStateEpoch { .. }
+            | Self::FencedShareLeader { .. } => ErrorKind::Fenced,
             Self::RebalanceInProgress { .. }
             | Self::UnreleasedInstanceId { .. }
             | Self::NotMigratable { .. }
             | Self::MemberIdRequired { .. }
             | Self::NonEmptyGroup { .. }
-            | Self::GroupSubscribedToTopic { .. } => ErrorKind::Conflict,
+            | Self::GroupSubscribedToTopic { .. }
+            | Self::InvalidRecordState { .. } => ErrorKind::Conflict,
             Self::InconsistentGroupProtocol { .. }
             | Self::InvalidSessionTimeout { .. }
             | Self::InvalidGroupId
@@ -262,6 +303,8 @@ impl Error {
             | Self::UnsupportedAssignor { .. }
             | Self::InvalidRegularExpression { .. }
             | Self::UnsupportedVersion { .. }
+            | Self::InvalidAcknowledgement { .. }
+            | Self::NoShareState { .. }
             | Self::OffsetMetadataTooLarge { .. } => ErrorKind::Invalid,
             Self::GroupMaxSizeReached { .. } | Self::RecordTooLarge { .. } => ErrorKind::Exhausted,
             Self::ProducerFenced { .. } => ErrorKind::Fenced,

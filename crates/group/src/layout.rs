@@ -12,6 +12,7 @@
 mod consumer;
 mod decode;
 mod encode;
+mod share_state;
 
 use crate::consumer::stored::ConsumerChange;
 use bytes::Bytes;

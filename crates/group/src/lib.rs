@@ -1,4 +1,5 @@
-//! Consumer groups as decisions: the classic protocol and the new one (KIP-848), members, generations, offsets, and how Kafka stores them.
+//! Consumer groups as decisions: the classic protocol and the new one (KIP-848), members, generations, offsets, and how Kafka stores them;
+//! and what members of share groups have of a partition (KIP-932, [`share`]).
 //!
 //! Requests, the time and random numbers go in; records to write and replies come out ([`Effects`]). No I/O, no clock, no random number
 //! is made here. [`Shard`] is the way in: all groups of one partition of `__consumer_offsets`.
@@ -15,6 +16,7 @@ mod member;
 mod offsets;
 mod request;
 mod shard;
+pub mod share;
 mod state;
 mod subscription;
 mod timers;

@@ -1,0 +1,213 @@
+//! The state of share partitions: its records against bytes that Kafka's own classes wrote, who may write, and what comes of updates.
+
+#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use millstream_group::Error;
+use millstream_group::share::{
+    Delivery, ShareKey, ShareState, ShareStates, StateBatch, StateChange, StateUpdate, Summary, UNKNOWN,
+    UPDATES_PER_SNAPSHOT, WriteState,
+};
+use millstream_types::{TimestampMs, TopicId};
+use std::sync::Arc;
+use uuid::Uuid;
+
+const NOW: TimestampMs = TimestampMs(1_767_225_600_000);
+
+type Stored = (Vec<u8>, Option<Vec<u8>>);
+
+/// See golden/README.md.
+fn golden() -> Vec<Stored> {
+    let mut rest: &[u8] = include_bytes!("../golden/share_states.bin");
+    let mut field = || -> Option<Option<Vec<u8>>> {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        rest = after;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else { return Some(None) };
+        let (bytes, after) = rest.split_at(length);
+        rest = after;
+        Some(Some(bytes.to_vec()))
+    };
+    let mut records = Vec::new();
+    while let Some(key) = field() {
+        records.push((key.unwrap(), field().unwrap()));
+    }
+    records
+}
+
+fn key() -> ShareKey {
+    let topic = TopicId(Uuid::from_u64_pair(0x0123_4567_89ab_cdef, 0x1122_3344_5566_7788));
+    ShareKey { group: Arc::from("grüppe"), topic, partition: 7 }
+}
+
+fn batch(first: i64, last: i64, delivery: Delivery, count: i16) -> StateBatch {
+    StateBatch { first, last, delivery, count }
+}
+
+fn expected() -> Vec<StateChange> {
+    let state = ShareState {
+        snapshot_epoch: 3,
+        state_epoch: 2,
+        leader_epoch: 9,
+        start: 10,
+        complete: 1,
+        created_at: NOW,
+        written_at: TimestampMs(1_767_225_700_000),
+        batches: vec![batch(10, 19, Delivery::Available, 2), batch(20, 20, Delivery::Archived, 5)],
+    };
+    let fresh = ShareState {
+        snapshot_epoch: 0,
+        state_epoch: 0,
+        leader_epoch: 0,
+        start: UNKNOWN,
+        complete: -1,
+        created_at: TimestampMs(0),
+        written_at: TimestampMs(0),
+        batches: Vec::new(),
+    };
+    let batches = vec![batch(10, 12, Delivery::Acknowledged, 1)];
+    let update = StateUpdate { snapshot_epoch: 3, leader_epoch: 9, start: 10, complete: 3, batches };
+    let small = StateUpdate { start: UNKNOWN, complete: -1, batches: Vec::new(), ..update.clone() };
+    vec![
+        StateChange::Snapshot(key(), Some(state)),
+        StateChange::Snapshot(key(), Some(fresh)),
+        StateChange::Snapshot(key(), None),
+        StateChange::Update(key(), Some(update)),
+        StateChange::Update(key(), Some(small)),
+        StateChange::Update(key(), None),
+    ]
+}
+
+fn decode((key, value): &Stored) -> Result<StateChange, Error> {
+    StateChange::decode(key, value.as_deref(), NOW)
+}
+
+#[test]
+fn what_kafka_wrote_is_read_and_written_the_same() {
+    let (golden, expected) = (golden(), expected());
+    let read: Vec<StateChange> = golden.iter().map(|record| decode(record).unwrap()).collect();
+    assert_eq!(read, expected);
+    for (index, change) in expected.iter().enumerate() {
+        let written = change.encode().unwrap();
+        assert_eq!((written.key.to_vec(), written.value.map(|value| value.to_vec())), golden[index], "record {index}");
+    }
+}
+
+#[test]
+fn a_record_cut_anywhere_is_refused() {
+    for (key, value) in golden() {
+        for cut in 0..key.len() {
+            assert!(StateChange::decode(&key[..cut], value.as_deref(), NOW).is_err());
+        }
+        let Some(value) = value else { continue };
+        for cut in 0..value.len() {
+            let error = StateChange::decode(&key, Some(&value[..cut]), NOW).unwrap_err();
+            assert!(matches!(error, Error::CorruptRecord { timestamp: NOW, .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_left_alone() {
+    assert_eq!(StateChange::decode(&[0, 9], Some(&[1]), NOW).unwrap(), StateChange::Other(9));
+}
+
+fn write_of(leader_epoch: i32, start: i64, batches: Vec<StateBatch>) -> WriteState {
+    WriteState { state_epoch: 2, leader_epoch, start, complete: 0, batches }
+}
+
+/// States with one that was initialized at 10, of state epoch 2.
+fn states() -> ShareStates {
+    let mut states = ShareStates::default();
+    let change = states.initialize(&key(), 2, 10, NOW).unwrap();
+    states.replay(change);
+    states
+}
+
+#[test]
+fn what_was_not_initialized_is_told_so_and_has_no_start() {
+    let states = ShareStates::default();
+    assert!(matches!(states.read(&key(), 1), Err(Error::NoShareState { partition: 7, .. })));
+    assert!(matches!(states.write(&key(), &write_of(1, 0, Vec::new()), NOW), Err(Error::NoShareState { .. })));
+    let nothing = Summary { state_epoch: 0, leader_epoch: 0, start: UNKNOWN, complete: -1 };
+    assert_eq!(states.summary(&key()), nothing);
+    assert_eq!(states.delete(&key()), None);
+}
+
+#[test]
+fn a_newer_leader_that_reads_fences_the_one_before() {
+    let mut states = states();
+    let change = states.read(&key(), 5).unwrap().unwrap();
+    states.replay(change);
+    assert_eq!(states.read(&key(), 5), Ok(None), "that is known");
+    let fenced = Error::FencedShareLeader { sent: 4, current: 5 };
+    assert_eq!(states.read(&key(), 4), Err(fenced.clone()));
+    assert_eq!(states.write(&key(), &write_of(4, 10, Vec::new()), NOW), Err(fenced));
+    assert_eq!(states.summary(&key()).leader_epoch, 5);
+}
+
+#[test]
+fn an_older_state_epoch_is_fenced_and_a_newer_one_begins_anew() {
+    let mut states = states();
+    let old = WriteState { state_epoch: 1, ..write_of(1, 10, Vec::new()) };
+    assert_eq!(states.write(&key(), &old, NOW), Err(Error::FencedStateEpoch { sent: 1, current: 2 }));
+    assert_eq!(states.initialize(&key(), 1, 0, NOW), Err(Error::FencedStateEpoch { sent: 1, current: 2 }));
+    let written = states.write(&key(), &write_of(1, 10, vec![batch(10, 11, Delivery::Acknowledged, 1)]), NOW).unwrap();
+    states.replay(written);
+    let anew = states.initialize(&key(), 3, 100, NOW).unwrap();
+    states.replay(anew);
+    let state = states.get(&key()).unwrap();
+    assert_eq!((state.snapshot_epoch, state.state_epoch, state.start, state.batches.len()), (1, 3, 100, 0));
+}
+
+#[test]
+fn updates_are_laid_over_what_was_known() {
+    let mut states = states();
+    let writes = [
+        write_of(1, 10, vec![batch(10, 19, Delivery::Available, 1)]),
+        write_of(1, 10, vec![batch(12, 13, Delivery::Acknowledged, 1), batch(15, 15, Delivery::Archived, 1)]),
+        write_of(1, 10, vec![batch(14, 14, Delivery::Acknowledged, 1)]),
+    ];
+    for write in &writes {
+        let change = states.write(&key(), write, NOW).unwrap();
+        assert!(matches!(change, StateChange::Update(..)));
+        states.replay(change);
+    }
+    let expected = [
+        batch(10, 11, Delivery::Available, 1),
+        batch(12, 14, Delivery::Acknowledged, 1),
+        batch(15, 15, Delivery::Archived, 1),
+        batch(16, 19, Delivery::Available, 1),
+    ];
+    assert_eq!(states.get(&key()).unwrap().batches, expected);
+    let moved = states.write(&key(), &write_of(1, 13, Vec::new()), NOW).unwrap();
+    states.replay(moved);
+    let (state, first) = (states.get(&key()).unwrap(), batch(13, 14, Delivery::Acknowledged, 1));
+    assert_eq!((state.start, state.batches[0]), (13, first), "what is below the start is forgotten");
+}
+
+#[test]
+fn many_updates_become_a_snapshot_that_says_all() {
+    let mut states = states();
+    for offset in 10..10 + i64::from(UPDATES_PER_SNAPSHOT) {
+        let one = write_of(1, UNKNOWN, vec![batch(offset, offset, Delivery::Acknowledged, 1)]);
+        let change = states.write(&key(), &one, NOW).unwrap();
+        assert!(matches!(change, StateChange::Update(..)), "offset {offset}");
+        states.replay(change);
+    }
+    let last = write_of(1, UNKNOWN, vec![batch(600, 600, Delivery::Archived, 5)]);
+    let change = states.write(&key(), &last, NOW).unwrap();
+    let StateChange::Snapshot(_, Some(snapshot)) = &change else { panic!("{change:?}") };
+    let all = vec![batch(10, 509, Delivery::Acknowledged, 1), batch(600, 600, Delivery::Archived, 5)];
+    assert_eq!((snapshot.snapshot_epoch, snapshot.start, &snapshot.batches), (1, 10, &all));
+    let mut other = ShareStates::default();
+    other.replay(change);
+    assert_eq!(other.get(&key()).unwrap().batches, all, "it stands for itself");
+}
+
+#[test]
+fn what_is_deleted_is_gone() {
+    let mut states = states();
+    let change = states.delete(&key()).unwrap();
+    states.replay(change);
+    assert!(states.is_empty());
+}
