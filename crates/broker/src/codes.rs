@@ -216,11 +216,17 @@ impl From<millstream_coordinator::Error> for Failure {
         let code = match &error {
             E::Group(error) => group(error),
             E::Transaction(error) => producer(error),
-            E::NotCoordinator { .. } | E::NotTxnCoordinator { .. } => ResponseError::NotCoordinator,
-            E::LoadInProgress { .. } | E::TxnLoadInProgress { .. } => ResponseError::CoordinatorLoadInProgress,
-            E::NoOffsetsTopic { .. } | E::NoTransactionsTopic { .. } | E::Busy { .. } | E::Controller(_) => {
-                ResponseError::CoordinatorNotAvailable
+            E::NotCoordinator { .. } | E::NotTxnCoordinator { .. } | E::NotShareCoordinator { .. } => {
+                ResponseError::NotCoordinator
             }
+            E::LoadInProgress { .. } | E::TxnLoadInProgress { .. } | E::ShareLoadInProgress { .. } => {
+                ResponseError::CoordinatorLoadInProgress
+            }
+            E::NoOffsetsTopic { .. }
+            | E::NoTransactionsTopic { .. }
+            | E::NoShareTopic { .. }
+            | E::Busy { .. }
+            | E::Controller(_) => ResponseError::CoordinatorNotAvailable,
             E::WrongReply { .. } => ResponseError::UnknownServerError,
         };
         Self::new(code, error.to_string())

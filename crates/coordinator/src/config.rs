@@ -9,6 +9,8 @@ pub struct Config {
     pub group: millstream_group::Config,
     /// What transactions decide by.
     pub transactions: millstream_txn::Config,
+    /// What the state of share partitions is decided by.
+    pub shares: millstream_group::share::StateConfig,
 }
 
 /// Bytes of records in one append to an internal topic, unless one write alone is larger. Below the topic's `max.message.bytes`.

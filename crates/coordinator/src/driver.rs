@@ -65,7 +65,7 @@ impl<S: Shard> Driver<S> {
                 }
             }
             for errand in self.slot.take_errands() {
-                errands.push(self.errands.run(errand, &self.slot, &self.clock));
+                errands.push(self.errands.run(errand, &self.slot, &self.log, &self.clock));
             }
             let nap = self.slot.until_next_timer().min(SLEEP_MAX);
             let landed = async {

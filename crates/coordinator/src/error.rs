@@ -77,6 +77,32 @@ pub enum Error {
         /// The id.
         id: String,
     },
+    /// NOT_COORDINATOR: the share partition's state is kept elsewhere, or not yet here.
+    #[error(
+        "partition {partition} of __share_group_state, which holds {key:?}, is not led by this node: find its coordinator again"
+    )]
+    NotShareCoordinator {
+        /// The share partition.
+        key: String,
+        /// The partition that holds it.
+        partition: PartitionIndex,
+    },
+    /// COORDINATOR_LOAD_IN_PROGRESS: the share partition's state is still being read.
+    #[error("partition {partition} of __share_group_state, which holds {key:?}, is still being loaded: try again")]
+    ShareLoadInProgress {
+        /// The share partition.
+        key: String,
+        /// The partition that holds it.
+        partition: PartitionIndex,
+    },
+    /// COORDINATOR_NOT_AVAILABLE: the topic does not exist yet.
+    #[error(
+        "there is no __share_group_state yet: find the coordinator of share partition {key:?} first, which makes it"
+    )]
+    NoShareTopic {
+        /// The share partition.
+        key: String,
+    },
     /// A broken invariant of ours.
     #[error("the coordinator answered {expected} with something else; this is a bug in Millstream")]
     WrongReply {
@@ -92,11 +118,15 @@ impl Error {
         match self {
             Self::Group(error) => error.kind(),
             Self::Transaction(error) => error.kind(),
-            Self::NotCoordinator { .. } | Self::NotTxnCoordinator { .. } => ErrorKind::NotLeader,
+            Self::NotCoordinator { .. } | Self::NotTxnCoordinator { .. } | Self::NotShareCoordinator { .. } => {
+                ErrorKind::NotLeader
+            }
             Self::LoadInProgress { .. }
             | Self::NoOffsetsTopic { .. }
             | Self::TxnLoadInProgress { .. }
-            | Self::NoTransactionsTopic { .. } => ErrorKind::Unavailable,
+            | Self::NoTransactionsTopic { .. }
+            | Self::ShareLoadInProgress { .. }
+            | Self::NoShareTopic { .. } => ErrorKind::Unavailable,
             Self::Busy { .. } => ErrorKind::Throttled,
             Self::Controller(error) => error.kind,
             Self::WrongReply { .. } => ErrorKind::Internal,

@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::config::{MARKER_BACKOFF, MARKER_BACKOFF_MAX};
 use crate::owner::OFFSETS_TOPIC;
-use crate::port::{MarkError, Participants};
+use crate::port::{MarkError, OffsetsLog, Participants};
 use crate::shard::{Alone, Errands};
 use crate::slot::Slot;
 use futures::FutureExt;
@@ -79,7 +79,13 @@ impl Markers {
 }
 
 impl Errands<Shard> for Markers {
-    fn run(&self, ending: Ending, slot: &Arc<Slot<Shard>>, clock: &Arc<dyn Clock>) -> BoxFuture<'static, ()> {
+    fn run(
+        &self,
+        ending: Ending,
+        slot: &Arc<Slot<Shard>>,
+        _: &Arc<dyn OffsetsLog>,
+        clock: &Arc<dyn Clock>,
+    ) -> BoxFuture<'static, ()> {
         self.clone().end(ending, slot.clone(), clock.clone()).boxed()
     }
 }

@@ -139,6 +139,15 @@ impl OffsetsLog for MemoryLog {
         LeaderEpoch(0)
     }
 
+    fn end(&self) -> Offset {
+        Offset(self.0.lock().end)
+    }
+
+    async fn delete_before(&self, offset: Offset) -> Result<(), LogError> {
+        self.0.lock().batches.retain(|batch| batch.next_offset() > offset);
+        Ok(())
+    }
+
     async fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Batch>, LogError> {
         let stored = self.0.lock();
         let mut bytes = 0;

@@ -6,6 +6,8 @@ use millstream_types::PartitionIndex;
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// The topic that holds transactions.
 pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+/// The topic that holds the state of share partitions.
+pub const SHARE_STATE_TOPIC: &str = "__share_group_state";
 
 /// Java's `String.hashCode`: over UTF-16 units.
 #[must_use]

@@ -30,6 +30,14 @@ impl OffsetsLog for PartitionHandle {
         self.bounds().leader_epoch
     }
 
+    fn end(&self) -> Offset {
+        self.bounds().log_end
+    }
+
+    async fn delete_before(&self, offset: Offset) -> Result<(), LogError> {
+        self.delete_records(offset).await.map(|_| ()).map_err(|error| not_read(&error))
+    }
+
     async fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Batch>, LogError> {
         let bounds = self.bounds();
         let from = from.max(bounds.log_start);

@@ -28,6 +28,15 @@ pub trait OffsetsLog: Send + Sync + 'static {
     /// The epoch in which this node leads the partition.
     fn leader_epoch(&self) -> LeaderEpoch;
 
+    /// The offset after the last record.
+    fn end(&self) -> Offset;
+
+    /// Deletes the records before `offset`.
+    ///
+    /// # Errors
+    /// As [`Self::append`]; the call can be made again.
+    async fn delete_before(&self, offset: Offset) -> Result<(), LogError>;
+
     /// Whole batches from `from` on, about `max_bytes` of them and at least one; none at the log's end. The first may begin before
     /// `from`. From an offset before the log's start it reads at the start.
     ///

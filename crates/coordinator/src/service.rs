@@ -6,7 +6,7 @@ use crate::handle::Handle;
 use crate::markers::Markers;
 use crate::port::{Controller, Participants};
 use crate::producers::ProducerIdSource;
-use crate::shard::{GroupErrands, GroupSurroundings};
+use crate::shard::{GroupErrands, GroupSurroundings, Pruner};
 use millstream_group::{Cluster, GroupState};
 use millstream_runtime::Runtime;
 use millstream_telemetry::{Counter, Gauge, Metrics, catalogue};
@@ -31,10 +31,12 @@ impl Service {
         let decided_by = GroupSurroundings { config: config.group, cluster };
         let groups = Arc::new(Board::new(around.clone(), decided_by, Arc::new(errands)));
         let markers = Markers { groups: groups.clone(), participants };
-        let transactions = Board::new(around, config.transactions, Arc::new(markers.clone()));
+        let transactions = Board::new(around.clone(), config.transactions, Arc::new(markers.clone()));
+        let shares = Board::new(around, config.shares, Arc::new(Pruner));
         Handle::new(Arc::new(Inner {
             groups,
             transactions,
+            shares,
             markers,
             producer_ids: ProducerIdSource::new(controller),
             commits: metrics.counter(&catalogue::OFFSET_COMMITS, &[]),
@@ -58,6 +60,7 @@ pub struct Ports {
 pub(crate) struct Inner {
     pub(crate) groups: Arc<Board<millstream_group::Shard>>,
     pub(crate) transactions: Board<millstream_txn::Shard>,
+    pub(crate) shares: Board<millstream_group::share::StateShard>,
     pub(crate) markers: Markers,
     pub(crate) producer_ids: ProducerIdSource,
     /// Offsets committed.

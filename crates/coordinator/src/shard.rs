@@ -4,9 +4,11 @@
 //! for all of them.
 
 mod groups;
+mod shares;
 mod transactions;
 
 pub(crate) use groups::{Alone, GroupErrands, Surroundings as GroupSurroundings};
+pub(crate) use shares::Pruner;
 
 use crate::error::Error;
 use crate::port::{LogError, OffsetsLog};
@@ -104,5 +106,11 @@ pub(crate) trait Shard: Sized + Send + 'static {
 
 /// Runs the errands of a shard, for as long as its partition is led here.
 pub(crate) trait Errands<S: Shard>: Send + Sync + 'static {
-    fn run(&self, errand: S::Errand, slot: &Arc<Slot<S>>, clock: &Arc<dyn Clock>) -> BoxFuture<'static, ()>;
+    fn run(
+        &self,
+        errand: S::Errand,
+        slot: &Arc<Slot<S>>,
+        log: &Arc<dyn OffsetsLog>,
+        clock: &Arc<dyn Clock>,
+    ) -> BoxFuture<'static, ()>;
 }

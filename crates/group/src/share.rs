@@ -18,6 +18,7 @@ mod acknowledgement;
 mod acquire;
 mod assignor;
 mod batch;
+mod coordinate;
 mod partition;
 mod run;
 mod settle;
@@ -27,8 +28,7 @@ pub use acknowledgement::{Acknowledgement, Kind};
 pub use acquire::{Acquired, Read, Wish};
 pub use assignor::{Sharing, assign};
 pub use batch::{Delivery, StateBatch};
+pub use coordinate::{StateConfig, StateEffects, StateReply, StateShard};
 pub use partition::{Limits, SharePartition};
 pub use settle::{Buried, Cause, StateWrite};
-pub use stored::{
-    ShareKey, ShareState, ShareStates, StateChange, StateUpdate, Summary, UNKNOWN, UPDATES_PER_SNAPSHOT, WriteState,
-};
+pub use stored::{ShareKey, ShareState, ShareStates, StateChange, StateUpdate, Summary, UNKNOWN, WriteState};

@@ -83,7 +83,7 @@ impl World {
             batches.push(at..end);
             at = end;
         }
-        let mut states = ShareStates::default();
+        let mut states = ShareStates::new(500);
         let change = states.initialize(&key(), 0, START, TimestampMs(0)).unwrap();
         states.replay(change);
         Self {

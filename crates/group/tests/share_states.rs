@@ -5,13 +5,13 @@
 
 use millstream_group::Error;
 use millstream_group::share::{
-    Delivery, ShareKey, ShareState, ShareStates, StateBatch, StateChange, StateUpdate, Summary, UNKNOWN,
-    UPDATES_PER_SNAPSHOT, WriteState,
+    Delivery, ShareKey, ShareState, ShareStates, StateBatch, StateChange, StateUpdate, Summary, UNKNOWN, WriteState,
 };
 use millstream_types::{TimestampMs, TopicId};
 use std::sync::Arc;
 use uuid::Uuid;
 
+const UPDATES_PER_SNAPSHOT: u32 = 500;
 const NOW: TimestampMs = TimestampMs(1_767_225_600_000);
 
 type Stored = (Vec<u8>, Option<Vec<u8>>);
@@ -117,7 +117,7 @@ fn write_of(leader_epoch: i32, start: i64, batches: Vec<StateBatch>) -> WriteSta
 
 /// States with one that was initialized at 10, of state epoch 2.
 fn states() -> ShareStates {
-    let mut states = ShareStates::default();
+    let mut states = ShareStates::new(UPDATES_PER_SNAPSHOT);
     let change = states.initialize(&key(), 2, 10, NOW).unwrap();
     states.replay(change);
     states
@@ -125,7 +125,7 @@ fn states() -> ShareStates {
 
 #[test]
 fn what_was_not_initialized_is_told_so_and_has_no_start() {
-    let states = ShareStates::default();
+    let states = ShareStates::new(UPDATES_PER_SNAPSHOT);
     assert!(matches!(states.read(&key(), 1), Err(Error::NoShareState { partition: 7, .. })));
     assert!(matches!(states.write(&key(), &write_of(1, 0, Vec::new()), NOW), Err(Error::NoShareState { .. })));
     let nothing = Summary { state_epoch: 0, leader_epoch: 0, start: UNKNOWN, complete: -1 };
@@ -199,7 +199,7 @@ fn many_updates_become_a_snapshot_that_says_all() {
     let StateChange::Snapshot(_, Some(snapshot)) = &change else { panic!("{change:?}") };
     let all = vec![batch(10, 509, Delivery::Acknowledged, 1), batch(600, 600, Delivery::Archived, 5)];
     assert_eq!((snapshot.snapshot_epoch, snapshot.start, &snapshot.batches), (1, 10, &all));
-    let mut other = ShareStates::default();
+    let mut other = ShareStates::new(UPDATES_PER_SNAPSHOT);
     other.replay(change);
     assert_eq!(other.get(&key()).unwrap().batches, all, "it stands for itself");
 }

@@ -8,7 +8,8 @@ use kafka_protocol::messages::{ProduceResponse, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 use millstream_broker::{Config, Deps, Sasl, Service};
 use millstream_coordinator::{
-    Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, Ports, TRANSACTIONS_TOPIC,
+    Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, Ports, SHARE_STATE_TOPIC,
+    TRANSACTIONS_TOPIC,
 };
 use millstream_metadata::topics::{Create, Layout, create};
 use millstream_metadata::{Listener, producer_ids};
@@ -119,6 +120,7 @@ impl Node {
         };
         led(OFFSETS_TOPIC, &|index| self.coordinator.coordinates(index))
             && led(TRANSACTIONS_TOPIC, &|index| self.coordinator.txn_coordinates(index))
+            && led(SHARE_STATE_TOPIC, &|index| self.coordinator.share_coordinates(index))
     }
 
     pub fn topic_id(&self, name: &str) -> Uuid {
@@ -219,7 +221,8 @@ impl Controller for TestController {
         let id = TopicId(Uuid::from_u128(self.runtime.random.next_u128()));
         let layout = Layout::Counts { partitions: 3, replication_factor: 1, draw: 0 };
         // A power cut takes nothing of what coordinators answered.
-        let configs = [("cleanup.policy", "compact"), ("flush.messages", "1")];
+        let policy = if name == SHARE_STATE_TOPIC { "delete" } else { "compact" };
+        let configs = [("cleanup.policy", policy), ("flush.messages", "1")];
         let configs = configs.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).into();
         let request = Create { name: name.to_owned(), id, layout, configs, validate_only: false };
         self.quorum.decide(|image| create(image, &request)).await.unwrap();
@@ -239,10 +242,12 @@ async fn elections(partitions: Partitions, coordinator: Coordinator) {
         changes.borrow_and_update();
         for handle in partitions.all() {
             let (topic, index) = (handle.topic().to_owned(), handle.id().partition);
-            let is_new = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str()) && led.insert(handle.id());
+            let is_new = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_STATE_TOPIC].contains(&topic.as_str())
+                && led.insert(handle.id());
             match topic.as_str() {
                 OFFSETS_TOPIC if is_new => coordinator.elected(index, Arc::new(handle)),
                 TRANSACTIONS_TOPIC if is_new => coordinator.txn_elected(index, Arc::new(handle)),
+                SHARE_STATE_TOPIC if is_new => coordinator.share_elected(index, Arc::new(handle)),
                 _ => {}
             }
         }

@@ -178,7 +178,13 @@ pub(crate) struct GroupErrands {
 }
 
 impl Errands<Groups> for GroupErrands {
-    fn run(&self, errand: Errand, slot: &Arc<Slot<Groups>>, _: &Arc<dyn Clock>) -> BoxFuture<'static, ()> {
+    fn run(
+        &self,
+        errand: Errand,
+        slot: &Arc<Slot<Groups>>,
+        _: &Arc<dyn OffsetsLog>,
+        _: &Arc<dyn Clock>,
+    ) -> BoxFuture<'static, ()> {
         match errand {
             Errand::Count(count) => {
                 self.rebalances.add(count);

@@ -6,12 +6,11 @@ use super::batch::{StateBatch, overlaid};
 use crate::Error;
 use millstream_types::{TimestampMs, TopicId};
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 /// Where a start offset, or a count, is not known.
 pub const UNKNOWN: i64 = -1;
-/// After so many updates a snapshot is written (`share.coordinator.snapshot.update.records.per.snapshot`).
-pub const UPDATES_PER_SNAPSHOT: u32 = 500;
 
 /// A partition of a topic, for one share group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +21,14 @@ pub struct ShareKey {
     pub topic: TopicId,
     /// The partition.
     pub partition: i32,
+}
+
+impl Display for ShareKey {
+    /// As Kafka names the coordinator's key.
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { group, topic, partition } = self;
+        write!(out, "{group}:{topic}:{partition}")
+    }
 }
 
 /// All of a share partition's state.
@@ -71,6 +78,17 @@ pub enum StateChange {
     Other(i16),
 }
 
+impl StateChange {
+    /// The share partition that it is about.
+    #[must_use]
+    pub const fn key(&self) -> Option<&ShareKey> {
+        match self {
+            Self::Snapshot(key, _) | Self::Update(key, _) => Some(key),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 /// What the leader of a share partition asks to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteState {
@@ -106,26 +124,35 @@ struct Kept {
 }
 
 /// The share partitions of one partition of the state topic. A decision gives the record to write; what is written is replayed.
-#[derive(Debug, Clone, Default)]
-pub struct ShareStates(BTreeMap<ShareKey, Kept>);
+#[derive(Debug, Clone)]
+pub struct ShareStates {
+    kept: BTreeMap<ShareKey, Kept>,
+    updates_per_snapshot: u32,
+}
 
 impl ShareStates {
+    /// None, of each of which a snapshot is written after so many updates.
+    #[must_use]
+    pub const fn new(updates_per_snapshot: u32) -> Self {
+        Self { kept: BTreeMap::new(), updates_per_snapshot }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.kept.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     /// The state of `key`.
     #[must_use]
     pub fn get(&self, key: &ShareKey) -> Option<&ShareState> {
-        self.0.get(key).map(|kept| &kept.state)
+        self.kept.get(key).map(|kept| &kept.state)
     }
 
     /// What is told of `key` in short: of what is not there too.
@@ -193,7 +220,7 @@ impl ShareStates {
     /// # Errors
     /// `NoShareState`, `FencedShareLeader`, `FencedStateEpoch`.
     pub fn write(&self, key: &ShareKey, write: &WriteState, now: TimestampMs) -> Result<StateChange, Error> {
-        let Kept { state, updates } = self.0.get(key).ok_or_else(|| not_there(key))?;
+        let Kept { state, updates } = self.kept.get(key).ok_or_else(|| not_there(key))?;
         check_leader_epoch(write.leader_epoch, state)?;
         check_state_epoch(write.state_epoch, state)?;
         let update = StateUpdate {
@@ -203,7 +230,7 @@ impl ShareStates {
             complete: write.complete,
             batches: overlaid(&[], &write.batches, i64::MIN),
         };
-        if *updates < UPDATES_PER_SNAPSHOT {
+        if *updates < self.updates_per_snapshot {
             return Ok(StateChange::Update(key.clone(), Some(update)));
         }
         let mut next = state.with(&update);
@@ -219,17 +246,42 @@ impl ShareStates {
         self.get(key).map(|_| StateChange::Snapshot(key.clone(), None))
     }
 
+    /// A snapshot of each, which makes all records before it redundant.
+    #[must_use]
+    pub fn snapshots(&self, now: TimestampMs) -> Vec<StateChange> {
+        let next = |state: &ShareState| ShareState {
+            snapshot_epoch: state.snapshot_epoch.saturating_add(1),
+            written_at: now,
+            ..state.clone()
+        };
+        self.kept.iter().map(|(key, kept)| StateChange::Snapshot(key.clone(), Some(next(&kept.state)))).collect()
+    }
+
+    /// Puts back what was before a change that was not written.
+    pub(super) fn restore(&mut self, key: ShareKey, state: Option<ShareState>) {
+        match state {
+            // The count of updates only says when the next snapshot comes.
+            Some(state) => {
+                let updates = self.kept.get(&key).map_or(0, |kept| kept.updates);
+                self.kept.insert(key, Kept { state, updates });
+            }
+            None => {
+                self.kept.remove(&key);
+            }
+        }
+    }
+
     /// Takes over one record, in the order of the log.
     pub fn replay(&mut self, change: StateChange) {
         match change {
             StateChange::Snapshot(key, Some(state)) => {
-                self.0.insert(key, Kept { state, updates: 0 });
+                self.kept.insert(key, Kept { state, updates: 0 });
             }
             StateChange::Snapshot(key, None) => {
-                self.0.remove(&key);
+                self.kept.remove(&key);
             }
             StateChange::Update(key, Some(update)) => {
-                if let Some(kept) = self.0.get_mut(&key) {
+                if let Some(kept) = self.kept.get_mut(&key) {
                     kept.state = kept.state.with(&update);
                     kept.updates = kept.updates.saturating_add(1);
                 }

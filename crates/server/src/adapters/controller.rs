@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use millstream_coordinator::{
-    Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, OffsetsLog, TRANSACTIONS_TOPIC,
+    Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, OffsetsLog, SHARE_STATE_TOPIC,
+    TRANSACTIONS_TOPIC,
 };
 use millstream_metadata::topics::{Create, Layout};
 use millstream_metadata::{Error as MetadataError, producer_ids};
@@ -28,11 +29,28 @@ pub struct QuorumController {
     pub offsets_partitions: i32,
     /// `transaction.state.log.num.partitions`.
     pub transactions_partitions: i32,
+    /// `share.coordinator.state.topic.num.partitions`.
+    pub share_states_partitions: i32,
 }
 
 /// A new topic's id.
 pub fn new_topic_id(runtime: &Runtime) -> TopicId {
     TopicId(Builder::from_random_bytes(runtime.random.next_u128().to_be_bytes()).into_uuid())
+}
+
+/// The options that an internal topic is made with, as Kafka makes it. The state of share partitions is pruned by its coordinator.
+fn internal_options(topic: &str) -> &'static [(&'static str, &'static str)] {
+    match topic {
+        SHARE_STATE_TOPIC => &[
+            ("cleanup.policy", "delete"),
+            ("compression.type", "none"),
+            ("segment.bytes", OFFSETS_SEGMENT_BYTES),
+            ("retention.ms", "-1"),
+        ],
+        _ => {
+            &[("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)]
+        }
+    }
 }
 
 fn refused(what: &'static str, error: &QuorumError) -> ControllerError {
@@ -49,20 +67,20 @@ impl Controller for QuorumController {
         if let Some(partitions) = self.internal_topic(name) {
             return Ok(partitions);
         }
-        let set =
-            [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
+        let set = internal_options(name);
         let create = Create {
             name: name.to_owned(),
             id: new_topic_id(&self.runtime),
             layout: Layout::Counts {
                 partitions: match name {
                     TRANSACTIONS_TOPIC => self.transactions_partitions,
+                    SHARE_STATE_TOPIC => self.share_states_partitions,
                     _ => self.offsets_partitions,
                 },
                 replication_factor: 1,
                 draw: self.runtime.random.next_u64(),
             },
-            configs: set.into_iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect(),
+            configs: set.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect(),
             validate_only: false,
         };
         let created = self.quorum.decide(|image| millstream_metadata::topics::create(image, &create)).await;
@@ -90,7 +108,7 @@ impl Controller for QuorumController {
 /// Tells the coordinator which partitions of its topics this node leads, and which topics are no more, until the node stops.
 pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordinator) {
     let (mut images, mut changes) = (quorum.watch(), partitions.changes());
-    let (mut led, mut led_txn) = (BTreeMap::new(), BTreeMap::new());
+    let (mut led, mut led_txn, mut led_shares) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut names: BTreeMap<TopicId, Arc<str>> = BTreeMap::new();
     loop {
         let image = images.borrow_and_update().clone();
@@ -105,6 +123,11 @@ pub async fn follow(quorum: Quorum, partitions: Partitions, coordinator: Coordin
             resigned: &|index| coordinator.txn_resigned(index),
         };
         transactions.bring_up_to_date(led_of(&partitions, TRANSACTIONS_TOPIC), &mut led_txn);
+        let shares = Elections {
+            elected: &|index, log| coordinator.share_elected(index, log),
+            resigned: &|index| coordinator.share_resigned(index),
+        };
+        shares.bring_up_to_date(led_of(&partitions, SHARE_STATE_TOPIC), &mut led_shares);
         let current: BTreeMap<TopicId, Arc<str>> = image.topics().map(|topic| (topic.id, topic.name.clone())).collect();
         for (id, name) in &names {
             // A topic made again under the name begins without the offsets of the old one.

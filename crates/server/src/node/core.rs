@@ -71,6 +71,7 @@ impl Core {
             runtime: runtime.clone(),
             offsets_partitions: settings.broker_number("offsets.topic.num.partitions")?,
             transactions_partitions: settings.broker_number("transaction.state.log.num.partitions")?,
+            share_states_partitions: settings.broker_number("share.coordinator.state.topic.num.partitions")?,
         };
         let ports = CoordinatorPorts {
             controller: Arc::new(controller),
@@ -187,5 +188,9 @@ fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
         id_expiration_ms: settings.broker_number("transactional.id.expiration.ms")?,
         ..millstream_txn::Config::default()
     };
-    Ok(CoordinatorConfig { group, transactions })
+    let shares = millstream_coordinator::group::share::StateConfig {
+        updates_per_snapshot: settings.broker_number("share.coordinator.snapshot.update.records.per.snapshot")?,
+        prune_interval_ms: settings.broker_number("share.coordinator.state.topic.prune.interval.ms")?,
+    };
+    Ok(CoordinatorConfig { group, transactions, shares })
 }
