@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) replication_factor: i16,
     pub(crate) fetch_max_bytes: usize,
     pub(crate) fetch_session_slots: usize,
+    pub(crate) share_sessions: usize,
     pub(crate) failed_authentication_delay: Duration,
     /// What was given, for DescribeConfigs.
     pub(crate) given: BTreeMap<String, String>,
@@ -47,6 +48,7 @@ impl Settings {
             replication_factor: values.read("default.replication.factor")?,
             fetch_max_bytes: values.read("fetch.max.bytes")?,
             fetch_session_slots: values.read("max.incremental.fetch.session.cache.slots")?,
+            share_sessions: values.read("group.share.max.share.sessions")?,
             failed_authentication_delay: Duration::from_millis(
                 values.read("connection.failed.authentication.delay.ms")?,
             ),

@@ -19,6 +19,7 @@ mod meters;
 mod operations;
 mod quotas;
 mod service;
+mod shares;
 mod topics;
 mod transactions;
 

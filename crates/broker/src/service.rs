@@ -10,6 +10,7 @@ use crate::handlers::produce::Produced;
 use crate::handlers::sasl;
 use crate::meters::Meters;
 use crate::quotas::{Client, Quotas, Used};
+use crate::shares::{Around, Registry, ShareAssembly, ShareSessions, watch_locks};
 use async_trait::async_trait;
 use millstream_coordinator::Handle as Coordinator;
 use millstream_metadata::Image;
@@ -52,6 +53,8 @@ pub(crate) struct Broker {
     pub(crate) partitions: Partitions,
     pub(crate) coordinator: Coordinator,
     pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) share_sessions: Mutex<ShareSessions>,
+    pub(crate) shares: Arc<Registry>,
     pub(crate) quotas: Quotas,
     pub(crate) authentication: Authentication,
     pub(crate) client_instances: Mutex<Instances>,
@@ -95,6 +98,8 @@ enum Reply {
     Kind(ResponseKind),
     /// An answer to a fetch, whose records are still in their files.
     Fetched(Assembly),
+    /// The same of a share fetch.
+    Shared(ShareAssembly),
     Nothing,
     Close(String),
 }
@@ -119,6 +124,7 @@ impl Reply {
         match self {
             Self::Kind(kind) => kind.set_throttle_time_ms(milliseconds),
             Self::Fetched(fetched) => fetched.answer.throttle_time_ms = milliseconds,
+            Self::Shared(shared) => shared.answer.message.throttle_time_ms = milliseconds,
             Self::Nothing | Self::Close(_) => {}
         }
     }
@@ -134,6 +140,15 @@ impl Service {
         let authentication = Authentication::new(config.sasl)?;
         let Deps { runtime, metrics, quorum, partitions, coordinator } = deps;
         let sessions = Mutex::new(Sessions::new(settings.fetch_session_slots));
+        let share_sessions = Mutex::new(ShareSessions::new(settings.share_sessions));
+        let shares = Registry::new(Around {
+            runtime: runtime.clone(),
+            coordinator: coordinator.clone(),
+            partitions: partitions.clone(),
+            quorum: quorum.clone(),
+            settings: settings.clone(),
+        });
+        runtime.tasks.spawn_until_stopped("locks of share partitions", watch_locks(shares.clone()));
         let meters = Meters::new(&metrics);
         let quotas = Quotas::default();
         Ok(Self(Arc::new(Broker {
@@ -144,6 +159,8 @@ impl Service {
             partitions,
             coordinator,
             sessions,
+            share_sessions,
+            shares,
             quotas,
             authentication,
             client_instances: Mutex::default(),
@@ -200,10 +217,8 @@ impl Handler for Service {
             reply.tell_throttle(throttle);
         }
         let answer = match reply {
-            Reply::Fetched(fetched) => match fetched.encode(call.version, call.correlation_id) {
-                Ok(parts) => Answer::Reply(parts),
-                Err(error) => Answer::Close(error.to_string()),
-            },
+            Reply::Fetched(fetched) => in_parts(fetched.encode(call.version, call.correlation_id)),
+            Reply::Shared(shared) => in_parts(shared.encode(call.version, call.correlation_id)),
             Reply::Kind(kind) => match millstream_protocol::encode_kind(&kind, call.version, call.correlation_id) {
                 Ok(frame) => Answer::Reply(vec![Part::Bytes(frame)]),
                 Err(error) => Answer::Close(error.to_string()),
@@ -229,9 +244,17 @@ impl Handler for Service {
     fn closed(&self, connection: &ConnectionContext) {
         let _ = self.0.quotas.take_muted(connection.id);
         self.0.software.lock().remove(&connection.id);
+        self.0.share_disconnected(connection.id);
         if connection.authentication.is_needed() {
             self.0.authentication.forget(connection.id);
         }
+    }
+}
+
+fn in_parts(encoded: Result<Vec<Part>, millstream_protocol::Error>) -> Answer {
+    match encoded {
+        Ok(parts) => Answer::Reply(parts),
+        Err(error) => Answer::Close(error.to_string()),
     }
 }
 
@@ -268,6 +291,7 @@ impl Broker {
         #[expect(clippy::cast_precision_loss, reason = "sizes of requests and answers are far below 2^52")]
         let moved = match &reply {
             Reply::Fetched(fetched) => Some((Used::Fetched, fetched.records_len() as f64)),
+            Reply::Shared(shared) => Some((Used::Fetched, shared.records_len() as f64)),
             _ if is_produce => Some((Used::Produced, bytes as f64)),
             _ => None,
         };
@@ -305,6 +329,13 @@ impl Broker {
             R::Heartbeat(request) => self.heartbeat(&request).into(),
             R::ConsumerGroupHeartbeat(request) => self.consumer_group_heartbeat(call, request).await.into(),
             R::ConsumerGroupDescribe(request) => self.consumer_group_describe(call, request).into(),
+            R::ShareFetch(request) => Reply::Shared(self.share_fetch(call, request).await),
+            R::ShareAcknowledge(request) => self.share_acknowledge(call, request).await.into(),
+            R::InitializeShareGroupState(request) => self.initialize_share_states(request).await.into(),
+            R::ReadShareGroupState(request) => self.read_share_states(request).await.into(),
+            R::WriteShareGroupState(request) => self.write_share_states(request).await.into(),
+            R::DeleteShareGroupState(request) => self.delete_share_states(request).await.into(),
+            R::ReadShareGroupStateSummary(request) => self.share_state_summaries(request).await.into(),
             R::LeaveGroup(request) => self.leave_group(call, request).await.into(),
             R::OffsetCommit(request) => self.offset_commit(call, request).await.into(),
             R::OffsetFetch(request) => self.offset_fetch(call, request).into(),

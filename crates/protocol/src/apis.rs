@@ -161,6 +161,13 @@ apis! {
     DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
     ConsumerGroupHeartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
     ConsumerGroupDescribe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
+    ShareFetch, ShareFetchRequest, ShareFetchResponse;
+    ShareAcknowledge, ShareAcknowledgeRequest, ShareAcknowledgeResponse;
+    InitializeShareGroupState, InitializeShareGroupStateRequest, InitializeShareGroupStateResponse;
+    ReadShareGroupState, ReadShareGroupStateRequest, ReadShareGroupStateResponse;
+    WriteShareGroupState, WriteShareGroupStateRequest, WriteShareGroupStateResponse;
+    DeleteShareGroupState, DeleteShareGroupStateRequest, DeleteShareGroupStateResponse;
+    ReadShareGroupStateSummary, ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse;
     SaslHandshake, SaslHandshakeRequest, SaslHandshakeResponse;
     SaslAuthenticate, SaslAuthenticateRequest, SaslAuthenticateResponse;
     DescribeUserScramCredentials, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;

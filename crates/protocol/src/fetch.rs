@@ -1,8 +1,11 @@
 //! The answer to a fetch, written by hand so that records stay where they are: the frame has slots that the socket fills from files.
 
 mod encode;
+mod share;
+mod writer;
 
 pub use encode::encode_fetch;
+pub use share::{ShareFetchAnswer, encode_share_fetch};
 
 use crate::StrBytes;
 use bytes::Bytes;
@@ -108,6 +111,9 @@ pub struct NodeEndpoint {
     /// Its rack, where it has one.
     pub rack: Option<StrBytes>,
 }
+
+/// A partition's place in an answer: the topic's, and its own within that.
+type PartitionSlot = (usize, usize);
 
 /// A piece of an answer's frame, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,8 @@ pub use features::{
     unsupported_api_versions_response,
 };
 pub use fetch::{
-    AbortedTransaction, DivergingEpoch, FetchAnswer, FetchFrame, NodeEndpoint, PartitionAnswer, Piece, TopicAnswer,
-    encode_fetch,
+    AbortedTransaction, DivergingEpoch, FetchAnswer, FetchFrame, NodeEndpoint, PartitionAnswer, Piece,
+    ShareFetchAnswer, TopicAnswer, encode_fetch, encode_share_fetch,
 };
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::ApiKey;

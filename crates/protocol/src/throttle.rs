@@ -37,7 +37,9 @@ throttled! {
         IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
         ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
         ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
-        OffsetForLeaderEpochResponse, ProduceResponse, PushTelemetryResponse, SyncGroupResponse,
-        TxnOffsetCommitResponse, UnregisterBrokerResponse, UpdateFeaturesResponse;
-    no: DescribeQuorumResponse, SaslAuthenticateResponse, SaslHandshakeResponse, WriteTxnMarkersResponse;
+        OffsetForLeaderEpochResponse, ProduceResponse, PushTelemetryResponse, ShareAcknowledgeResponse,
+        ShareFetchResponse, SyncGroupResponse, TxnOffsetCommitResponse, UnregisterBrokerResponse, UpdateFeaturesResponse;
+    no: DeleteShareGroupStateResponse, DescribeQuorumResponse, InitializeShareGroupStateResponse,
+        ReadShareGroupStateResponse, ReadShareGroupStateSummaryResponse, SaslAuthenticateResponse,
+        SaslHandshakeResponse, WriteShareGroupStateResponse, WriteTxnMarkersResponse;
 }

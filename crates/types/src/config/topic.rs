@@ -34,6 +34,12 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
     .min(0)
     .synonym("log.cleaner.delete.retention.ms"),
     ConfigDef::new(
+        "errors.deadletterqueue.group.enable",
+        Boolean,
+        "false",
+        "Whether groups may use the topic for records that they give up (KIP-1191).",
+    ),
+    ConfigDef::new(
         "file.delete.delay.ms",
         Long,
         "60000",
