@@ -207,6 +207,7 @@ pub(crate) const fn group(error: &millstream_group::Error) -> ResponseError {
         E::UnsupportedVersion { .. } => ResponseError::UnsupportedVersion,
         E::GroupSubscribedToTopic { .. } => ResponseError::GroupSubscribedToTopic,
         E::OffsetMetadataTooLarge { .. } => ResponseError::OffsetMetadataTooLarge,
+        E::UnknownShareOffset { .. } => ResponseError::UnknownTopicOrPartition,
     }
 }
 

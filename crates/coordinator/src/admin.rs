@@ -53,10 +53,19 @@ impl Handle {
 
     /// DeleteGroups: each with its result, in the order asked. Returns when it is stored.
     pub async fn delete(&self, groups: &[String]) -> Vec<(String, Result<(), Error>)> {
+        let mut kept = BTreeMap::new();
+        for group in groups {
+            if let Err(error) = self.delete_shares_of(group).await {
+                kept.insert(group.as_str(), error);
+            }
+        }
         // All are begun before the first is awaited, so that they are written together.
         let begun: Vec<_> = groups
             .iter()
             .map(|group| {
+                if let Some(error) = kept.remove(group.as_str()) {
+                    return Err(error);
+                }
                 let one = std::slice::from_ref(group);
                 self.inner.groups.slot_of(group)?.begin(group, |shard, waiter, now| shard.delete(one, waiter, now))
             })

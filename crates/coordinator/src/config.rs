@@ -27,6 +27,10 @@ pub(crate) const RELOAD_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest that this wait grows to.
 pub(crate) const RELOAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
+/// How long a group waits for the state of its share partitions at most, and how many of them are asked for at once.
+pub(crate) const SHARE_WORK_MAX: Duration = Duration::from_secs(20);
+pub(crate) const SHARE_WORKERS: usize = 32;
+
 /// How long a call of our own waits for its group to be loaded.
 pub(crate) const INTERNAL_WAIT: Duration = Duration::from_secs(10);
 

@@ -19,6 +19,7 @@ mod port;
 mod producers;
 mod service;
 mod shard;
+mod share_groups;
 mod shares;
 mod slot;
 mod transactions;

@@ -27,12 +27,12 @@ impl Service {
             changes: Arc::new(watch::channel(0).0),
         };
         let rebalances = metrics.counter(&catalogue::GROUP_REBALANCES, &[]);
-        let errands = GroupErrands { rebalances, cluster: cluster.clone() };
+        let shares = Arc::new(Board::new(around.clone(), config.shares, Arc::new(Pruner)));
+        let errands = GroupErrands { rebalances, cluster: cluster.clone(), shares: shares.clone() };
         let decided_by = GroupSurroundings { config: config.group, cluster };
         let groups = Arc::new(Board::new(around.clone(), decided_by, Arc::new(errands)));
         let markers = Markers { groups: groups.clone(), participants };
-        let transactions = Board::new(around.clone(), config.transactions, Arc::new(markers.clone()));
-        let shares = Board::new(around, config.shares, Arc::new(Pruner));
+        let transactions = Board::new(around, config.transactions, Arc::new(markers.clone()));
         Handle::new(Arc::new(Inner {
             groups,
             transactions,
@@ -60,7 +60,7 @@ pub struct Ports {
 pub(crate) struct Inner {
     pub(crate) groups: Arc<Board<millstream_group::Shard>>,
     pub(crate) transactions: Board<millstream_txn::Shard>,
-    pub(crate) shares: Board<millstream_group::share::StateShard>,
+    pub(crate) shares: Arc<Board<millstream_group::share::StateShard>>,
     pub(crate) markers: Markers,
     pub(crate) producer_ids: ProducerIdSource,
     /// Offsets committed.

@@ -18,6 +18,10 @@ pub struct GroupTimes {
     pub session_timeout_ms: Option<i32>,
     /// `consumer.heartbeat.interval.ms`.
     pub heartbeat_interval_ms: Option<i32>,
+    /// `share.session.timeout.ms`.
+    pub share_session_timeout_ms: Option<i32>,
+    /// `share.heartbeat.interval.ms`.
+    pub share_heartbeat_interval_ms: Option<i32>,
 }
 
 /// See the module. What it says may change from one decision to the next; [`Cluster::version`] tells.

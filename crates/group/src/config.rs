@@ -23,6 +23,8 @@ pub struct Config {
     pub offsets_retention_check_interval_ms: u64,
     /// Of groups of the new protocol.
     pub consumer: ConsumerConfig,
+    /// Of share groups.
+    pub share: ShareConfig,
 }
 
 /// Limits and times of groups of the new protocol (`group.consumer.*`).
@@ -107,6 +109,46 @@ impl ConsumerConfig {
     }
 }
 
+/// Limits and times of share groups (`group.share.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareConfig {
+    /// `group.share.session.timeout.ms`: how long a member may be silent.
+    pub session_timeout_ms: i32,
+    /// `group.share.min.session.timeout.ms` and `max`: what a group of its own may ask for.
+    pub session_timeout_ms_range: RangeInclusive<i32>,
+    /// `group.share.heartbeat.interval.ms`: how often a member is to send heartbeats.
+    pub heartbeat_interval_ms: i32,
+    /// `group.share.min.heartbeat.interval.ms` and `max`.
+    pub heartbeat_interval_ms_range: RangeInclusive<i32>,
+    /// `group.share.max.size`.
+    pub members_max: usize,
+}
+
+impl ShareConfig {
+    /// How long a member may be silent, in a group with `times` of its own: these are kept within what the broker allows.
+    pub(crate) fn session_ms(&self, times: GroupTimes) -> i32 {
+        within(times.share_session_timeout_ms.unwrap_or(self.session_timeout_ms), &self.session_timeout_ms_range)
+    }
+
+    /// How often a member is to send heartbeats.
+    pub(crate) fn heartbeat_ms(&self, times: GroupTimes) -> i32 {
+        let ms = times.share_heartbeat_interval_ms.unwrap_or(self.heartbeat_interval_ms);
+        within(ms, &self.heartbeat_interval_ms_range)
+    }
+}
+
+impl Default for ShareConfig {
+    fn default() -> Self {
+        Self {
+            session_timeout_ms: 45_000,
+            session_timeout_ms_range: 45_000..=60_000,
+            heartbeat_interval_ms: 5_000,
+            heartbeat_interval_ms_range: 5_000..=15_000,
+            members_max: 200,
+        }
+    }
+}
+
 fn within(ms: i32, range: &RangeInclusive<i32>) -> i32 {
     ms.max(*range.start()).min(*range.end())
 }
@@ -145,6 +187,7 @@ impl Default for Config {
             offsets_retention_ms: 10_080 * 60_000,
             offsets_retention_check_interval_ms: 600_000,
             consumer: ConsumerConfig::default(),
+            share: ShareConfig::default(),
         }
     }
 }

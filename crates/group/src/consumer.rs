@@ -1,4 +1,5 @@
-//! A group of the new protocol (KIP-848): the server decides who has what, and members are told in their heartbeats.
+//! A group of the new protocol (KIP-848): the server decides who has what, and members are told in their heartbeats. Share groups (KIP-932)
+//! are such groups too, of another assignor and without anything to give back.
 //!
 //! A decision changes what is stored at once and asks for the records of it; until they are written the group takes no other request
 //! (the shard keeps those), so that what is answered is stored, and what could not be written is undone.
@@ -12,6 +13,8 @@ pub mod member;
 mod migrate;
 mod reconcile;
 pub(crate) mod regex;
+pub(crate) mod share;
+mod share_state;
 pub mod stored;
 
 pub(crate) use classic_member::Joining;
@@ -20,9 +23,11 @@ pub(crate) use describe::Committer;
 use crate::Error;
 use crate::effects::{Reply, WriteError};
 use crate::layout::{Change, StoredGroup};
+use crate::request::GroupType;
 use crate::timers::Timer;
 use crate::turn::{Then, Turn, not_written};
 use millstream_types::{TimestampMs, Waiter};
+use share_state::Work;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use stored::{ConsumerChange, GroupEpoch, Stored};
@@ -42,6 +47,8 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) id: Arc<str>,
+    /// Of consumers or of share consumers: the records are others, and so are the settings.
+    pub(crate) kind: GroupType,
     pub(crate) stored: Stored,
     /// Changes that are made and not asked to be written yet, and what undoes these and those that are being written.
     changes: Vec<ConsumerChange>,
@@ -60,13 +67,16 @@ pub(crate) struct Consumer {
     resolving: bool,
     /// When they were matched last, and the version of the cluster then, where that is not stored because nothing came of it.
     resolved: Option<(TimestampMs, u64)>,
+    /// What is done with the state of a share group's partitions.
+    work: Work,
 }
 
 impl Consumer {
     /// A group without members.
-    pub(crate) fn new(id: Arc<str>) -> Self {
+    pub(crate) fn new(id: Arc<str>, kind: GroupType) -> Self {
         Self {
             id,
+            kind,
             stored: Stored::default(),
             changes: Vec::new(),
             undo: Vec::new(),
@@ -78,7 +88,13 @@ impl Consumer {
             seen_version: None,
             resolving: false,
             resolved: None,
+            work: Work::default(),
         }
+    }
+
+    /// Whether there is nothing to keep of it.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.stored.is_blank() && self.changes.is_empty() && !self.is_closed() && self.work.is_none()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -130,9 +146,8 @@ impl Consumer {
         if std::mem::take(&mut self.removes_classic) {
             changes.push(Change::Group { group: self.id.to_string(), stored: None });
         }
-        let group = self.id.to_string();
-        let of = |change| Change::Consumer { group: group.clone(), change };
-        changes.extend(std::mem::take(&mut self.changes).into_iter().map(of));
+        let made = std::mem::take(&mut self.changes);
+        changes.extend(made.into_iter().map(|change| self.record(change)));
         let next = self.next.take().map_or(Next::Stay, |(next, last)| {
             changes.extend(last);
             next
@@ -140,6 +155,7 @@ impl Consumer {
         let held = std::mem::take(&mut self.held);
         if changes.is_empty() {
             held.into_iter().for_each(|(waiter, reply)| turn.reply(waiter, reply));
+            self.begin_work(turn);
             return;
         }
         match turn.write(changes, Then::Consumer { group: self.id.clone(), next }) {
@@ -150,9 +166,19 @@ impl Consumer {
             Err(_) => {
                 self.undo_to(0);
                 self.time_again(turn);
+                self.give_up_work(turn);
                 let error = not_written(&self.id, WriteError::TooLarge);
                 held.into_iter().for_each(|(waiter, reply)| turn.reply(waiter, reply.failed(&error)));
             }
+        }
+    }
+
+    /// The change as one of its kind of group.
+    fn record(&self, change: ConsumerChange) -> Change {
+        let group = self.id.to_string();
+        match self.kind {
+            GroupType::Share => Change::Share { group, change },
+            GroupType::Classic | GroupType::Consumer => Change::Consumer { group, change },
         }
     }
 
@@ -160,10 +186,14 @@ impl Consumer {
     pub(crate) fn settled(&mut self, outcome: Result<(), WriteError>, turn: &mut Turn<'_>) {
         self.in_flight = false;
         match outcome {
-            Ok(()) => self.undo.clear(),
+            Ok(()) => {
+                self.undo.clear();
+                self.begin_work(turn);
+            }
             Err(_) => {
                 self.undo_to(0);
                 self.time_again(turn);
+                self.give_up_work(turn);
             }
         }
     }
@@ -182,9 +212,8 @@ impl Consumer {
 
     /// The group is to be deleted, with what `changes` are besides.
     pub(crate) fn delete(&mut self, mut changes: Vec<Change>) {
-        let group = self.id.to_string();
         let removals = self.stored.removals().into_iter();
-        changes.extend(removals.map(|change| Change::Consumer { group: group.clone(), change }));
+        changes.extend(removals.map(|change| self.record(change)));
         self.next = Some((Next::Gone, changes));
     }
 
@@ -200,7 +229,13 @@ impl Consumer {
     fn renew_session(&self, id: &Arc<str>, turn: &mut Turn<'_>) {
         let Some((_, metadata)) = self.stored.member(id) else { return };
         let session_ms = metadata.classic.as_ref().map_or_else(
-            || turn.config.consumer.session_ms(turn.cluster.times_of(&self.id)),
+            || {
+                let times = turn.cluster.times_of(&self.id);
+                match self.kind {
+                    GroupType::Share => turn.config.share.session_ms(times),
+                    GroupType::Classic | GroupType::Consumer => turn.config.consumer.session_ms(times),
+                }
+            },
             |classic| classic.session_timeout_ms,
         );
         self.time(Timer::Session(id.clone()), session_ms, turn);

@@ -2,7 +2,9 @@
 
 use crate::Error;
 use crate::consumer::regex::Resolve;
-use crate::request::{Beaten, ByTopic, JoinRefused, Joined, Left, PartitionResult, Synced};
+use crate::request::{
+    AlteredTopic, Beaten, ByTopic, DeletedTopic, JoinRefused, Joined, Left, PartitionResult, ShareWork, Synced,
+};
 use millstream_record::StoredRecord;
 use millstream_types::{ProducerEpoch, ProducerId, Ticket, Waiter};
 
@@ -56,6 +58,10 @@ pub enum Reply {
     Offsets(Result<Vec<ByTopic<PartitionResult>>, Error>),
     /// To a deletion of groups, or of a topic's offsets.
     Deleted(Vec<(String, Result<(), Error>)>),
+    /// To a deletion of share offsets.
+    SharesDeleted(Result<Vec<DeletedTopic>, Error>),
+    /// To a change of share offsets.
+    SharesAltered(Result<Vec<AlteredTopic>, Error>),
     /// To the end of a transaction.
     Ended(Result<(), WriteError>),
 }
@@ -76,6 +82,8 @@ impl Reply {
                 let failed = answers.into_iter().map(|(group, result)| (group, result.and(Err(error.clone()))));
                 Self::Deleted(failed.collect())
             }
+            Self::SharesDeleted(_) => Self::SharesDeleted(Err(error.clone())),
+            Self::SharesAltered(_) => Self::SharesAltered(Err(error.clone())),
             Self::Ended(_) => self,
         }
     }
@@ -92,6 +100,8 @@ pub struct Effects {
     pub rebalances_completed: u64,
     /// Patterns to match against the names of all topics.
     pub resolve: Vec<Resolve>,
+    /// What is to be done with the state of share partitions.
+    pub shares: Vec<ShareWork>,
 }
 
 impl Effects {
@@ -106,11 +116,12 @@ impl Effects {
         self.replies.extend(later.replies);
         self.rebalances_completed += later.rebalances_completed;
         self.resolve.extend(later.resolve);
+        self.shares.extend(later.shares);
     }
 
     /// Whether nothing is to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.replies.is_empty() && self.resolve.is_empty()
+        self.writes.is_empty() && self.replies.is_empty() && self.resolve.is_empty() && self.shares.is_empty()
     }
 }

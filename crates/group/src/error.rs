@@ -263,6 +263,16 @@ pub enum Error {
         /// The partition.
         partition: i32,
     },
+    /// UNKNOWN_TOPIC_OR_PARTITION: a partition that is not there, or has no share offset.
+    #[error("{what} of topic {topic:?} in share group {group:?} can't be found")]
+    UnknownShareOffset {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// What is not there.
+        what: &'static str,
+    },
     /// A record of the offsets topic that can't be read.
     #[error("a record of __consumer_offsets is damaged at {field} (stored at {timestamp} ms): {why}")]
     CorruptRecord {
@@ -280,9 +290,10 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownMemberId { .. } | Self::GroupIdNotFound { .. } | Self::OtherProtocol { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::UnknownMemberId { .. }
+            | Self::GroupIdNotFound { .. }
+            | Self::OtherProtocol { .. }
+            | Self::UnknownShareOffset { .. } => ErrorKind::NotFound,
             Self::IllegalGeneration { .. }
             | Self::FencedInstanceId { .. }
             | Self::FencedMemberEpoch { .. }

@@ -1,5 +1,7 @@
 //! One group: its members, of one protocol or the other, its offsets, and the requests that wait for its records to be written.
 
+mod share;
+
 use crate::Error;
 use crate::classic::Classic;
 use crate::config::PARKED_MAX;
@@ -7,7 +9,10 @@ use crate::consumer::member::JOIN_EPOCH;
 use crate::consumer::{Consumer, Joining, Next};
 use crate::effects::{Reply, WriteError};
 use crate::offsets::Offsets;
-use crate::request::{Beaten, ConsumerHeartbeatRequest, GroupType, JoinRequest, LeaveRequest, SyncRequest};
+use crate::request::{
+    AlterShares, Beaten, ConsumerHeartbeatRequest, GroupType, JoinRequest, LeaveRequest, ShareHeartbeatRequest,
+    ShareWorked, SyncRequest, UNKNOWN_MEMBER,
+};
 use crate::state::ClassicState;
 use crate::timers::Timer;
 use crate::turn::{Turn, not_written};
@@ -21,6 +26,7 @@ use std::sync::Arc;
 pub(crate) enum Membership {
     Classic(Box<Classic>),
     Consumer(Box<Consumer>),
+    Share(Box<Consumer>),
 }
 
 /// What is asked of a group's membership: by clients, by time, or by what was found out for it.
@@ -32,9 +38,31 @@ pub(crate) enum Ask {
     Leave(LeaveRequest, Waiter),
     Due(Timer),
     Resolved(BTreeMap<Arc<str>, BTreeSet<String>>),
+    Share(ShareHeartbeatRequest, Waiter),
+    AlterShares(AlterShares, Waiter),
+    /// The offsets of these topics are to be deleted; of all of them where none is named: the group is.
+    DeleteShares(Option<Vec<String>>, Waiter),
+    /// What the share coordinator was asked to do is done.
+    SharesWorked(ShareWorked),
+    /// A topic is no more.
+    TopicDeleted(String),
 }
 
 impl Ask {
+    /// Whether somebody waits for an answer.
+    const fn is_awaited(&self) -> bool {
+        match self {
+            Self::Beat(..)
+            | Self::Join(..)
+            | Self::Sync(..)
+            | Self::Leave(..)
+            | Self::Share(..)
+            | Self::AlterShares(..)
+            | Self::DeleteShares(..) => true,
+            Self::Due(_) | Self::Resolved(_) | Self::SharesWorked(_) | Self::TopicDeleted(_) => false,
+        }
+    }
+
     /// Its refusal; what nobody waits for has none.
     fn refused(self, error: &Error) -> Option<(Waiter, Reply)> {
         match self {
@@ -45,7 +73,10 @@ impl Ask {
             }
             Self::Sync(_, waiter) => Some((waiter, Reply::Sync(Err(error.clone())))),
             Self::Leave(_, waiter) => Some((waiter, Reply::Leave(Err(error.clone())))),
-            Self::Due(_) | Self::Resolved(_) => None,
+            Self::Share(_, waiter) => Some((waiter, Reply::Beat(Err(error.clone())))),
+            Self::AlterShares(_, waiter) => Some((waiter, Reply::SharesAltered(Err(error.clone())))),
+            Self::DeleteShares(_, waiter) => Some((waiter, Reply::SharesDeleted(Err(error.clone())))),
+            Self::Due(_) | Self::Resolved(_) | Self::SharesWorked(_) | Self::TopicDeleted(_) => None,
         }
     }
 }
@@ -71,14 +102,29 @@ impl Group {
     pub(crate) fn classic(&self) -> Option<&Classic> {
         match &self.membership {
             Membership::Classic(classic) => Some(classic),
-            Membership::Consumer(_) => None,
+            Membership::Consumer(_) | Membership::Share(_) => None,
         }
     }
 
     pub(crate) fn classic_mut(&mut self) -> Option<&mut Classic> {
         match &mut self.membership {
             Membership::Classic(classic) => Some(classic),
-            Membership::Consumer(_) => None,
+            Membership::Consumer(_) | Membership::Share(_) => None,
+        }
+    }
+
+    /// The group as one of the new protocol, of consumers or of share consumers.
+    fn modern_mut(&mut self) -> Option<&mut Consumer> {
+        match &mut self.membership {
+            Membership::Classic(_) => None,
+            Membership::Consumer(consumer) | Membership::Share(consumer) => Some(consumer),
+        }
+    }
+
+    pub(crate) fn share_mut(&mut self) -> Option<&mut Consumer> {
+        match &mut self.membership {
+            Membership::Classic(_) | Membership::Consumer(_) => None,
+            Membership::Share(share) => Some(share),
         }
     }
 
@@ -86,6 +132,8 @@ impl Group {
         match &self.membership {
             Membership::Classic(classic) => classic.state().into(),
             Membership::Consumer(consumer) => consumer.stored.state(),
+            Membership::Share(share) if share.is_empty() => GroupState::Empty,
+            Membership::Share(_) => GroupState::Stable,
         }
     }
 
@@ -93,24 +141,30 @@ impl Group {
         match &self.membership {
             Membership::Classic(_) => GroupType::Classic,
             Membership::Consumer(_) => GroupType::Consumer,
+            Membership::Share(_) => GroupType::Share,
         }
     }
 
     pub(crate) fn is_unused(&self) -> bool {
-        self.classic().is_some_and(Classic::is_unborn) && self.offsets.is_empty() && self.parked.is_empty()
+        let is_nobody = match &self.membership {
+            Membership::Classic(classic) => classic.is_unborn(),
+            Membership::Consumer(_) => false,
+            Membership::Share(share) => share.is_blank(),
+        };
+        is_nobody && self.offsets.is_empty() && self.parked.is_empty()
     }
 
     pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.membership {
             Membership::Classic(classic) => classic.is_subscribed_to(topic),
-            Membership::Consumer(consumer) => consumer.is_subscribed_to(topic),
+            Membership::Consumer(consumer) | Membership::Share(consumer) => consumer.is_subscribed_to(topic),
         }
     }
 
     /// Decides what is asked; while records of the group are being written, after that.
     pub(crate) fn ask(&mut self, ask: Ask, turn: &mut Turn<'_>) {
         if self.is_closed() {
-            if self.parked.len() < PARKED_MAX || matches!(ask, Ask::Due(_) | Ask::Resolved(_)) {
+            if self.parked.len() < PARKED_MAX || !ask.is_awaited() {
                 self.parked.push_back(ask);
             } else if let Some((waiter, reply)) = ask.refused(&self.not_available()) {
                 turn.reply(waiter, reply);
@@ -127,12 +181,15 @@ impl Group {
 
     /// Whether what was decided has to be written first.
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(&self.membership, Membership::Consumer(consumer) if consumer.is_closed())
+        match &self.membership {
+            Membership::Classic(_) => false,
+            Membership::Consumer(consumer) | Membership::Share(consumer) => consumer.is_closed(),
+        }
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) {
-        if let Membership::Consumer(consumer) = &mut self.membership {
-            consumer.flush(turn);
+        if let Some(modern) = self.modern_mut() {
+            modern.flush(turn);
         }
         if self.is_closed() {
             return;
@@ -151,6 +208,10 @@ impl Group {
             Ask::Join(request, waiter) => self.join(request, waiter, turn),
             Ask::Sync(request, waiter) => match &mut self.membership {
                 Membership::Classic(classic) => classic.sync(request, waiter, turn),
+                Membership::Share(_) => {
+                    let error = Error::UnknownMemberId { group: request.group, member: request.member };
+                    turn.reply(waiter, Reply::Sync(Err(error)));
+                }
                 Membership::Consumer(consumer) => {
                     let answer = consumer.sync(&request, turn);
                     consumer.answer(waiter, Reply::Sync(answer));
@@ -160,6 +221,11 @@ impl Group {
                 Membership::Classic(classic) => {
                     let answer = classic.leave(&request, turn);
                     turn.reply_when_written(waiter, Reply::Leave(answer));
+                }
+                Membership::Share(_) => {
+                    let member = request.members.into_iter().next().map_or_else(String::new, |leaving| leaving.member);
+                    let error = Error::UnknownMemberId { group: request.group, member };
+                    turn.reply(waiter, Reply::Leave(Err(error)));
                 }
                 Membership::Consumer(consumer) => {
                     let answer = consumer.classic_leave(&request, turn);
@@ -172,6 +238,11 @@ impl Group {
                     consumer.resolved(&matched, turn);
                 }
             }
+            Ask::Share(..)
+            | Ask::AlterShares(..)
+            | Ask::DeleteShares(..)
+            | Ask::SharesWorked(_)
+            | Ask::TopicDeleted(_) => self.decide_share(ask, turn),
         }
     }
 
@@ -187,15 +258,24 @@ impl Group {
             ) => {
                 consumer.expired(&member, turn);
             }
+            (Membership::Share(share), Timer::Session(member)) => share.share_expired(&member, turn),
             // Of the protocol that the group had before.
             (Membership::Classic(_), Timer::Revocation(_) | Timer::Rejoin(_) | Timer::MemberSync(_))
-            | (Membership::Consumer(_), Timer::Join | Timer::Sync) => {}
+            | (Membership::Consumer(_), Timer::Join | Timer::Sync)
+            | (
+                Membership::Share(_),
+                Timer::Join | Timer::Sync | Timer::Revocation(_) | Timer::Rejoin(_) | Timer::MemberSync(_),
+            ) => {}
         }
     }
 
     fn beat(&mut self, request: &ConsumerHeartbeatRequest, waiter: Waiter, turn: &mut Turn<'_>) {
         let classic = match &mut self.membership {
             Membership::Classic(classic) => classic,
+            Membership::Share(_) => {
+                let error = Error::OtherProtocol { group: request.group.clone(), wanted: GroupType::Consumer.name() };
+                return turn.reply(waiter, Reply::Beat(Err(error)));
+            }
             Membership::Consumer(consumer) => {
                 let answer =
                     if request.leaves() { consumer.leave(request, turn) } else { consumer.beat(request, turn) };
@@ -218,6 +298,7 @@ impl Group {
     fn join(&mut self, request: JoinRequest, waiter: Waiter, turn: &mut Turn<'_>) {
         match &mut self.membership {
             Membership::Classic(classic) => classic.join(&request, waiter, turn),
+            Membership::Share(_) => turn.refuse_join(waiter, UNKNOWN_MEMBER, of_another_protocol(request)),
             Membership::Consumer(consumer) if consumer.is_empty() => {
                 // Nothing of a group without members is worth more than the protocol of who comes: it is deleted first.
                 consumer.delete(Vec::new());
@@ -232,8 +313,8 @@ impl Group {
 
     /// The group's records are written, or are not: it becomes what it was to become, and what waited is decided, all of it together.
     pub(crate) fn written(&mut self, next: Next, outcome: Result<(), WriteError>, turn: &mut Turn<'_>) {
-        if let Membership::Consumer(consumer) = &mut self.membership {
-            consumer.settled(outcome, turn);
+        if let Some(modern) = self.modern_mut() {
+            modern.settled(outcome, turn);
         }
         match (next, outcome) {
             (_, Err(_)) => self.take_back(turn),
@@ -276,6 +357,14 @@ impl Group {
         if let Some(classic) = self.classic_mut() {
             classic.unload(turn);
         }
+    }
+}
+
+fn of_another_protocol(request: JoinRequest) -> Error {
+    Error::InconsistentGroupProtocol {
+        group: request.group,
+        protocol_type: request.protocol_type,
+        protocols: request.protocols.into_iter().map(|protocol| protocol.name).collect(),
     }
 }
 

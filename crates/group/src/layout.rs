@@ -7,11 +7,13 @@
 //!        i16 0..4 type generation:i32 protocol? leader? [since:i64 2+] members [tags 4+]
 //! ```
 //!
-//! Strings have an i16 length, from version 4 a varint of length + 1 (0 is null). Other keys (KIP-848 and share groups) are not read here.
+//! Strings have an i16 length, from version 4 a varint of length + 1 (0 is null). The keys of KIP-848 and of share groups
+//! are in modules of their own; others are not read.
 
 mod consumer;
 mod decode;
 mod encode;
+mod share;
 mod share_state;
 
 use crate::consumer::stored::ConsumerChange;
@@ -102,6 +104,13 @@ pub enum Change {
         /// What.
         change: ConsumerChange,
     },
+    /// Something of a share group is stored, or removed.
+    Share {
+        /// The group.
+        group: String,
+        /// What.
+        change: ConsumerChange,
+    },
     /// A key of another kind, of the given version: not ours to read.
     Other(i16),
 }
@@ -119,7 +128,10 @@ impl Change {
     #[must_use]
     pub fn group(&self) -> Option<&str> {
         match self {
-            Self::Offset { group, .. } | Self::Group { group, .. } | Self::Consumer { group, .. } => Some(group),
+            Self::Offset { group, .. }
+            | Self::Group { group, .. }
+            | Self::Consumer { group, .. }
+            | Self::Share { group, .. } => Some(group),
             Self::Other(_) => None,
         }
     }

@@ -23,23 +23,24 @@ mod timers;
 mod turn;
 
 pub use cluster::{Cluster, GroupTimes, NoTopics, Topic};
-pub use config::{Config, ConsumerConfig, Migration, NoPolicy};
+pub use config::{Config, ConsumerConfig, Migration, NoPolicy, ShareConfig};
 pub use consumer::assignor::{Assignor, Question, Subscriber};
 pub use consumer::member::{
     ClassicMember, Current, JOIN_EPOCH, LEAVE_EPOCH, MemberMetadata, MemberState, Owned, Partitions, STATIC_LEAVE_EPOCH,
 };
 pub use consumer::regex::{Resolve, resolve};
-pub use consumer::stored::{ConsumerChange, GroupEpoch, Resolved, TargetEpoch};
+pub use consumer::stored::{ConsumerChange, GroupEpoch, Resolved, ShareTopics, SharedTopic, TargetEpoch};
 pub use effects::{Effects, Producer, Reply, Write, WriteError};
 pub use error::Error;
 pub use layout::Change;
 pub use millstream_record::StoredRecord;
 pub use millstream_types::{Now, Ticket, Waiter};
 pub use request::{
-    Beaten, ByTopic, CommitRequest, ConsumerDescription, ConsumerHeartbeatRequest, DescribedConsumer, DescribedMember,
-    Description, FetchRequest, FetchedOffset, GroupType, HeartbeatRequest, JoinRefused, JoinRequest, Joined,
-    JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed, OffsetCommit, OffsetDeleteRequest, PartitionResult,
-    Protocol, SyncRequest, Synced, UNKNOWN_MEMBER,
+    AlterShares, AlteredTopic, Beaten, ByTopic, CommitRequest, ConsumerDescription, ConsumerHeartbeatRequest,
+    DeletedTopic, DescribedConsumer, DescribedMember, Description, FetchRequest, FetchedOffset, GroupType,
+    HeartbeatRequest, JoinRefused, JoinRequest, Joined, JoinedMember, LeaveRequest, Leaving, Left, ListFilter, Listed,
+    OffsetCommit, OffsetDeleteRequest, PartitionResult, Protocol, ShareHeartbeatRequest, ShareStart, ShareWork,
+    ShareWorked, SyncRequest, Synced, UNKNOWN_MEMBER,
 };
 pub use shard::Shard;
 pub use state::GroupState;

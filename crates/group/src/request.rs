@@ -1,8 +1,10 @@
 //! What is asked of a group, and what it answers: Kafka's requests without their wire versions.
 
 mod consumer;
+mod share;
 
 pub use consumer::{Beaten, ConsumerDescription, ConsumerHeartbeatRequest, DescribedConsumer};
+pub use share::{AlterShares, AlteredTopic, DeletedTopic, ShareHeartbeatRequest, ShareStart, ShareWork, ShareWorked};
 
 use crate::GroupState;
 use bytes::Bytes;
@@ -305,7 +307,7 @@ pub struct Description {
 pub struct ListFilter {
     /// Names of states.
     pub states: Vec<String>,
-    /// Names of group types (`classic`, `consumer`).
+    /// Names of group types (`classic`, `consumer`, `share`).
     pub types: Vec<String>,
 }
 
@@ -316,6 +318,8 @@ pub enum GroupType {
     Classic,
     /// Of the new protocol.
     Consumer,
+    /// Of share consumers (KIP-932).
+    Share,
 }
 
 impl GroupType {
@@ -325,6 +329,7 @@ impl GroupType {
         match self {
             Self::Classic => "classic",
             Self::Consumer => "consumer",
+            Self::Share => "share",
         }
     }
 }

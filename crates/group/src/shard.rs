@@ -7,6 +7,7 @@ mod admin;
 mod commit;
 mod consumer;
 mod expire;
+mod share;
 mod transaction;
 
 use crate::Error;
@@ -19,7 +20,7 @@ use crate::effects::{Effects, Reply, WriteError};
 use crate::group::{Ask, Group, Membership};
 use crate::layout::Change;
 use crate::offsets::Offsets;
-use crate::request::{HeartbeatRequest, JoinRequest, LeaveRequest, SyncRequest, UNKNOWN_MEMBER};
+use crate::request::{GroupType, HeartbeatRequest, JoinRequest, LeaveRequest, SyncRequest, UNKNOWN_MEMBER};
 use crate::timers::Timers;
 use crate::turn::{Outstanding, Pending, Then, Turn, not_written};
 use millstream_types::{Now, ProducerId, Ticket, Waiter};
@@ -74,23 +75,26 @@ impl Shard {
                     *classic = Classic::new(classic.id.clone(), None);
                 }
             }
-            Change::Consumer { group, change } => self.replay_consumer(&group, change),
+            Change::Consumer { group, change } => self.replay_modern(&group, GroupType::Consumer, change),
+            Change::Share { group, change } => self.replay_modern(&group, GroupType::Share, change),
             Change::Other(_) => {}
         }
     }
 
-    fn replay_consumer(&mut self, id: &str, change: ConsumerChange) {
+    fn replay_modern(&mut self, id: &str, kind: GroupType, change: ConsumerChange) {
         let is_end = change == ConsumerChange::Group(None);
         // What is removed of a group that is not there is of one that became a classic group, or was deleted.
-        if change.is_removal() && self.groups.get(id).is_none_or(|group| group.classic().is_some()) {
+        if change.is_removal() && self.groups.get(id).is_none_or(|group| group.group_type() != kind) {
             return;
         }
         let group = self.group_or_new(id, None);
-        if group.classic().is_some() {
-            group.membership = Membership::Consumer(Box::new(Consumer::new(group.id.clone())));
+        if group.group_type() != kind {
+            let modern = Box::new(Consumer::new(group.id.clone(), kind));
+            group.membership =
+                if kind == GroupType::Share { Membership::Share(modern) } else { Membership::Consumer(modern) };
         }
-        if let Membership::Consumer(consumer) = &mut group.membership {
-            consumer.stored.apply(change);
+        if let Membership::Consumer(modern) | Membership::Share(modern) = &mut group.membership {
+            modern.stored.apply(change);
         }
         if is_end {
             group.membership = Membership::Classic(Box::new(Classic::new(group.id.clone(), None)));
@@ -105,7 +109,7 @@ impl Shard {
             for group in groups.values_mut() {
                 match &mut group.membership {
                     Membership::Classic(classic) => classic.begin_sessions(turn),
-                    Membership::Consumer(consumer) => consumer.loaded(turn),
+                    Membership::Consumer(modern) | Membership::Share(modern) => modern.loaded(turn),
                 }
             }
         })
@@ -181,6 +185,7 @@ impl Shard {
         match &group.membership {
             Membership::Classic(classic) => classic.heartbeat(request, turn),
             Membership::Consumer(consumer) => consumer.classic_beat(request, turn),
+            Membership::Share(_) => Err(unknown(&request.group, &request.member)),
         }
     }
 
@@ -275,7 +280,7 @@ impl Shard {
                         (Some(_), Err(_)) => {}
                     }
                 }
-                (Change::Consumer { .. } | Change::Other(_), _) => {}
+                (Change::Consumer { .. } | Change::Share { .. } | Change::Other(_), _) => {}
             }
         }
         touched

@@ -17,8 +17,8 @@ fn topic(number: usize) -> TopicId {
     TopicId(Uuid::from_u128(number as u128 + 1))
 }
 
-fn topics(counts: &[i32]) -> BTreeMap<TopicId, i32> {
-    counts.iter().enumerate().map(|(index, count)| (topic(index), *count)).collect()
+fn topics(counts: &[i32]) -> Partitions {
+    counts.iter().enumerate().map(|(index, count)| (topic(index), (0..*count).collect())).collect()
 }
 
 /// So many members, each with those topics.
@@ -27,7 +27,8 @@ fn members(count: usize, of: &[usize]) -> Members {
 }
 
 fn dealt(members: &Members, counts: &[i32], before: &Assigned) -> Assigned {
-    assign(&Sharing { members, topics: &topics(counts), before })
+    let before = before.iter().map(|(member, had)| (member.clone(), Arc::new(had.clone()))).collect();
+    assign(&Sharing { members, topics: &topics(counts), before: &before })
 }
 
 fn sizes(assigned: &Assigned) -> Vec<usize> {

@@ -4,13 +4,23 @@ use crate::record::{BrokerConfigRecord, GroupConfigRecord, TopicConfigRecord};
 use crate::topics::{TopicRef, find};
 use crate::{Decision, Error, Image, Record};
 use millstream_types::{
-    BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, GROUP_CONFIGS, TOPIC_CONFIGS, TopicConfig,
+    BROKER_CONFIGS, BrokerId, ConfigDef, ConfigError, ConfigType, GROUP_CONFIGS, NoOffsetReset, OffsetReset,
+    TOPIC_CONFIGS, TopicConfig,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-const SESSION: &str = "consumer.session.timeout.ms";
-const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
+/// Options of a group that the broker limits by options named so with `min.` and `max.` in them: the part before, and the part after.
+const LIMITED: [(&str, &str); 7] = [
+    ("consumer", "session.timeout.ms"),
+    ("consumer", "heartbeat.interval.ms"),
+    ("share", "session.timeout.ms"),
+    ("share", "heartbeat.interval.ms"),
+    ("share", "record.lock.duration.ms"),
+    ("share", "delivery.count.limit"),
+    ("share", "partition.max.record.locks"),
+];
+const OFFSET_RESET: &str = "share.auto.offset.reset";
 
 /// Whose options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,19 +142,24 @@ fn check_group(image: &Image, options: &BTreeMap<String, String>) -> Result<(), 
         let default = broker_definition(name).map_or("", |definition| definition.default);
         number(image.static_configs().get(name).map_or(default, String::as_str))
     };
-    for (name, part) in [(SESSION, "session.timeout.ms"), (HEARTBEAT, "heartbeat.interval.ms")] {
-        let (min, max) = (broker(&format!("group.consumer.min.{part}")), broker(&format!("group.consumer.max.{part}")));
+    for (kind, part) in LIMITED {
+        let name = &format!("{kind}.{part}");
+        let (min, max) = (broker(&format!("group.{kind}.min.{part}")), broker(&format!("group.{kind}.max.{part}")));
         if options.contains_key(name) && !(min..=max).contains(&of(name)) {
             let reason =
                 format!("{name}={} is outside of what the broker allows to groups, which is {min} to {max}", of(name));
             return Err(Error::ConfigRefused { reason });
         }
     }
-    if !options.is_empty() && of(SESSION) <= of(HEARTBEAT) {
-        let reason = format!("{SESSION} ({}) has to be longer than {HEARTBEAT} ({})", of(SESSION), of(HEARTBEAT));
-        return Err(Error::ConfigRefused { reason });
+    for kind in ["consumer", "share"] {
+        let (session, heartbeat) = (format!("{kind}.session.timeout.ms"), format!("{kind}.heartbeat.interval.ms"));
+        if !options.is_empty() && of(&session) <= of(&heartbeat) {
+            let reason = format!("{session} ({}) has to be longer than {heartbeat} ({})", of(&session), of(&heartbeat));
+            return Err(Error::ConfigRefused { reason });
+        }
     }
-    Ok(())
+    let reset = options.get(OFFSET_RESET).map_or(Ok(OffsetReset::Latest), |text| text.parse());
+    reset.map(drop).map_err(|error: NoOffsetReset| Error::ConfigRefused { reason: format!("{OFFSET_RESET}: {error}") })
 }
 
 /// The definition of a broker's option: its own, or the one it gives topics a default for.

@@ -168,6 +168,11 @@ apis! {
     WriteShareGroupState, WriteShareGroupStateRequest, WriteShareGroupStateResponse;
     DeleteShareGroupState, DeleteShareGroupStateRequest, DeleteShareGroupStateResponse;
     ReadShareGroupStateSummary, ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse;
+    ShareGroupHeartbeat, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse;
+    ShareGroupDescribe, ShareGroupDescribeRequest, ShareGroupDescribeResponse;
+    DescribeShareGroupOffsets, DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse;
+    AlterShareGroupOffsets, AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse;
+    DeleteShareGroupOffsets, DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse;
     SaslHandshake, SaslHandshakeRequest, SaslHandshakeResponse;
     SaslAuthenticate, SaslAuthenticateRequest, SaslAuthenticateResponse;
     DescribeUserScramCredentials, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;

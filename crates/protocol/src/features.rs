@@ -17,6 +17,9 @@ pub const TRANSACTION_VERSION: i16 = 2;
 /// The level of Kafka's feature `group.version`: the new consumer group protocol (KIP-848).
 pub const GROUP_VERSION: i16 = 1;
 
+/// The level of Kafka's feature `share.version`: share groups (KIP-932).
+pub const SHARE_VERSION: i16 = 1;
+
 /// A feature of Kafka's: levels of behaviour that a cluster agrees on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
@@ -30,10 +33,11 @@ pub struct Feature {
     pub level: i16,
 }
 
-const FEATURES: [Feature; 3] = [
+const FEATURES: [Feature; 4] = [
     Feature { name: "metadata.version", min: METADATA_VERSION_MIN, max: METADATA_VERSION, level: METADATA_VERSION },
     Feature { name: "transaction.version", min: 0, max: TRANSACTION_VERSION, level: TRANSACTION_VERSION },
     Feature { name: "group.version", min: 0, max: GROUP_VERSION, level: GROUP_VERSION },
+    Feature { name: "share.version", min: 0, max: SHARE_VERSION, level: SHARE_VERSION },
 ];
 
 impl Feature {

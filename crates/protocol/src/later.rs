@@ -7,15 +7,19 @@
 //! OffsetFetch       9     10    topics by id                                (KIP-848)
 //! WriteTxnMarkers   1      2    the transaction version of each marker      (KIP-1228)
 //! DescribeLogDirs   4      5    whether a folder is cordoned                (KIP-1066)
+//! DescribeShareGroupOffsets
+//!                   0      1    how many records are left                   (KIP-1226)
 //! ```
 //!
 //! A wrapper reads as the message it wraps. Its bytes are held against Kafka's own by the golden frames.
 
 mod log_dirs;
+mod share_offsets;
 mod topics_by_id;
 mod txn_markers;
 
 pub use log_dirs::DescribeLogDirsResponse;
+pub use share_offsets::DescribeShareGroupOffsetsResponse;
 pub use topics_by_id::{OffsetCommitRequest, OffsetFetchRequest};
 pub use txn_markers::WriteTxnMarkersRequest;
 
@@ -99,6 +103,7 @@ same_fields!(ListOffsetsRequest, 11);
 same_fields!(ListOffsetsResponse, 11);
 same_fields!(WriteTxnMarkersResponse, 2);
 same_fields!(DescribeLogDirsRequest, 5);
+same_fields!(DescribeShareGroupOffsetsRequest, 1);
 
 macro_rules! requests {
     ($($request:ident => $response:ty;)*) => {
@@ -117,6 +122,7 @@ requests! {
     OffsetFetchRequest => known::OffsetFetchResponse;
     WriteTxnMarkersRequest => WriteTxnMarkersResponse;
     DescribeLogDirsRequest => DescribeLogDirsResponse;
+    DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse;
 }
 
 /// Reads an unsigned number of one to five bytes.

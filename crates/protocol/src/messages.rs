@@ -1,7 +1,8 @@
 //! Kafka's messages: the crate's, and in their place those of ours that have later versions.
 
 pub use crate::later::{
-    DescribeLogDirsRequest, DescribeLogDirsResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeShareGroupOffsetsRequest,
+    DescribeShareGroupOffsetsResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest,
     OffsetFetchRequest, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 pub use kafka_protocol::messages::*;

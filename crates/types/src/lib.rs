@@ -11,7 +11,10 @@ mod kind;
 mod offset;
 
 pub use causes::with_causes;
-pub use config::{BROKER_CONFIGS, ConfigDef, ConfigError, ConfigType, GROUP_CONFIGS, TOPIC_CONFIGS, TopicConfig};
+pub use config::{
+    BROKER_CONFIGS, ConfigDef, ConfigError, ConfigType, GROUP_CONFIGS, NoOffsetReset, OffsetReset, TOPIC_CONFIGS,
+    TopicConfig,
+};
 pub use decision::{Now, Ticket, Waiter};
 pub use epoch::{BrokerEpoch, ControllerEpoch, LeaderEpoch, ProducerEpoch};
 pub use id::{BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicPartition};

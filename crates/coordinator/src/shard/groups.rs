@@ -2,15 +2,18 @@
 
 use super::{Asked, Errands, Shard, Stored, Unavailable};
 use crate::append::build;
+use crate::board::Board;
 use crate::error::Error;
 use crate::owner::OFFSETS_TOPIC;
 use crate::port::{LogError, OffsetsLog};
+use crate::share_groups::work;
 use crate::slot::Slot;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use millstream_group::share::StateShard;
 use millstream_group::{
-    Change, Cluster, Config, Effects, Producer, Reply, Resolve, Shard as Groups, Write, WriteError, resolve,
+    Change, Cluster, Config, Effects, Producer, Reply, Resolve, Shard as Groups, ShareWork, Write, WriteError, resolve,
 };
 use millstream_partition::marker_batch;
 use millstream_record::{BatchBuilder, Codec, StoredRecord};
@@ -109,8 +112,9 @@ impl Shard for Groups {
     }
 
     fn asked(effects: Effects) -> Asked<Self> {
-        let Effects { writes, replies, rebalances_completed, resolve } = effects;
+        let Effects { writes, replies, rebalances_completed, resolve, shares } = effects;
         let mut errands: Vec<Errand> = resolve.into_iter().map(Errand::Resolve).collect();
+        errands.extend(shares.into_iter().map(Errand::Shares));
         if rebalances_completed > 0 {
             errands.push(Errand::Count(rebalances_completed));
         }
@@ -166,6 +170,8 @@ pub(crate) enum Errand {
     Count(u64),
     /// Patterns are to be matched.
     Resolve(Resolve),
+    /// The state of share partitions is to be changed.
+    Shares(ShareWork),
 }
 
 /// Names of topics that are matched without giving way to others.
@@ -175,6 +181,7 @@ const NAMES_AT_ONCE: usize = 1_000;
 pub(crate) struct GroupErrands {
     pub(crate) rebalances: Counter,
     pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) shares: Arc<Board<StateShard>>,
 }
 
 impl Errands<Groups> for GroupErrands {
@@ -183,13 +190,14 @@ impl Errands<Groups> for GroupErrands {
         errand: Errand,
         slot: &Arc<Slot<Groups>>,
         _: &Arc<dyn OffsetsLog>,
-        _: &Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
     ) -> BoxFuture<'static, ()> {
         match errand {
             Errand::Count(count) => {
                 self.rebalances.add(count);
                 futures::future::ready(()).boxed()
             }
+            Errand::Shares(asked) => work(asked, self.shares.clone(), slot.clone(), clock.clone()).boxed(),
             Errand::Resolve(resolve) => match_patterns(resolve, self.cluster.clone(), slot.clone()).boxed(),
         }
     }

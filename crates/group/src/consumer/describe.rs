@@ -3,9 +3,13 @@
 use super::Consumer;
 use super::member::without_epochs;
 use crate::Error;
+use crate::GroupState;
 use crate::cluster::Cluster;
-use crate::request::{ConsumerDescription, DescribedConsumer};
+use crate::request::{ConsumerDescription, DescribedConsumer, GroupType};
 use std::sync::Arc;
+
+/// The only assignor of share groups.
+const SHARE_ASSIGNOR: &str = "simple";
 
 impl Consumer {
     /// What an administrator sees.
@@ -22,10 +26,17 @@ impl Consumer {
         });
         ConsumerDescription {
             group: self.id.to_string(),
-            state: self.stored.state(),
+            state: match self.kind {
+                GroupType::Share if self.is_empty() => GroupState::Empty,
+                GroupType::Share => GroupState::Stable,
+                GroupType::Classic | GroupType::Consumer => self.stored.state(),
+            },
             epoch: self.stored.epoch(),
             target_epoch: self.stored.target_epoch(),
-            assignor: self.assignor().name(),
+            assignor: match self.kind {
+                GroupType::Share => SHARE_ASSIGNOR,
+                GroupType::Classic | GroupType::Consumer => self.assignor().name(),
+            },
             members: members.collect(),
         }
     }

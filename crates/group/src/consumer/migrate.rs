@@ -7,6 +7,7 @@ use super::{Consumer, Next};
 use crate::Error;
 use crate::classic::Classic;
 use crate::layout::{Change, StoredGroup, StoredMember};
+use crate::request::GroupType;
 use crate::subscription::{CONSUMER, Named, Subscription, read_assignment, write_assignment};
 use crate::turn::Turn;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 impl Consumer {
     /// The group of the new protocol that a classic one becomes: with its members, generation and assignment.
     pub(crate) fn from_classic(classic: &Classic, turn: &mut Turn<'_>) -> Result<Self, Error> {
-        let mut group = Self::new(classic.id.clone());
+        let mut group = Self::new(classic.id.clone(), GroupType::Consumer);
         group.removes_classic = classic.is_stored;
         if !classic.has_members() {
             return Ok(group);

@@ -37,6 +37,26 @@ pub struct Resolved {
     pub at: TimestampMs,
 }
 
+/// A topic of which partitions have a state, or are to get one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedTopic {
+    /// Its name.
+    pub name: String,
+    /// The partitions.
+    pub partitions: BTreeSet<i32>,
+}
+
+/// Which partitions of a share group have a state at the share coordinator.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShareTopics {
+    /// Those that are to get one.
+    pub initializing: BTreeMap<TopicId, SharedTopic>,
+    /// Those that have one: only they are assigned.
+    pub initialized: BTreeMap<TopicId, SharedTopic>,
+    /// The names of topics whose state is being deleted.
+    pub deleting: BTreeMap<TopicId, String>,
+}
+
 /// One change to what is stored of a group of the new protocol: each sets what is under one key, or removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerChange {
@@ -54,6 +74,8 @@ pub enum ConsumerChange {
     Current(Arc<str>, Option<Arc<Current>>),
     /// What a pattern matched.
     Regex(Arc<str>, Option<Arc<Resolved>>),
+    /// Of a share group: which partitions have a state.
+    Shares(Option<Arc<ShareTopics>>),
 }
 
 impl ConsumerChange {
@@ -69,6 +91,7 @@ impl ConsumerChange {
                 | Self::Target(_, None)
                 | Self::Current(_, None)
                 | Self::Regex(_, None)
+                | Self::Shares(None)
         )
     }
 }
@@ -83,6 +106,7 @@ pub(crate) struct Stored {
     targets: BTreeMap<Arc<str>, Arc<Partitions>>,
     currents: BTreeMap<Arc<str>, Arc<Current>>,
     regexes: BTreeMap<Arc<str>, Arc<Resolved>>,
+    shares: Option<Arc<ShareTopics>>,
     // What follows is of the above, so that it need not be looked for.
     statics: BTreeMap<String, Arc<str>>,
     owners: BTreeMap<TopicId, BTreeMap<i32, Arc<str>>>,
@@ -109,6 +133,7 @@ impl Stored {
                 let before = set(&mut self.regexes, &regex, resolved);
                 ConsumerChange::Regex(regex, before)
             }
+            ConsumerChange::Shares(shares) => ConsumerChange::Shares(std::mem::replace(&mut self.shares, shares)),
         }
     }
 
@@ -174,6 +199,21 @@ impl Stored {
 
     pub(crate) fn target_epoch(&self) -> i32 {
         self.target_epoch.map_or(0, |target| target.epoch)
+    }
+
+    /// Which partitions of a share group have a state.
+    pub(crate) fn shares(&self) -> Arc<ShareTopics> {
+        self.shares.clone().unwrap_or_default()
+    }
+
+    /// Whether there is not a record of it.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.group.is_none()
+            && self.members.is_empty()
+            && self.target_epoch.is_none()
+            && self.targets.is_empty()
+            && self.currents.is_empty()
+            && self.shares.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -291,6 +331,9 @@ impl Stored {
             changes.push(ConsumerChange::Topics(false));
         }
         changes.extend(self.regexes.keys().map(|regex| ConsumerChange::Regex(regex.clone(), None)));
+        if self.shares.is_some() {
+            changes.push(ConsumerChange::Shares(None));
+        }
         if self.group.is_some() {
             changes.push(ConsumerChange::Group(None));
         }

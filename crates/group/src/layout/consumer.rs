@@ -59,11 +59,11 @@ pub(super) fn read(
     Ok(Some((group, change)))
 }
 
-fn value_of(value: &[u8]) -> Result<StoredReader<'_>, Malformed> {
+pub(super) fn value_of(value: &[u8]) -> Result<StoredReader<'_>, Malformed> {
     StoredReader::versioned(value, VERSION, VERSION).map(|(reader, _)| reader)
 }
 
-fn group_value(value: &[u8]) -> Result<GroupEpoch, Malformed> {
+pub(super) fn group_value(value: &[u8]) -> Result<GroupEpoch, Malformed> {
     let mut value = value_of(value)?;
     let mut group = GroupEpoch { epoch: value.i32("epoch")?, metadata_hash: 0 };
     value.each_tag(|tag, mut field| {
@@ -108,7 +108,7 @@ fn classic_member(field: &mut StoredReader<'_>) -> Result<ClassicMember, Malform
     Ok(ClassicMember { session_timeout_ms, protocols })
 }
 
-fn target_epoch_value(value: &[u8]) -> Result<TargetEpoch, Malformed> {
+pub(super) fn target_epoch_value(value: &[u8]) -> Result<TargetEpoch, Malformed> {
     let mut value = value_of(value)?;
     let mut target = TargetEpoch { epoch: value.i32("assignment epoch")?, at: TimestampMs(0) };
     value.each_tag(|tag, mut field| {
@@ -120,7 +120,7 @@ fn target_epoch_value(value: &[u8]) -> Result<TargetEpoch, Malformed> {
     Ok(target)
 }
 
-fn target_value(value: &[u8]) -> Result<Partitions, Malformed> {
+pub(super) fn target_value(value: &[u8]) -> Result<Partitions, Malformed> {
     let mut value = value_of(value)?;
     let topics = value.each("topics", |value| {
         let topic = topic_id(value)?;
@@ -181,7 +181,7 @@ fn regex_value(value: &[u8]) -> Result<Resolved, Malformed> {
     Ok(resolved)
 }
 
-fn topic_id(value: &mut StoredReader<'_>) -> Result<TopicId, Malformed> {
+pub(super) fn topic_id(value: &mut StoredReader<'_>) -> Result<TopicId, Malformed> {
     Ok(TopicId(Uuid::from_bytes(value.array("topic id")?)))
 }
 
@@ -196,7 +196,7 @@ pub(super) fn write(group: &str, change: &ConsumerChange) -> Option<StoredRecord
     let (key, value) = match change {
         ConsumerChange::Group(group) => (key(GROUP, &[]), group.as_ref().map(write_group)),
         ConsumerChange::Topics(false) => (key(TOPICS, &[]), None),
-        ConsumerChange::Topics(true) => return None,
+        ConsumerChange::Topics(true) | ConsumerChange::Shares(_) => return None,
         ConsumerChange::Member(id, member) => (key(MEMBER, &[id]), member.as_deref().map(write_member)),
         ConsumerChange::TargetEpoch(epoch) => (key(TARGET_EPOCH, &[]), epoch.as_ref().map(write_target_epoch)),
         ConsumerChange::Target(id, target) => (key(TARGET, &[id]), target.as_deref().map(write_target)),
@@ -210,7 +210,7 @@ pub(super) fn write(group: &str, change: &ConsumerChange) -> Option<StoredRecord
     Some(StoredRecord { key: key?, value })
 }
 
-fn write_group(group: &GroupEpoch) -> Option<Bytes> {
+pub(super) fn write_group(group: &GroupEpoch) -> Option<Bytes> {
     let mut out = StoredWriter::flexible(VERSION);
     out.i32(group.epoch);
     let hash = group.metadata_hash.to_be_bytes();
@@ -247,7 +247,7 @@ fn write_member(member: &MemberMetadata) -> Option<Bytes> {
     out.finish()
 }
 
-fn write_target_epoch(target: &TargetEpoch) -> Option<Bytes> {
+pub(super) fn write_target_epoch(target: &TargetEpoch) -> Option<Bytes> {
     let mut out = StoredWriter::flexible(VERSION);
     out.i32(target.epoch);
     let at = target.at.0.to_be_bytes();
@@ -256,7 +256,7 @@ fn write_target_epoch(target: &TargetEpoch) -> Option<Bytes> {
     out.finish()
 }
 
-fn write_target(target: &Partitions) -> Option<Bytes> {
+pub(super) fn write_target(target: &Partitions) -> Option<Bytes> {
     let mut out = StoredWriter::flexible(VERSION);
     out.each(target.iter(), |out, (topic, partitions)| {
         out.raw(topic.0.as_bytes());

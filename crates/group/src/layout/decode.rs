@@ -1,6 +1,6 @@
 //! Reads the records of `__consumer_offsets` in every version that Kafka ever wrote. Never trusts a length.
 
-use super::{Change, Committed, StoredGroup, StoredMember, consumer};
+use super::{Change, Committed, StoredGroup, StoredMember, consumer, share};
 use crate::Error;
 use millstream_record::{Malformed, StoredReader};
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
@@ -23,10 +23,13 @@ fn read(key: &[u8], value: Option<&[u8]>) -> Result<Change, Malformed> {
             Ok(Change::Offset { group, topic, partition, committed: value.map(offset_value).transpose()? })
         }
         2 => Ok(Change::Group { group: key.string("group")?, stored: value.map(group_value).transpose()? }),
-        other => Ok(match consumer::read(other, &mut key, value)? {
-            Some((group, change)) => Change::Consumer { group, change },
-            None => Change::Other(other),
-        }),
+        kind => {
+            if let Some((group, change)) = consumer::read(kind, &mut key, value)? {
+                return Ok(Change::Consumer { group, change });
+            }
+            let of_share = share::read(kind, &mut key, value)?;
+            Ok(of_share.map_or(Change::Other(kind), |(group, change)| Change::Share { group, change }))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes the records of `__consumer_offsets` in the versions that Kafka 4.3 writes.
 
-use super::{Change, Committed, StoredGroup, StoredMember, consumer};
+use super::{Change, Committed, StoredGroup, StoredMember, consumer, share};
 use bytes::Bytes;
 use millstream_record::{StoredRecord, StoredWriter};
 use millstream_types::TopicId;
@@ -22,6 +22,7 @@ pub(super) fn change(change: &Change) -> Option<StoredRecord> {
         }
         Change::Group { group, stored } => record(key(GROUP_KEY, group), stored.as_ref().map(group_value)),
         Change::Consumer { group, change } => consumer::write(group, change),
+        Change::Share { group, change } => share::write(group, change),
         Change::Other(_) => None,
     }
 }

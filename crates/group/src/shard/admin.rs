@@ -2,7 +2,7 @@
 
 use super::Shard;
 use crate::effects::{Effects, Reply, WriteError};
-use crate::group::{Group, Membership};
+use crate::group::{Ask, Group, Membership};
 use crate::layout::Change;
 use crate::offsets;
 use crate::request::{DescribedMember, Description, GroupType, ListFilter, Listed};
@@ -58,6 +58,7 @@ impl Shard {
                 protocol_type: match &group.membership {
                     Membership::Classic(classic) => classic.protocol_type().unwrap_or_default().to_owned(),
                     Membership::Consumer(_) => CONSUMER.to_owned(),
+                    Membership::Share(_) => GroupType::Share.name().to_owned(),
                 },
                 state: group.state(),
                 group_type: group.group_type(),
@@ -100,6 +101,9 @@ impl Shard {
         self.turn(now, |known, turn| {
             let mut answers = Vec::new();
             for group in known.values_mut() {
+                if group.share_mut().is_some() {
+                    group.ask(Ask::TopicDeleted(topic.to_owned()), turn);
+                }
                 let id = group.id.clone();
                 let changes: Vec<Change> = group
                     .offsets
@@ -131,10 +135,14 @@ impl Group {
         let names = self.offsets.tombstones(&id);
         let mut changes = names.clone();
         match &mut self.membership {
-            Membership::Consumer(consumer) => {
-                consumer.delete(changes);
-                consumer.flush(turn);
-                if !consumer.is_closed() {
+            // What waits for a state to be made would leave it behind.
+            Membership::Share(share) if share.is_at_work() => {
+                return Err(Error::CoordinatorNotAvailable { group: id.to_string() });
+            }
+            Membership::Consumer(modern) | Membership::Share(modern) => {
+                modern.delete(changes);
+                modern.flush(turn);
+                if !modern.is_closed() {
                     return Err(not_written(&id, WriteError::TooLarge));
                 }
             }

@@ -8,7 +8,7 @@ use crate::group::{Group, Membership};
 use crate::layout::{Change, Committed};
 use crate::offsets;
 use crate::request::{
-    ByTopic, CommitRequest, FetchRequest, FetchedOffset, OffsetCommit, OffsetDeleteRequest, PartitionResult,
+    ByTopic, CommitRequest, FetchRequest, FetchedOffset, GroupType, OffsetCommit, OffsetDeleteRequest, PartitionResult,
 };
 use crate::state::ClassicState;
 use crate::turn::{Then, Turn, not_written};
@@ -104,6 +104,9 @@ impl Group {
         let uses_membership = request.generation >= 0 || !request.member.is_empty() || request.instance.is_some();
         match &self.membership {
             Membership::Classic(classic) => check_classic(classic, request, is_transactional).map(|()| None),
+            Membership::Share(_) => {
+                Err(Error::OtherProtocol { group: self.id.to_string(), wanted: GroupType::Consumer.name() })
+            }
             Membership::Consumer(consumer) if request.generation < 0 && consumer.is_empty() => Ok(None),
             Membership::Consumer(_) if is_transactional && !uses_membership => Ok(None),
             Membership::Consumer(consumer) => {
@@ -191,7 +194,7 @@ impl Group {
             .iter()
             .filter_map(|change| match change {
                 Change::Offset { topic, partition, .. } => Some((topic.clone(), *partition)),
-                Change::Group { .. } | Change::Consumer { .. } | Change::Other(_) => None,
+                Change::Group { .. } | Change::Consumer { .. } | Change::Share { .. } | Change::Other(_) => None,
             })
             .collect();
         let then = transaction.map_or(Then::Nothing, |producer| Then::Hold(producer.id));
@@ -211,6 +214,9 @@ impl Group {
         let (id, state) = (self.id.to_string(), self.state());
         if state == GroupState::Dead {
             return Err(Error::GroupIdNotFound { group: id });
+        }
+        if self.group_type() == GroupType::Share {
+            return Err(Error::OtherProtocol { group: id, wanted: GroupType::Consumer.name() });
         }
         if state.is_active() && self.classic().is_some_and(|classic| !classic.is_consumer()) {
             return Err(Error::NonEmptyGroup { group: id, state });

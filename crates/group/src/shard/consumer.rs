@@ -44,7 +44,7 @@ impl Shard {
         }
         match self.groups.get(group).map(|group| &group.membership) {
             Some(Membership::Consumer(consumer)) => Ok(consumer.describe()),
-            Some(Membership::Classic(_)) => {
+            Some(Membership::Classic(_) | Membership::Share(_)) => {
                 Err(Error::OtherProtocol { group: group.to_owned(), wanted: GroupType::Consumer.name() })
             }
             None => Err(Error::GroupIdNotFound { group: group.to_owned() }),

@@ -4,6 +4,7 @@ use super::Shard;
 use crate::effects::Effects;
 use crate::group::{Group, Membership};
 use crate::offsets::{self, is_expired};
+use crate::request::GroupType;
 use crate::state::ClassicState;
 use crate::{Config, GroupState};
 use millstream_types::Now;
@@ -35,7 +36,8 @@ impl Shard {
 impl Group {
     /// Whether nobody is there, and nothing is left once that many offsets are gone.
     fn is_unused_without(&self, expired: usize) -> bool {
-        self.state() == GroupState::Empty
+        self.group_type() != GroupType::Share
+            && self.state() == GroupState::Empty
             && self.classic().is_none_or(|classic| !classic.has_pending())
             && self.offsets.len() == expired
     }
@@ -46,6 +48,7 @@ impl Group {
         let retention_ms = config.offsets_retention_ms;
         let classic = match &self.membership {
             Membership::Classic(classic) => classic,
+            Membership::Share(_) => return Vec::new(),
             Membership::Consumer(consumer) => {
                 return self.offsets.expired(|topic, committed| {
                     !consumer.is_subscribed_to(topic)

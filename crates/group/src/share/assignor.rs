@@ -13,10 +13,10 @@ use std::sync::Arc;
 pub struct Sharing<'a> {
     /// The topics that each member subscribes to.
     pub members: &'a BTreeMap<Arc<str>, BTreeSet<TopicId>>,
-    /// How many partitions topics have.
-    pub topics: &'a BTreeMap<TopicId, i32>,
+    /// The partitions that can be read.
+    pub topics: &'a Partitions,
     /// What members had.
-    pub before: &'a BTreeMap<Arc<str>, Partitions>,
+    pub before: &'a BTreeMap<Arc<str>, Arc<Partitions>>,
 }
 
 type Partition = (TopicId, i32);
@@ -25,10 +25,10 @@ type Partition = (TopicId, i32);
 #[must_use]
 pub fn assign(sharing: &Sharing<'_>) -> BTreeMap<Arc<str>, Partitions> {
     let mut by_subscribers: BTreeMap<BTreeSet<&Arc<str>>, Vec<Partition>> = BTreeMap::new();
-    for (topic, count) in sharing.topics {
+    for (topic, partitions) in sharing.topics {
         let subscribed = sharing.members.iter().filter(|(_, topics)| topics.contains(topic));
         let subscribers = by_subscribers.entry(subscribed.map(|(member, _)| member).collect()).or_default();
-        subscribers.extend((0..*count).map(|partition| (*topic, partition)));
+        subscribers.extend(partitions.iter().map(|partition| (*topic, *partition)));
     }
     let mut assigned: BTreeMap<Arc<str>, Partitions> =
         sharing.members.keys().map(|member| (member.clone(), Partitions::new())).collect();
@@ -46,7 +46,7 @@ pub fn assign(sharing: &Sharing<'_>) -> BTreeMap<Arc<str>, Partitions> {
 fn deal<'a>(
     members: &BTreeSet<&'a Arc<str>>,
     partitions: &[Partition],
-    before: &BTreeMap<Arc<str>, Partitions>,
+    before: &BTreeMap<Arc<str>, Arc<Partitions>>,
 ) -> Vec<(&'a Arc<str>, Partition)> {
     let readers = members.len().div_ceil(partitions.len());
     let slots = partitions.len() * readers;
@@ -55,7 +55,7 @@ fn deal<'a>(
     let full = slots - (share - 1) * members.len();
     let mut deal = Deal { readers, share, full, had: BTreeMap::new(), read_by: BTreeMap::new(), dealt: Vec::new() };
     for member in members {
-        let kept = before.get(*member).into_iter().flatten();
+        let kept = before.get(*member).into_iter().flat_map(|partitions| partitions.iter());
         for (topic, of) in kept {
             for partition in of.iter().filter(|partition| partitions.binary_search(&(*topic, **partition)).is_ok()) {
                 deal.give(member, (*topic, *partition));

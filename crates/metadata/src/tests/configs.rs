@@ -248,6 +248,11 @@ fn a_groups_options_are_kept_within_what_the_broker_allows() {
         ("consumer.session.timeout.ms", "50001"),
         ("consumer.session.timeout.ms", "44999"),
         ("consumer.heartbeat.interval.ms", "15001"),
+        ("share.session.timeout.ms", "60001"),
+        ("share.record.lock.duration.ms", "14999"),
+        ("share.delivery.count.limit", "11"),
+        ("share.auto.offset.reset", "by_duration:1h"),
+        ("share.isolation.level", "serializable"),
         ("retention.ms", "1"),
     ] {
         assert!(

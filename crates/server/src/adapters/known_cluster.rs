@@ -63,6 +63,8 @@ impl Cluster for KnownCluster {
         GroupTimes {
             session_timeout_ms: set("consumer.session.timeout.ms"),
             heartbeat_interval_ms: set("consumer.heartbeat.interval.ms"),
+            share_session_timeout_ms: set("share.session.timeout.ms"),
+            share_heartbeat_interval_ms: set("share.heartbeat.interval.ms"),
         }
     }
 }

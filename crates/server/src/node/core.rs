@@ -5,7 +5,7 @@ use crate::adapters::known_cluster::KnownCluster;
 use crate::adapters::topics::LogTopics;
 use crate::kinds::tier::Cold;
 use crate::{Error, Settings};
-use millstream_coordinator::group::ConsumerConfig;
+use millstream_coordinator::group::{ConsumerConfig, ShareConfig};
 use millstream_coordinator::{
     Config as CoordinatorConfig, Handle as Coordinator, Ports as CoordinatorPorts, Service as CoordinatorService,
 };
@@ -169,6 +169,19 @@ fn consumer_config(settings: &Settings) -> Result<ConsumerConfig, Error> {
     })
 }
 
+fn share_config(settings: &Settings) -> Result<ShareConfig, Error> {
+    let number = |name| settings.broker_number::<i32>(name);
+    Ok(ShareConfig {
+        session_timeout_ms: number("group.share.session.timeout.ms")?,
+        session_timeout_ms_range: number("group.share.min.session.timeout.ms")?
+            ..=number("group.share.max.session.timeout.ms")?,
+        heartbeat_interval_ms: number("group.share.heartbeat.interval.ms")?,
+        heartbeat_interval_ms_range: number("group.share.min.heartbeat.interval.ms")?
+            ..=number("group.share.max.heartbeat.interval.ms")?,
+        members_max: settings.broker_number("group.share.max.size")?,
+    })
+}
+
 fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
     let minutes: i64 = settings.broker_number("offsets.retention.minutes")?;
     let group = millstream_coordinator::group::Config {
@@ -180,6 +193,7 @@ fn coordinator_config(settings: &Settings) -> Result<CoordinatorConfig, Error> {
         offsets_retention_check_interval_ms: settings.broker_number("offsets.retention.check.interval.ms")?,
         offsets_retention_ms: minutes.saturating_mul(60_000),
         consumer: consumer_config(settings)?,
+        share: share_config(settings)?,
     };
     let transactions = millstream_txn::Config {
         timeout_ms_max: settings.broker_number("transaction.max.timeout.ms")?,
