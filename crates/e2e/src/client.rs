@@ -167,9 +167,7 @@ impl Family {
     }
 
     fn group_by(self, words: &[&str]) -> Interactive {
-        let mut command = self.command();
-        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        Interactive::start(command)
+        Interactive::of(self.command(), words)
     }
 }
 
@@ -181,6 +179,22 @@ pub struct Interactive {
 }
 
 impl Interactive {
+    /// A member of a share group (`clients/java/.../ShareMember.java`), by Kafka's own client: it acknowledges `implicit` or `explicit`, and sets
+    /// `options` of the group first.
+    ///
+    /// # Panics
+    /// When the program can't be started.
+    #[must_use]
+    pub fn share_member(bootstrap: &str, topic: &str, group: &str, mode: &str, options: &[&str]) -> Self {
+        let words: Vec<&str> = [bootstrap, topic, group, mode].into_iter().chain(options.iter().copied()).collect();
+        Self::of(crate::kafka::java("-Xmx256m", "ShareMember"), &words)
+    }
+
+    fn of(mut command: Command, words: &[&str]) -> Self {
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        Self::start(command)
+    }
+
     fn start(mut command: Command) -> Self {
         let mut process = command.spawn().expect("a client program can be started");
         let stdin = process.stdin.take();

@@ -42,6 +42,19 @@ public class Golden {
     rec(key(new ConsumerGroupRegularExpressionKey().setGroupId("g").setRegularExpression("x.*"),16), val(new ConsumerGroupRegularExpressionValue().setTopics(List.of("xa","xb")).setVersion(12L).setTimestamp(1767225600000L),0)); // 30
     rec(key(new ConsumerGroupRegularExpressionKey().setGroupId("g").setRegularExpression("x.*"),16), null); // 31
     rec(key(new ShareGroupMetadataKey().setGroupId("s"),11), val(new ShareGroupMetadataValue().setEpoch(1),0)); // 32
+    rec(key(new ShareGroupMemberMetadataKey().setGroupId("s").setMemberId("m-1"),10), val(new ShareGroupMemberMetadataValue().setRackId("r").setClientId("c").setClientHost("/127.0.0.1").setSubscribedTopicNames(List.of("a","b")),0)); // 33
+    rec(key(new ShareGroupMemberMetadataKey().setGroupId("s").setMemberId("m-1"),10), null); // 34
+    rec(key(new ShareGroupMetadataKey().setGroupId("grüppe"),11), val(new ShareGroupMetadataValue().setEpoch(7).setMetadataHash(-5L),0)); // 35
+    rec(key(new ShareGroupMetadataKey().setGroupId("s"),11), null);                        // 36
+    rec(key(new ShareGroupTargetAssignmentMetadataKey().setGroupId("s"),12), val(new ShareGroupTargetAssignmentMetadataValue().setAssignmentEpoch(7).setAssignmentTimestamp(1767225600000L),0)); // 37
+    rec(key(new ShareGroupTargetAssignmentMetadataKey().setGroupId("s"),12), null);        // 38
+    rec(key(new ShareGroupTargetAssignmentMemberKey().setGroupId("s").setMemberId("m-1"),13), val(new ShareGroupTargetAssignmentMemberValue().setTopicPartitions(List.of(new ShareGroupTargetAssignmentMemberValue.TopicPartition().setTopicId(t).setPartitions(List.of(0,2)),new ShareGroupTargetAssignmentMemberValue.TopicPartition().setTopicId(u).setPartitions(List.of(1)))),0)); // 39
+    rec(key(new ShareGroupTargetAssignmentMemberKey().setGroupId("s").setMemberId("m-1"),13), null); // 40
+    rec(key(new ShareGroupCurrentMemberAssignmentKey().setGroupId("s").setMemberId("m-1"),14), val(new ShareGroupCurrentMemberAssignmentValue().setMemberEpoch(7).setPreviousMemberEpoch(6).setState((byte)0).setAssignedPartitions(List.of(new ShareGroupCurrentMemberAssignmentValue.TopicPartitions().setTopicId(t).setPartitions(List.of(0,2)))),0)); // 41
+    rec(key(new ShareGroupCurrentMemberAssignmentKey().setGroupId("s").setMemberId("m-1"),14), null); // 42
+    rec(key(new ShareGroupStatePartitionMetadataKey().setGroupId("s"),15), val(new ShareGroupStatePartitionMetadataValue().setInitializingTopics(List.of(new ShareGroupStatePartitionMetadataValue.TopicPartitionsInfo().setTopicId(t).setTopicName("a").setPartitions(List.of(2)))).setInitializedTopics(List.of(new ShareGroupStatePartitionMetadataValue.TopicPartitionsInfo().setTopicId(t).setTopicName("a").setPartitions(List.of(0,1)))).setDeletingTopics(List.of(new ShareGroupStatePartitionMetadataValue.TopicInfo().setTopicId(u).setTopicName("b"))),0)); // 43
+    rec(key(new ShareGroupStatePartitionMetadataKey().setGroupId("s"),15), null);          // 44
+    rec(key(new StreamsGroupMetadataKey().setGroupId("s"),17), val(new StreamsGroupMetadataValue().setEpoch(1),0)); // 45
     out.close();
     shareStates(a[1]);
   }

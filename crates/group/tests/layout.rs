@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millstream_group::layout::{Change, Committed, StoredGroup, StoredMember};
 use millstream_group::{
     ClassicMember, ConsumerChange, Current, GroupEpoch, MemberMetadata, MemberState, Owned, Partitions, Protocol,
-    Resolved, TargetEpoch,
+    Resolved, ShareTopics, SharedTopic, TargetEpoch,
 };
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use proptest::prelude::*;
@@ -116,7 +116,8 @@ fn expected() -> Vec<Change> {
     expected.push(Change::Group { group: "grüppe".into(), stored: None });
     expected.push(consumer("x", ConsumerChange::Group(Some(GroupEpoch { epoch: 1, metadata_hash: 0 }))));
     expected.extend(of_the_new_protocol());
-    expected.push(Change::Other(11));
+    expected.extend(of_a_share_group());
+    expected.push(Change::Other(17));
     expected
 }
 
@@ -208,6 +209,51 @@ fn of_the_new_protocol() -> Vec<Change> {
     changes
 }
 
+fn of_a_share_group() -> Vec<Change> {
+    let (first, second) = (topic(0x1122_3344_5566_7788), topic(0x1122_3344_5566_7789));
+    let one: Arc<str> = "m-1".into();
+    let member = MemberMetadata {
+        rack: Some("r".into()),
+        client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
+        topics: names(&["a", "b"]),
+        ..MemberMetadata::default()
+    };
+    let current = Current {
+        epoch: 7,
+        previous_epoch: 6,
+        state: MemberState::Stable,
+        assigned: Owned::from([(first, [(0, 7), (2, 7)].into())]),
+        revoking: Owned::new(),
+    };
+    let shared = |partitions: &[i32]| {
+        let topic = SharedTopic { name: "a".into(), partitions: partitions.iter().copied().collect() };
+        [(first, topic)].into()
+    };
+    let shares = ShareTopics {
+        initializing: shared(&[2]),
+        initialized: shared(&[0, 1]),
+        deleting: [(second, "b".to_owned())].into(),
+    };
+    let target = Partitions::from([(first, [0, 2].into()), (second, [1].into())]);
+    let of = |group: &str, change| Change::Share { group: group.into(), change };
+    vec![
+        of("s", ConsumerChange::Group(Some(GroupEpoch { epoch: 1, metadata_hash: 0 }))),
+        of("s", ConsumerChange::Member(one.clone(), Some(Arc::new(member)))),
+        of("s", ConsumerChange::Member(one.clone(), None)),
+        of("grüppe", ConsumerChange::Group(Some(GroupEpoch { epoch: 7, metadata_hash: -5 }))),
+        of("s", ConsumerChange::Group(None)),
+        of("s", ConsumerChange::TargetEpoch(Some(TargetEpoch { epoch: 7, at: TimestampMs(1_767_225_600_000) }))),
+        of("s", ConsumerChange::TargetEpoch(None)),
+        of("s", ConsumerChange::Target(one.clone(), Some(Arc::new(target)))),
+        of("s", ConsumerChange::Target(one.clone(), None)),
+        of("s", ConsumerChange::Current(one.clone(), Some(Arc::new(current)))),
+        of("s", ConsumerChange::Current(one, None)),
+        of("s", ConsumerChange::Shares(Some(Arc::new(shares)))),
+        of("s", ConsumerChange::Shares(None)),
+    ]
+}
+
 fn decode((key, value): &Stored) -> Result<Change, millstream_group::Error> {
     Change::decode(key, value.as_deref(), TimestampMs(0))
 }
@@ -234,7 +280,7 @@ fn what_is_written_is_what_kafka_writes() {
 
 #[test]
 fn a_record_cut_anywhere_is_refused_with_the_field() {
-    for (key, value) in golden().iter().take(32).enumerate().filter(|(index, _)| *index != 18).map(|(_, record)| record)
+    for (key, value) in golden().iter().take(45).enumerate().filter(|(index, _)| *index != 18).map(|(_, record)| record)
     {
         let Some(value) = value else { continue };
         for cut in 0..value.len() {

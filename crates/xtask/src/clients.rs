@@ -41,7 +41,7 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         let target = format!("-DoutputDirectory={}", cache.join("java/libs").display());
         run(Command::new("mvn").args(["-q", "-B", "-ntp", "dependency:copy-dependencies", &target]).current_dir(&java))
     })?;
-    let programs = ["Client", "Batches", "Compacted", "Doors", "Tools", "Transactions", "WordCount"]
+    let programs = ["Client", "Batches", "Compacted", "Doors", "ShareMember", "Tools", "Transactions", "WordCount"]
         .map(|name| java.join(format!("src/main/java/{name}.java")));
     let wanted: String = programs.iter().map(|program| read(program)).collect::<Result<_, _>>()?;
     step(&cache, "java-classes", &wanted, || {

@@ -50,7 +50,7 @@ impl Broker {
         let image = self.image();
         let id: Arc<str> = Arc::from(group.group_id.as_str());
         let mut topics = Vec::new();
-        for (name, topic, partitions) in self.asked(group, &image)? {
+        for (name, topic, partitions) in self.asked_shares(group, &image)? {
             let mut answers = Vec::with_capacity(partitions.len());
             for partition in partitions {
                 let (answer, lag) = match topic {
@@ -66,7 +66,7 @@ impl Broker {
         Ok(topics)
     }
 
-    fn asked(&self, group: DescribeShareGroupOffsetsRequestGroup, image: &Image) -> Result<Asked, Failure> {
+    fn asked_shares(&self, group: DescribeShareGroupOffsetsRequestGroup, image: &Image) -> Result<Asked, Failure> {
         let Some(topics) = group.topics else {
             let shared = self.coordinator.shared_partitions(&group.group_id)?.into_iter();
             let named = shared.filter_map(|(id, partitions)| {

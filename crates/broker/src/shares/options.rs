@@ -4,7 +4,7 @@ use crate::shares::registry::Registry;
 use millstream_group::share::Limits;
 use millstream_metadata::Image;
 use millstream_partition::{Isolation, TimeQuery};
-use millstream_types::{BROKER_CONFIGS, GROUP_CONFIGS, TimestampMs};
+use millstream_types::{BROKER_CONFIGS, GROUP_CONFIGS, OffsetReset, TimestampMs};
 use std::sync::Arc;
 
 /// By what a share group is served.
@@ -123,79 +123,18 @@ impl<'a> Options<'a> {
     }
 }
 
-/// `earliest`, `latest`, or `by_duration:` and a duration as ISO 8601 has it.
+/// What the text says; what says nothing was refused when it was set.
 fn begins(text: &str) -> Begins {
-    match text {
-        "earliest" => Begins::Earliest,
-        "latest" => Begins::Latest,
-        other => match other.strip_prefix("by_duration:").and_then(duration_ms) {
-            Some(ms) => Begins::Ago(ms),
-            None => Begins::Latest,
-        },
+    match text.parse() {
+        Ok(OffsetReset::Earliest) => Begins::Earliest,
+        Ok(OffsetReset::ByDuration(ms)) => Begins::Ago(ms),
+        Ok(OffsetReset::Latest) | Err(_) => Begins::Latest,
     }
-}
-
-/// The milliseconds of a duration as Java writes it: `P2DT3H4M5.5S`.
-pub(crate) fn duration_ms(text: &str) -> Option<i64> {
-    let rest = text.strip_prefix(['P', 'p'])?;
-    let (days, time) = match rest.find(['T', 't']) {
-        Some(at) => (&rest[..at], Some(&rest[at + 1..])),
-        None => (rest, None),
-    };
-    if days.is_empty() && time.is_none_or(str::is_empty) {
-        return None;
-    }
-    let mut ms: i64 = 0;
-    let units = [("D", 86_400_000), ("H", 3_600_000), ("M", 60_000), ("S", 1_000)];
-    let mut next_unit = 0;
-    for (part, allowed) in [(days, &units[..1]), (time.unwrap_or_default(), &units[1..])] {
-        let mut part = part;
-        next_unit = if allowed.len() > 1 { 0 } else { next_unit };
-        while !part.is_empty() {
-            let at = part.find(|c: char| c.is_ascii_alphabetic())?;
-            let unit = allowed.iter().skip(next_unit).position(|(name, _)| part[at..=at].eq_ignore_ascii_case(name))?;
-            next_unit += unit;
-            let (name, factor) = allowed.get(next_unit)?;
-            let amount = &part[..at];
-            let added =
-                if *name == "S" { seconds_ms(amount)? } else { amount.parse::<i64>().ok()?.checked_mul(*factor)? };
-            ms = ms.checked_add(added)?;
-            next_unit += 1;
-            part = &part[at + 1..];
-        }
-    }
-    Some(ms)
-}
-
-fn seconds_ms(amount: &str) -> Option<i64> {
-    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let millis: i64 = millis.parse().ok()?;
-    let whole: i64 = whole.parse::<i64>().ok()?.checked_mul(1_000)?;
-    Some(if amount.starts_with('-') { whole.checked_sub(millis)? } else { whole.checked_add(millis)? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_javas() {
-        for (text, ms) in [
-            ("PT1H", Some(3_600_000)),
-            ("P2D", Some(172_800_000)),
-            ("P1DT2H3M4.5S", Some(86_400_000 + 7_200_000 + 180_000 + 4_500)),
-            ("PT0.001S", Some(1)),
-            ("pt5m", Some(300_000)),
-            ("P", None),
-            ("PT", None),
-            ("1H", None),
-            ("PT1M1H", None),
-            ("PT1X", None),
-        ] {
-            assert_eq!(duration_ms(text), ms, "{text}");
-        }
-    }
 
     #[test]
     fn a_group_begins_where_it_says() {

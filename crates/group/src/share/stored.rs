@@ -187,7 +187,8 @@ impl ShareStates {
             state_epoch,
             leader_epoch: 0,
             start,
-            complete: -1,
+            // What comes before a start that somebody chose is settled, and nothing after it.
+            complete: if start == UNKNOWN { -1 } else { 0 },
             created_at: now,
             written_at: now,
             batches: Vec::new(),
