@@ -31,4 +31,6 @@ pub use batch::{Delivery, StateBatch};
 pub use coordinate::{StateConfig, StateEffects, StateReply, StateShard};
 pub use partition::{Limits, SharePartition};
 pub use settle::{Buried, Cause, StateWrite};
-pub use stored::{ShareKey, ShareState, ShareStates, StateChange, StateUpdate, Summary, UNKNOWN, WriteState};
+pub use stored::{
+    NoShareKey, ShareKey, ShareState, ShareStates, StateChange, StateUpdate, Summary, UNKNOWN, WriteState,
+};

@@ -7,6 +7,8 @@ use crate::topics::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use kafka_protocol::messages::{BrokerId as WireBroker, FindCoordinatorRequest};
 use kafka_protocol::protocol::StrBytes;
+use millstream_coordinator::SHARE_STATE_TOPIC;
+use millstream_group::share::{NoShareKey, ShareKey};
 use millstream_protocol::ResponseError;
 use millstream_types::BrokerId;
 
@@ -16,6 +18,9 @@ const BATCHED: i16 = 4;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
+
+/// Share partitions have coordinators from this version on.
+const KNOWS_SHARES: i16 = 6;
 
 /// Where a coordinator is.
 struct Found {
@@ -47,11 +52,7 @@ impl Broker {
         let (topic, partition) = match kind {
             GROUP => (OFFSETS_TOPIC, self.coordinator.partition_of(key).await?),
             TRANSACTION => (TRANSACTIONS_TOPIC, self.coordinator.txn_partition_of(key).await?),
-            SHARE => {
-                return Err(unavailable(format!(
-                    "this version of Millstream has no share groups, which {key:?} asks for"
-                )));
-            }
+            SHARE => (SHARE_STATE_TOPIC, self.coordinator.share_partition_of(&share_key(call, key)?).await?),
             other => {
                 let message =
                     format!("the coordinator type {other} is unknown; expected 0 group, 1 transaction or 2 share");
@@ -68,6 +69,7 @@ impl Broker {
         let is_ours = leader == Some(self.settings.node);
         let is_ready = match kind {
             GROUP => self.coordinator.coordinates(partition),
+            SHARE => self.coordinator.share_coordinates(partition),
             _ => self.coordinator.txn_coordinates(partition),
         };
         if is_ours && !is_ready {
@@ -75,6 +77,18 @@ impl Broker {
         }
         let host = StrBytes::from_string(endpoint.host.to_owned());
         Ok(Found { broker: endpoint.broker, host, port: i32::from(endpoint.port) })
+    }
+}
+
+/// A share partition by its name: the group's, the topic's id and the partition with colons between them.
+fn share_key(call: &Call<'_>, name: &str) -> Result<ShareKey, Failure> {
+    let invalid = |why: &str| Err(Failure::new(ResponseError::InvalidRequest, format!("the key {name:?} {why}")));
+    if call.version < KNOWS_SHARES {
+        return invalid("is of a share partition, which version 6 and later may ask for");
+    }
+    match name.parse() {
+        Ok(key) => Ok(key),
+        Err(NoShareKey) => invalid("names no share partition: expected group:topicId:partition"),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::Error;
 use millstream_types::{TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Where a start offset, or a count, is not known.
@@ -28,6 +29,27 @@ impl Display for ShareKey {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Self { group, topic, partition } = self;
         write!(out, "{group}:{topic}:{partition}")
+    }
+}
+
+/// A text that names no share partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this names no share partition: expected group:topicId:partition")]
+pub struct NoShareKey;
+
+impl FromStr for ShareKey {
+    type Err = NoShareKey;
+
+    /// The group's name may have colons in it.
+    fn from_str(name: &str) -> Result<Self, NoShareKey> {
+        let mut parts = name.rsplitn(3, ':');
+        let (partition, topic, group) = (parts.next(), parts.next(), parts.next());
+        let (Some(partition), Some(topic), Some(group)) = (partition, topic, group) else { return Err(NoShareKey) };
+        if group.trim().is_empty() {
+            return Err(NoShareKey);
+        }
+        let topic = topic.parse().map_err(|_| NoShareKey)?;
+        Ok(Self { group: Arc::from(group), topic, partition: partition.parse().map_err(|_| NoShareKey)? })
     }
 }
 

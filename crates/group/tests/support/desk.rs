@@ -6,7 +6,8 @@ use bytes::Bytes;
 use millstream_group::{
     Beaten, ByTopic, Change, Cluster, CommitRequest, Config, ConsumerHeartbeatRequest, Effects, Error, FetchRequest,
     HeartbeatRequest, JoinRefused, JoinRequest, Joined, LeaveRequest, Leaving, Left, Now, OffsetCommit,
-    PartitionResult, Protocol, Reply, Resolve, Shard, StoredRecord, SyncRequest, Synced, Ticket, Waiter, WriteError,
+    PartitionResult, Partitions, Protocol, Reply, Resolve, Shard, ShareHeartbeatRequest, ShareWork, ShareWorked,
+    StoredRecord, SyncRequest, Synced, Ticket, Waiter, WriteError,
 };
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +28,8 @@ pub struct Desk {
     pub town: Town,
     /// Patterns that are to be matched.
     pub resolve: Vec<Resolve>,
+    /// What is to be done with the state of share partitions.
+    pub shares: Vec<ShareWork>,
     pub now_ms: u64,
     pub log: Vec<StoredRecord>,
     pub replies: BTreeMap<Waiter, Reply>,
@@ -96,6 +99,7 @@ impl Desk {
             config,
             town,
             resolve: Vec::new(),
+            shares: Vec::new(),
             now_ms: 0,
             log: Vec::new(),
             replies: BTreeMap::new(),
@@ -123,6 +127,7 @@ impl Desk {
             self.held.push_back((write.ticket, write.records));
         }
         self.resolve.extend(effects.resolve);
+        self.shares.extend(effects.shares);
         for (waiter, reply) in effects.replies {
             assert!(waiter.0 <= self.waiters, "a reply to nobody");
             assert!(self.replies.insert(waiter, reply).is_none(), "{waiter:?} is answered twice");
@@ -166,6 +171,7 @@ impl Desk {
         self.shard = shard;
         self.held.clear();
         self.resolve.clear();
+        self.shares.clear();
         let effects = self.shard.loaded(self.now());
         self.absorb(effects);
     }
@@ -222,6 +228,41 @@ impl Desk {
     pub fn beat(&mut self, request: ConsumerHeartbeatRequest) -> Result<Beaten, Error> {
         let waiter = self.beat_later(request);
         self.beaten(waiter)
+    }
+
+    /// A waiter for a request that a test makes itself.
+    pub fn next_waiter(&mut self) -> Waiter {
+        self.waiter()
+    }
+
+    pub fn share_beat_later(&mut self, request: ShareHeartbeatRequest) -> Waiter {
+        let waiter = self.waiter();
+        let effects = self.shard.share_heartbeat(request, waiter, self.now());
+        self.absorb(effects);
+        waiter
+    }
+
+    /// The share coordinator has done what it was asked last, or `fails`.
+    pub fn share_work(&mut self, fails: bool) -> ShareWork {
+        let work = self.shares.pop().expect("the share coordinator is asked something");
+        let mut partitions = Partitions::new();
+        let group = match &work {
+            ShareWork::Initialize { group, starts, .. } => {
+                for one in starts {
+                    partitions.entry(one.topic).or_default().insert(one.partition);
+                }
+                group.clone()
+            }
+            ShareWork::Delete { group, partitions: all } | ShareWork::Forget { group, partitions: all } => {
+                partitions.clone_from(all);
+                group.clone()
+            }
+        };
+        let none = Partitions::new();
+        let (done, failed) = if fails { (none, partitions) } else { (partitions, none) };
+        let effects = self.shard.shares_worked(&group, ShareWorked { done, failed }, self.now());
+        self.absorb(effects);
+        work
     }
 
     pub fn partitions_of(&self, topic: &str) -> i32 {

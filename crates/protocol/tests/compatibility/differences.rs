@@ -18,7 +18,6 @@ const ACLS: &str = "a later issue: access control lists";
 const TOKENS: &str = "a later issue: delegation tokens";
 const STREAMS: &str = "a later issue: streams groups (KIP-1071)";
 const NODES: &str = "a later issue: more than one node";
-const SHARE_GROUPS: &str = "comes with share groups (KIP-932)";
 
 /// APIs, or versions of them, that Kafka tells clients and we do not serve.
 pub const NOT_SERVED: &[(&str, &str)] = &[
@@ -29,22 +28,10 @@ pub const NOT_SERVED: &[(&str, &str)] = &[
     ("RenewDelegationToken", TOKENS),
     ("ExpireDelegationToken", TOKENS),
     ("DescribeDelegationToken", TOKENS),
-    ("ShareGroupHeartbeat", SHARE_GROUPS),
-    ("ShareGroupDescribe", SHARE_GROUPS),
-    ("ShareFetch", SHARE_GROUPS),
-    ("ShareAcknowledge", SHARE_GROUPS),
     ("AddRaftVoter", NODES),
     ("RemoveRaftVoter", NODES),
-    ("InitializeShareGroupState", SHARE_GROUPS),
-    ("ReadShareGroupState", SHARE_GROUPS),
-    ("WriteShareGroupState", SHARE_GROUPS),
-    ("DeleteShareGroupState", SHARE_GROUPS),
-    ("ReadShareGroupStateSummary", SHARE_GROUPS),
     ("StreamsGroupHeartbeat", STREAMS),
     ("StreamsGroupDescribe", STREAMS),
-    ("DescribeShareGroupOffsets", SHARE_GROUPS),
-    ("AlterShareGroupOffsets", SHARE_GROUPS),
-    ("DeleteShareGroupOffsets", SHARE_GROUPS),
 ];
 
 const TELEMETRY: &str =
