@@ -24,6 +24,8 @@ mod node;
 mod options;
 #[path = "handlers/producing.rs"]
 mod producing;
+#[path = "handlers/share_groups.rs"]
+mod share_groups;
 #[path = "handlers/simulation.rs"]
 mod simulation;
 #[path = "handlers/single_node.rs"]

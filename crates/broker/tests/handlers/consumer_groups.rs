@@ -133,7 +133,8 @@ async fn a_group_has_options_of_its_own() {
     assert_eq!(node.ask(1, &set("90000")).await.responses[0].error_code, E::InvalidConfig.code());
     let resource = DescribeConfigsResource::default().with_resource_type(32).with_resource_name("g".into());
     let described = node.ask(4, &DescribeConfigsRequest::default().with_resources(vec![resource])).await;
-    let shown = described.results[0].configs.iter().map(|one| (one.value.as_deref(), one.config_source));
+    let of_consumers = described.results[0].configs.iter().filter(|one| one.name.starts_with("consumer."));
+    let shown = of_consumers.map(|one| (one.value.as_deref(), one.config_source));
     assert_eq!(shown.collect::<Vec<_>>(), [(Some("9000"), 8), (Some("45000"), 5)]);
     assert_eq!(node.ask(1, &joins("m")).await.heartbeat_interval_ms, 9_000);
 }

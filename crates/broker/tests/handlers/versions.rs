@@ -4,26 +4,28 @@ use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest,
-    ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClientQuotasRequest,
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterShareGroupOffsetsRequest,
+    AlterUserScramCredentialsRequest, ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest,
+    ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+    DeleteRecordsRequest, DeleteShareGroupOffsetsRequest, DeleteTopicsRequest, DescribeClientQuotasRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
-    DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
-    GetTelemetrySubscriptionsRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, ListTransactionsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest,
-    SaslAuthenticateRequest, SaslHandshakeRequest, SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest,
+    DescribeProducersRequest, DescribeQuorumRequest, DescribeShareGroupOffsetsRequest, DescribeTopicPartitionsRequest,
+    DescribeTransactionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest,
+    FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, GroupId, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+    ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    ShareGroupDescribeRequest, ShareGroupHeartbeatRequest, SyncGroupRequest, TransactionalId, TxnOffsetCommitRequest,
     UnregisterBrokerRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest, add_partitions_to_txn_request,
     alter_client_quotas_request, alter_configs_request, alter_partition_reassignments_request,
-    alter_replica_log_dirs_request, alter_user_scram_credentials_request, create_partitions_request,
-    create_topics_request, delete_records_request, delete_topics_request, describe_configs_request,
-    describe_producers_request, describe_quorum_request, describe_topic_partitions_request,
-    describe_user_scram_credentials_request, elect_leaders_request, fetch_request, incremental_alter_configs_request,
-    join_group_request, leave_group_request, list_offsets_request, offset_commit_request, offset_delete_request,
-    offset_fetch_request, offset_for_leader_epoch_request, txn_offset_commit_request, update_features_request,
-    write_txn_markers_request,
+    alter_replica_log_dirs_request, alter_share_group_offsets_request, alter_user_scram_credentials_request,
+    create_partitions_request, create_topics_request, delete_records_request, delete_share_group_offsets_request,
+    delete_topics_request, describe_configs_request, describe_producers_request, describe_quorum_request,
+    describe_share_group_offsets_request, describe_topic_partitions_request, describe_user_scram_credentials_request,
+    elect_leaders_request, fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request,
+    list_offsets_request, offset_commit_request, offset_delete_request, offset_fetch_request,
+    offset_for_leader_epoch_request, txn_offset_commit_request, update_features_request, write_txn_markers_request,
 };
 use kafka_protocol::protocol::Request;
 use millstream_net::{Answer, ConnectionContext, Frame, Handler};
@@ -62,6 +64,7 @@ async fn every_version_of_every_api_is_answered() {
     log(&node, seen, id).await;
     group(&node, seen).await;
     offsets(&node, seen).await;
+    shares(&node, seen).await;
     admin(&node, seen).await;
     options(&node, seen).await;
     transactions(&node, seen).await;
@@ -143,6 +146,31 @@ async fn group(node: &Node, seen: &mut Seen) {
     every(node, seen, |_| ListGroupsRequest::default()).await;
     every(node, seen, |_| DeleteGroupsRequest::default().with_groups_names(vec![id()])).await;
     every(node, seen, |_| InitProducerIdRequest::default().with_transactional_id(None)).await;
+}
+
+/// Members of share groups, and who looks after their offsets.
+async fn shares(node: &Node, seen: &mut Seen) {
+    let id = || GroupId("s".into());
+    every(node, seen, |_| ShareGroupHeartbeatRequest::default().with_group_id(id()).with_member_id("m".into())).await;
+    every(node, seen, |_| ShareGroupDescribeRequest::default().with_group_ids(vec![id()])).await;
+    every(node, seen, |_| {
+        let group = describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup::default();
+        let request = DescribeShareGroupOffsetsRequest::default().with_groups(vec![group.with_group_id(id())]);
+        later::DescribeShareGroupOffsetsRequest::from(request)
+    })
+    .await;
+    every(node, seen, |_| {
+        let topic = alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic::default();
+        let topics = vec![topic.with_topic_name(topic_name("t"))];
+        AlterShareGroupOffsetsRequest::default().with_group_id(id()).with_topics(topics)
+    })
+    .await;
+    every(node, seen, |_| {
+        let topic = delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic::default();
+        let topics = vec![topic.with_topic_name(topic_name("t"))];
+        DeleteShareGroupOffsetsRequest::default().with_group_id(id()).with_topics(topics)
+    })
+    .await;
 }
 
 async fn offsets(node: &Node, seen: &mut Seen) {
