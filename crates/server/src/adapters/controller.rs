@@ -43,7 +43,7 @@ fn internal_options(topic: &str) -> &'static [(&'static str, &'static str)] {
     match topic {
         SHARE_STATE_TOPIC => &[
             ("cleanup.policy", "delete"),
-            ("compression.type", "none"),
+            ("compression.type", "uncompressed"),
             ("segment.bytes", OFFSETS_SEGMENT_BYTES),
             ("retention.ms", "-1"),
         ],

@@ -105,13 +105,20 @@ POOLS = {
     "NumPartitions": [1, 2, -1, 0, -2, 3],
     "ReplicationFactor": [1, 1, -1, 0, 2, -2],
     "Count@CreatePartitions": [1, 2, 3, 4, 5, 0, -1],
-    # Without 2, which comes with share groups.
-    "KeyType": [0, 1, 0, 1, 3, -1],
+    "KeyType": [0, 1, 0, 1, 2, 3, -1],
+    # A member of a share group has its partitions at once here, and after a heartbeat in Kafka: nobody joins.
+    "MemberEpoch@ShareGroupHeartbeat": [-1, 0, 1, -2],
+    "RackId": [None, "", "r"],
+    "GroupId@AlterShareGroupOffsets": ["g", "share", "share", ""],
+    "GroupId@DeleteShareGroupOffsets": ["g", "share", "never", ""],
+    "GroupId@DescribeShareGroupOffsets": ["g", "share", "share", "never", ""],
+    "GroupIds@ShareGroupDescribe": ["g", "share", "never", ""],
+    "StartOffset@AlterShareGroupOffsets": [0, 1, 5],
     # A commit of which nothing was taken leaves an empty group behind in Kafka, and none here: groups of their own, then.
     "GroupId@OffsetCommit": ["g", "g", "committed", ""],
     "GroupsNames": ["g", "g", "never", "never-either"],
     "Key@FindCoordinator": ["g", "", "x"],
-    "CoordinatorKeys": ["g", "", "x"],
+    "CoordinatorKeys": ["g", "", "x", "g:AAAAAAAAAAAAAAAAAAAAAQ:0", ":AAAAAAAAAAAAAAAAAAAAAQ:0", "g:x:0", "g:AAAAAAAAAAAAAAAAAAAAAQ:x"],
     "ResourceName": TOPICS * 2 + ["nope", "", "bad name", "1", "1", "2"],
     "ResourceName@IncrementalAlterConfigs": ["gamma", "gamma", "nope", "", "bad name", "2", "metrics-1"],
     "ResourceName@AlterConfigs": ["gamma", "gamma", "nope", "", "bad name", "2", "metrics-1"],
@@ -151,7 +158,7 @@ POOLS = {
     "Path": ["/nowhere", "relative", ""],
     "ResponsePartitionLimit": [2000, 1, 2, 0, -1],
     "StatesFilter": ["Empty", "Stable", "nope", "Ongoing"],
-    "TypesFilter": ["classic", "consumer", "nope"],
+    "TypesFilter": ["classic", "consumer", "share", "nope"],
     "DurationFilter": [-1, 0, 1000],
     "CoordinatorEpoch": [0, -1],
     # Kafka fails within, or says nothing, for a marker of what no producer can be.
@@ -168,6 +175,7 @@ COUNTS = {
     "Partitions@AddPartitionsToTxn": [1, 2],
     "Transactions@AddPartitionsToTxn": [1, 2],
     "Topics@WriteTxnMarkers": [1, 2],
+    "SubscribedTopicNames@ShareGroupHeartbeat": [0],
 }
 # Fields that tell elements of a list apart. What a request names twice is asked about only where Kafka says what comes of it.
 DISTINCT = ("Name", "Topic", "TopicName", "TopicId", "PartitionIndex", "Partition", "Index", "GroupId", "TransactionalId", "Feature")
