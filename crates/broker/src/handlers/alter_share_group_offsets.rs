@@ -21,7 +21,9 @@ impl Broker {
             (topic.topic_name.to_string(), partitions.collect())
         });
         let altered = AlterShares { group: request.group_id.to_string(), topics: topics.collect() };
-        match self.coordinator.alter_share_offsets(altered).await {
+        let altered = self.coordinator.alter_share_offsets(altered).await;
+        self.shares.close_group(&request.group_id);
+        match altered {
             Ok(topics) => {
                 AlterShareGroupOffsetsResponse::default().with_responses(topics.into_iter().map(answered).collect())
             }

@@ -17,7 +17,9 @@ impl Broker {
         request: DeleteShareGroupOffsetsRequest,
     ) -> DeleteShareGroupOffsetsResponse {
         let topics = request.topics.into_iter().map(|topic| topic.topic_name.to_string()).collect();
-        match self.coordinator.delete_share_offsets(&request.group_id, Some(topics)).await {
+        let deleted = self.coordinator.delete_share_offsets(&request.group_id, Some(topics)).await;
+        self.shares.close_group(&request.group_id);
+        match deleted {
             Ok(topics) => {
                 DeleteShareGroupOffsetsResponse::default().with_responses(topics.into_iter().map(answered).collect())
             }

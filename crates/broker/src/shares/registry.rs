@@ -131,6 +131,13 @@ impl Registry {
         }
     }
 
+    /// The states of a group were set or deleted: what is known of them is not so any more.
+    pub(crate) fn close_group(&self, group: &str) {
+        for opened in self.all().iter().filter(|opened| *opened.key.group == *group) {
+            self.close(opened);
+        }
+    }
+
     fn forget(&self, key: &ShareKey, cell: &Cell) {
         let mut known = self.opened.lock();
         if known.get(key).is_some_and(|known| Arc::ptr_eq(known, cell) && known.get().is_none()) {
