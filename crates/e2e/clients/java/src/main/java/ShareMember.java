@@ -17,9 +17,9 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
 /**
- * A member of a share group, until its standard input ends: BOOTSTRAP TOPIC GROUP implicit|explicit [OPTION=VALUE...], options of the group that
- * are set first. An explicit member does with a record what its value says: `reject...`, `release-once...`, `release...`, and `hold...`, with which
- * it stops at the first delivery; all others it accepts.
+ * A member of a share group, until its standard input ends: BOOTSTRAP TOPIC GROUP implicit|explicit|holding [OPTION=VALUE...], options of the group that
+ * are set first. An explicit member does with a record what its value says: `reject...`, `release-once...`, `release...`; all others it
+ * accepts. A holding one stops with the first whose value begins with `hold`.
  */
 public final class ShareMember {
     static final ObjectMapper JSON = new ObjectMapper();
@@ -51,20 +51,20 @@ public final class ShareMember {
     }
 
     /** Whether it stops with what it has. */
-    static boolean take(KafkaShareConsumer<String, String> consumer, boolean isExplicit, ConsumerRecord<String, String> record) {
+    static boolean take(KafkaShareConsumer<String, String> consumer, String mode, ConsumerRecord<String, String> record) {
         short deliveries = record.deliveryCount().orElse((short) 0);
         write(JSON.createObjectNode().put("partition", record.partition()).put("offset", record.offset()).put("value", record.value()).put("deliveries", deliveries));
-        if (isExplicit && record.value().startsWith("hold") && deliveries == 1) return true;
-        if (isExplicit) consumer.acknowledge(record, verdict(record));
+        if (mode.equals("holding") && record.value().startsWith("hold")) return true;
+        if (!mode.equals("implicit")) consumer.acknowledge(record, verdict(record));
         return false;
     }
 
     public static void main(String[] words) throws Exception {
         List<String> given = List.of(words);
-        boolean isExplicit = words[3].equals("explicit");
+        String mode = words[3];
         setOptions(words[0], words[2], given.subList(4, given.size()));
         Properties config = new Properties();
-        config.putAll(Map.of("bootstrap.servers", words[0], "group.id", words[2], "share.acknowledgement.mode", words[3]));
+        config.putAll(Map.of("bootstrap.servers", words[0], "group.id", words[2], "share.acknowledgement.mode", mode.equals("implicit") ? mode : "explicit"));
         try (var consumer = new KafkaShareConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
             consumer.subscribe(Set.of(words[1]));
             write(JSON.createObjectNode().put("subscribed", words[1]));
@@ -81,10 +81,12 @@ public final class ShareMember {
             watcher.start();
             while (!ends.get()) {
                 boolean stops = false;
-                for (var record : consumer.poll(Duration.ofMillis(200))) stops |= take(consumer, isExplicit, record);
+                var records = consumer.poll(Duration.ofMillis(200));
+                for (var record : records) stops |= take(consumer, mode, record);
                 if (stops) Thread.sleep(600_000);
                 consumer.commitSync().forEach((partition, problem) -> problem.ifPresent(error ->
                     write(JSON.createObjectNode().put("refused", error.toString()))));
+                if (records.count() > 0) write(JSON.createObjectNode().put("settled", records.count()));
             }
         }
     }
