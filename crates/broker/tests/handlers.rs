@@ -26,6 +26,10 @@ mod options;
 mod producing;
 #[path = "handlers/share_groups.rs"]
 mod share_groups;
+#[path = "handlers/shares.rs"]
+mod shares;
+#[path = "handlers/sharing.rs"]
+mod sharing;
 #[path = "handlers/simulation.rs"]
 mod simulation;
 #[path = "handlers/single_node.rs"]

@@ -96,13 +96,23 @@ impl Node {
 
     /// What becomes of a request.
     pub async fn send<R: Request>(&self, version: i16, body: &R) -> Answer {
+        self.send_on(&self.context, version, body).await
+    }
+
+    /// What becomes of a request on a connection.
+    pub async fn send_on<R: Request>(&self, connection: &ConnectionContext, version: i16, body: &R) -> Answer {
         let frame = encode_request(body, version, 42, Some(&"test".into())).unwrap();
-        self.service.handle(&self.context, Frame { bytes: frame.slice(4..), more: false }).await
+        self.service.handle(connection, Frame { bytes: frame.slice(4..), more: false }).await
     }
 
     /// The answer to a request.
     pub async fn ask<R: Request>(&self, version: i16, body: &R) -> R::Response {
-        match self.send(version, body).await {
+        self.ask_on(&self.context, version, body).await
+    }
+
+    /// The answer to a request on a connection.
+    pub async fn ask_on<R: Request>(&self, connection: &ConnectionContext, version: i16, body: &R) -> R::Response {
+        match self.send_on(connection, version, body).await {
             Answer::Reply(parts) => {
                 let (correlation_id, response) = decode_response::<R>(whole(parts).await, version).unwrap();
                 assert_eq!(correlation_id, 42);
