@@ -244,8 +244,13 @@ async fn a_group_that_reads_committed_records_is_not_given_others() {
     };
     let handle = node.partitions.named("t", millstream_types::PartitionIndex(0)).unwrap().unwrap();
     let append = async |records: bytes::Bytes| {
+        let batches = split(records).unwrap();
+        let (producer, epoch) = (batches[0].producer_id(), batches[0].producer_epoch());
+        let asked = millstream_txn::Unverified { producer, epoch, first_sequence: 0, bumps: false };
+        let guard = handle.verify(&asked);
         let options = millstream_partition::AppendOptions::new(millstream_partition::Origin::Coordinator);
-        handle.append(split(records).unwrap(), options).await.unwrap();
+        let options = millstream_partition::AppendOptions { guard, ..options };
+        handle.append(batches, options).await.unwrap();
     };
     let end = async |producer: i64, outcome: millstream_txn::Outcome| {
         let marker = millstream_txn::Marker {
