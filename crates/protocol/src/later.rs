@@ -9,17 +9,25 @@
 //! DescribeLogDirs   4      5    whether a folder is cordoned                (KIP-1066)
 //! DescribeShareGroupOffsets
 //!                   0      1    how many records are left                   (KIP-1226)
+//! ShareFetch        1      2    acquisition by record, renewed locks        (KIP-1206, KIP-1222)
+//! ShareAcknowledge  1      2    renewed locks                               (KIP-1222)
+//! WriteShareGroupState, ReadShareGroupStateSummary
+//!                   0      1    how many records are done                   (KIP-1226)
 //! ```
 //!
 //! A wrapper reads as the message it wraps. Its bytes are held against Kafka's own by the golden frames.
 
 mod log_dirs;
+mod share_data;
 mod share_offsets;
+mod share_states;
 mod topics_by_id;
 mod txn_markers;
 
 pub use log_dirs::DescribeLogDirsResponse;
+pub use share_data::{ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest};
 pub use share_offsets::DescribeShareGroupOffsetsResponse;
+pub use share_states::{ReadShareGroupStateSummaryResponse, WriteShareGroupStateRequest};
 pub use topics_by_id::{OffsetCommitRequest, OffsetFetchRequest};
 pub use txn_markers::WriteTxnMarkersRequest;
 
@@ -104,6 +112,9 @@ same_fields!(ListOffsetsResponse, 11);
 same_fields!(WriteTxnMarkersResponse, 2);
 same_fields!(DescribeLogDirsRequest, 5);
 same_fields!(DescribeShareGroupOffsetsRequest, 1);
+same_fields!(ShareFetchResponse, 2);
+same_fields!(WriteShareGroupStateResponse, 1);
+same_fields!(ReadShareGroupStateSummaryRequest, 1);
 
 macro_rules! requests {
     ($($request:ident => $response:ty;)*) => {
@@ -123,6 +134,10 @@ requests! {
     WriteTxnMarkersRequest => WriteTxnMarkersResponse;
     DescribeLogDirsRequest => DescribeLogDirsResponse;
     DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse;
+    ShareFetchRequest => ShareFetchResponse;
+    ShareAcknowledgeRequest => ShareAcknowledgeResponse;
+    WriteShareGroupStateRequest => WriteShareGroupStateResponse;
+    ReadShareGroupStateSummaryRequest => ReadShareGroupStateSummaryResponse;
 }
 
 /// Reads an unsigned number of one to five bytes.

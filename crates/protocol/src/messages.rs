@@ -3,6 +3,8 @@
 pub use crate::later::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeShareGroupOffsetsRequest,
     DescribeShareGroupOffsetsResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest,
-    OffsetFetchRequest, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    OffsetFetchRequest, ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, ShareAcknowledgeRequest,
+    ShareAcknowledgeResponse, ShareFetchRequest, ShareFetchResponse, WriteShareGroupStateRequest,
+    WriteShareGroupStateResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 pub use kafka_protocol::messages::*;

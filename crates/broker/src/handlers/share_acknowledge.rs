@@ -6,12 +6,11 @@ use crate::service::{Broker, Call};
 use crate::shares::{FINAL_EPOCH, Member, Partition, Refused};
 use crate::topics;
 use futures::future::join_all;
-use kafka_protocol::messages::share_acknowledge_request::ShareAcknowledgeRequest;
 use kafka_protocol::messages::share_acknowledge_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionData, ShareAcknowledgeResponse, ShareAcknowledgeTopicResponse,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionData, ShareAcknowledgeTopicResponse,
 };
-use kafka_protocol::messages::share_fetch_request::ShareFetchRequest;
 use millstream_group::share::{Acknowledgement, ShareKey};
+use millstream_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest};
 use millstream_protocol::{ResponseError, StrBytes};
 use millstream_types::{PartitionIndex, TopicId};
 use std::collections::BTreeMap;
@@ -120,7 +119,8 @@ impl Broker {
     ) -> ShareAcknowledgeResponse {
         let refused = |failure: Failure| {
             let code = failure.code.code();
-            ShareAcknowledgeResponse::default().with_error_code(code).with_error_message(failure.text())
+            let message = kafka_protocol::messages::ShareAcknowledgeResponse::default().with_error_code(code);
+            ShareAcknowledgeResponse::from(message.with_error_message(failure.text()))
         };
         let member = match Member::of(request.group_id.as_ref().map(|group| &*group.0), request.member_id.as_deref()) {
             Ok(member) => member,
@@ -130,21 +130,30 @@ impl Broker {
         if let Err(error) = self.share_sessions.lock().acknowledge(&member, epoch) {
             return refused(session_refused(error, &member, epoch));
         }
-        let acknowledged = self.acknowledged(&member, Said::of_acknowledge(&request)).await;
+        let options = self.shares.options(&member.group);
+        let renews = request.is_renew_ack && options.renews;
+        let acknowledged = self.acknowledged(&member, Said::of_acknowledge(&request), renews).await;
         if epoch == FINAL_EPOCH {
             self.end_share_session(&member).await;
         }
-        self.told_acknowledged(call, acknowledged)
+        let acquisition_lock_timeout_ms = i32::try_from(options.limits.lock_ms).unwrap_or(i32::MAX);
+        let message = self.told_acknowledged(call, acknowledged);
+        ShareAcknowledgeResponse { message, acquisition_lock_timeout_ms }
     }
 
     /// Decides all that is said, and returns when it is stored.
-    pub(crate) async fn acknowledged(&self, member: &Member, said: Said) -> BTreeMap<Partition, Result<(), Failure>> {
+    pub(crate) async fn acknowledged(
+        &self,
+        member: &Member,
+        said: Said,
+        renews: bool,
+    ) -> BTreeMap<Partition, Result<(), Failure>> {
         // All are begun before the first is awaited, so that they are written together.
         let begun: Vec<_> = said
             .0
             .into_iter()
             .map(|(partition, batches)| {
-                let begun = self.acknowledge(member, partition, &batches);
+                let begun = self.acknowledge(member, partition, &batches, renews);
                 async move {
                     let outcome = match begun {
                         Ok(None) => Ok(()),
@@ -163,9 +172,10 @@ impl Broker {
         member: &Member,
         (topic, index): Partition,
         batches: &[SaidBatch],
+        renews: bool,
     ) -> Result<Option<tokio::sync::oneshot::Receiver<Result<(), Failure>>>, Failure> {
         topics::of_id(&self.image(), topic)?;
-        let said = Acknowledgement::parse(batches, false)?;
+        let said = Acknowledgement::parse(batches, renews)?;
         let key = ShareKey { group: member.group.clone(), topic, partition: index };
         let unknown = || {
             let message = format!("partition {index} of topic {topic} is not shared by group {:?} here", member.group);
@@ -194,7 +204,7 @@ impl Broker {
         &self,
         call: &Call<'_>,
         acknowledged: BTreeMap<Partition, Result<(), Failure>>,
-    ) -> ShareAcknowledgeResponse {
+    ) -> kafka_protocol::messages::ShareAcknowledgeResponse {
         let stale = [ResponseError::NotLeaderOrFollower, ResponseError::FencedLeaderEpoch];
         let image = self.image();
         let (mut topics, mut endpoints) = (Vec::<ShareAcknowledgeTopicResponse>::new(), BTreeMap::new());
@@ -221,7 +231,9 @@ impl Broker {
             }
         }
         let endpoints = endpoints.into_values().collect();
-        ShareAcknowledgeResponse::default().with_responses(topics).with_node_endpoints(endpoints)
+        kafka_protocol::messages::ShareAcknowledgeResponse::default()
+            .with_responses(topics)
+            .with_node_endpoints(endpoints)
     }
 }
 

@@ -12,9 +12,9 @@ use crate::shares::{
 };
 use crate::topics;
 use futures::future::select_all;
-use kafka_protocol::messages::share_fetch_request::ShareFetchRequest;
 use millstream_group::share::ShareKey;
 use millstream_protocol::ResponseError;
+use millstream_protocol::messages::ShareFetchRequest;
 use millstream_types::{Offset, PartitionIndex, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +33,12 @@ struct Asked {
     min_bytes: usize,
     max_bytes: usize,
     records_max: i64,
+    keeps_limit: bool,
     batch_records: i64,
 }
+
+/// How records are acquired, where a member takes no more than it asks for (KIP-1206).
+const RECORD_LIMIT: i8 = 1;
 
 impl Asked {
     fn new(request: &ShareFetchRequest, max_bytes: usize) -> Self {
@@ -45,6 +49,7 @@ impl Asked {
             min_bytes: positive(request.min_bytes).min(max_bytes),
             max_bytes,
             records_max: i64::from(request.max_records.max(0)),
+            keeps_limit: request.share_acquire_mode == RECORD_LIMIT,
             batch_records: i64::from(request.batch_size.max(1)),
         }
     }
@@ -58,7 +63,12 @@ impl Broker {
             Err(failure) => return ShareAssembly::refused(failure),
         };
         let asked = Asked::new(&request, self.settings.fetch_max_bytes);
+        let options = self.shares.options(&member.group);
         let said = Said::of_fetch(&request);
+        if let Err(failure) = check_renewal(&request) {
+            return ShareAssembly::refused(failure);
+        }
+        let renews = request.is_renew_ack && options.renews;
         let context = self.share_sessions.lock().fetch(&member, session_request(&request, &said), call.connection);
         let context = match context {
             Ok(context) => context,
@@ -66,9 +76,10 @@ impl Broker {
                 return ShareAssembly::refused(session_refused(refused, &member, request.share_session_epoch));
             }
         };
-        let options = self.shares.options(&member.group);
-        let (mut acknowledged, found) =
-            tokio::join!(self.acknowledged(&member, said), self.share_gather(&asked, &context, &member, &options));
+        let (mut acknowledged, found) = tokio::join!(
+            self.acknowledged(&member, said, renews),
+            self.share_gather(&asked, &context, &member, &options)
+        );
         if context.ends {
             self.end_share_session(&member).await;
         }
@@ -217,6 +228,16 @@ impl Broker {
     }
 }
 
+/// A member that renews its locks is busy with what it has, and asks for nothing.
+fn check_renewal(request: &ShareFetchRequest) -> Result<(), Failure> {
+    let asks = [request.max_wait_ms, request.min_bytes, request.max_bytes, request.max_records];
+    if request.is_renew_ack && asks.iter().any(|limit| *limit > 0) {
+        let message = "a share fetch that renews locks fetches nothing: set its wait, bytes and records to 0";
+        return Err(Failure::new(ResponseError::InvalidRequest, message));
+    }
+    Ok(())
+}
+
 fn session_request(request: &ShareFetchRequest, said: &Said) -> SessionRequest {
     let wanted = request.topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(|partition| (TopicId(topic.topic_id), partition.partition_index))
@@ -236,8 +257,8 @@ fn session_request(request: &ShareFetchRequest, said: &Said) -> SessionRequest {
 }
 
 fn taking(asked: &Asked, member: &Member, bytes_max: usize, records_max: i64) -> Taking {
-    let (member, batch_records) = (member.id.clone(), asked.batch_records);
-    Taking { member, bytes_max, at_least_one: true, records_max, batch_records }
+    let Asked { keeps_limit, batch_records, .. } = *asked;
+    Taking { member: member.id.clone(), bytes_max, at_least_one: true, records_max, keeps_limit, batch_records }
 }
 
 /// By what is heard that a partition has moved.

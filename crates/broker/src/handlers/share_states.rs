@@ -8,13 +8,15 @@ use futures::future::join_all;
 use kafka_protocol::messages::{
     DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, InitializeShareGroupStateRequest,
     InitializeShareGroupStateResponse, ReadShareGroupStateRequest, ReadShareGroupStateResponse,
-    ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, WriteShareGroupStateRequest,
-    WriteShareGroupStateResponse, delete_share_group_state_response as deleted,
-    initialize_share_group_state_response as initialized, read_share_group_state_response as read,
-    read_share_group_state_summary_response as summary, write_share_group_state_request as write_request,
-    write_share_group_state_response as written,
+    delete_share_group_state_response as deleted, initialize_share_group_state_response as initialized,
+    read_share_group_state_response as read, read_share_group_state_summary_response as summary,
+    write_share_group_state_request as write_request, write_share_group_state_response as written,
 };
 use millstream_group::share::{Delivery, ShareKey, StateBatch, WriteState};
+use millstream_protocol::messages::{
+    ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, WriteShareGroupStateRequest,
+    WriteShareGroupStateResponse,
+};
 use millstream_protocol::{ResponseError, StrBytes};
 use millstream_types::TopicId;
 use std::future::Future;
@@ -55,14 +57,19 @@ impl Broker {
         &self,
         request: WriteShareGroupStateRequest,
     ) -> WriteShareGroupStateResponse {
-        let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
+        let WriteShareGroupStateRequest { message, complete } = request;
+        let mut complete = complete.into_iter().chain(std::iter::repeat(-1));
+        let topics = message.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.into_iter().zip(complete.by_ref());
+            (topic.topic_id, partitions.collect())
+        });
         let answered = each(
-            &request.group_id,
+            &message.group_id,
             topics,
-            |partition| partition.partition,
-            |key, asked| async move {
+            |(partition, _)| partition.partition,
+            |key, (asked, complete)| async move {
                 self.check_shared(&key)?;
-                Ok(self.coordinator.write_share(&key, &write_state(&asked)?).await?)
+                Ok(self.coordinator.write_share(&key, &write_state(&asked, complete)?).await?)
             },
         );
         let results = answered.await.into_iter().map(|(topic, partitions)| {
@@ -73,7 +80,8 @@ impl Broker {
             });
             written::WriteStateResult::default().with_topic_id(topic).with_partitions(partitions.collect())
         });
-        WriteShareGroupStateResponse::default().with_results(results.collect())
+        let results = results.collect();
+        kafka_protocol::messages::WriteShareGroupStateResponse::default().with_results(results).into()
     }
 
     /// Answers DeleteShareGroupState. The topic may be deleted already.
@@ -135,9 +143,10 @@ impl Broker {
         &self,
         request: ReadShareGroupStateSummaryRequest,
     ) -> ReadShareGroupStateSummaryResponse {
-        let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
+        let message = request.message;
+        let topics = message.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
-            &request.group_id,
+            &message.group_id,
             topics,
             |partition| partition.partition,
             |key, _| async move {
@@ -145,8 +154,10 @@ impl Broker {
                 Ok(self.coordinator.share_summary(&key)?)
             },
         );
+        let mut complete = Vec::new();
         let results = answered.await.into_iter().map(|(topic, partitions)| {
             let partitions = partitions.into_iter().map(|(partition, outcome)| {
+                complete.push(outcome.as_ref().map_or(-1, |told| told.complete));
                 let result = summary::PartitionResult::default().with_partition(partition);
                 match outcome {
                     Ok(told) => result
@@ -158,7 +169,9 @@ impl Broker {
             });
             summary::ReadStateSummaryResult::default().with_topic_id(topic).with_partitions(partitions.collect())
         });
-        ReadShareGroupStateSummaryResponse::default().with_results(results.collect())
+        let results = results.collect();
+        let message = kafka_protocol::messages::ReadShareGroupStateSummaryResponse::default().with_results(results);
+        ReadShareGroupStateSummaryResponse { message, complete }
     }
 
     /// That the share partition is of a partition that exists.
@@ -212,7 +225,7 @@ fn refusal(failure: Option<Failure>) -> (i16, Option<StrBytes>) {
     failure.map_or((0, None), |failure| (failure.code.code(), failure.text()))
 }
 
-fn write_state(asked: &write_request::PartitionData) -> Result<WriteState, Failure> {
+fn write_state(asked: &write_request::PartitionData, complete: i32) -> Result<WriteState, Failure> {
     let batch = |batch: &write_request::StateBatch| {
         let (first, last, count) = (batch.first_offset, batch.last_offset, batch.delivery_count);
         let delivery = Delivery::of_id(batch.delivery_state).filter(|_| first >= 0 && first <= last && last < i64::MAX);
@@ -224,8 +237,7 @@ fn write_state(asked: &write_request::PartitionData) -> Result<WriteState, Failu
         state_epoch: asked.state_epoch,
         leader_epoch: asked.leader_epoch,
         start: asked.start_offset,
-        // The version that says it is one that we do not speak.
-        complete: -1,
+        complete,
         batches: asked.state_batches.iter().map(batch).collect::<Result<_, Failure>>()?,
     })
 }

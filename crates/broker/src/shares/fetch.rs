@@ -22,8 +22,10 @@ pub(crate) struct Taking {
     pub(crate) bytes_max: usize,
     /// Whether one batch is read however large it is.
     pub(crate) at_least_one: bool,
-    /// Records at most; batches are not cut for it.
+    /// Records at most. Batches are not cut for it.
     pub(crate) records_max: i64,
+    /// Unless it says so (KIP-1206).
+    pub(crate) keeps_limit: bool,
     /// Records that are acknowledged together best.
     pub(crate) batch_records: i64,
 }
@@ -112,7 +114,7 @@ impl Registry {
         let wish = Wish {
             member: taking.member.clone(),
             records_max: taking.records_max,
-            keeps_limit: false,
+            keeps_limit: taking.keeps_limit,
             batch_records: taking.batch_records,
         };
         let mut state = opened.state.lock();

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) struct ShareOptions {
     /// How records are given out.
     pub(crate) limits: Limits,
+    /// `share.renew.acknowledge.enable`: whether members may have locks for longer (KIP-1222).
+    pub(crate) renews: bool,
     /// `share.isolation.level`.
     pub(crate) isolation: Isolation,
     /// `share.auto.offset.reset`.
@@ -78,7 +80,8 @@ impl Registry {
             _ => Isolation::ReadUncommitted,
         };
         let begins = options.text("share.auto.offset.reset", None).map_or(Begins::Latest, begins);
-        ShareOptions { limits, isolation, begins, dead_letters }
+        let renews = options.number("share.renew.acknowledge.enable", None).unwrap_or(true);
+        ShareOptions { limits, renews, isolation, begins, dead_letters }
     }
 
     /// `errors.deadletterqueue.auto.create.topics.enable`.

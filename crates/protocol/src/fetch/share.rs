@@ -8,6 +8,8 @@ use kafka_protocol::messages::ShareFetchResponse;
 use kafka_protocol::messages::share_fetch_response::{PartitionData, ShareFetchableTopicResponse};
 
 const MESSAGE: &str = "ShareFetchResponse";
+/// The version in which the codec knows the parts, which are the same since.
+const PARTS: i16 = 1;
 /// Bytes set aside for the header and each partition: what most take, so that the buffer seldom grows.
 const FIXED_BYTES: usize = 64;
 const PARTITION_BYTES: usize = 128;
@@ -97,7 +99,7 @@ impl ShareWriter<'_> {
     fn one<T: Encodable>(&mut self, one: &T) -> Result<(), Error> {
         let version = self.writer.message.version;
         let failed = |error: anyhow::Error| Error::Encode { message: MESSAGE, version, reason: error.to_string() };
-        one.encode(&mut self.writer.buffer, version).map_err(failed)
+        one.encode(&mut self.writer.buffer, PARTS).map_err(failed)
     }
 }
 
