@@ -205,7 +205,7 @@ fn api_versions_reads_back_with_features_in_every_version() {
             assert_eq!(read.supported_features[0].name.as_str(), "metadata.version");
             assert_eq!(read.finalized_features[1].max_version_level, TRANSACTION_VERSION);
             assert_eq!(read.finalized_features[2].max_version_level, GROUP_VERSION);
-            assert_eq!(read.supported_features.len(), if version >= 4 { 3 } else { 1 });
+            assert_eq!(read.supported_features.len(), if version >= 4 { 4 } else { 1 });
         }
     }
 }

@@ -81,13 +81,6 @@ pub const DIFFERENCES: &[Difference] = &[
         why: STREAMS,
     },
     Difference {
-        api: "ApiVersions",
-        versions: "3-4",
-        field: "*Features[share.version]*",
-        what: "not known",
-        why: SHARE_GROUPS,
-    },
-    Difference {
         api: "CreateTopics",
         versions: "5-7",
         field: "Topics[].Configs[compression.gzip.level]",
