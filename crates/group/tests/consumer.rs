@@ -137,7 +137,10 @@ fn a_silent_member_loses_what_it_had_to_the_others() {
 #[test]
 fn a_group_may_have_times_of_its_own_within_the_brokers() {
     let mut desk = desk();
-    desk.town.set_times(GROUP, GroupTimes { session_timeout_ms: Some(50_000), heartbeat_interval_ms: Some(1) });
+    desk.town.set_times(
+        GROUP,
+        GroupTimes { session_timeout_ms: Some(50_000), heartbeat_interval_ms: Some(1), ..GroupTimes::default() },
+    );
     assert_eq!(desk.beat(joins("a", &["t"])).unwrap().interval_ms, 5_000);
     desk.advance(46_000);
     assert_eq!(desk.shard.describe_consumer(GROUP).unwrap().members.len(), 1);
