@@ -167,9 +167,9 @@ async fn several_coordinators_are_found_at_once_and_what_is_not_served_is_not_av
     let several = FindCoordinatorRequest::default().with_coordinator_keys(vec!["a".into(), "b".into()]);
     let found = node.ask(6, &several).await;
     assert!(found.coordinators.iter().all(|one| one.error_code == 0 && one.port == 9092));
-    for (kind, code) in [(2, E::CoordinatorNotAvailable), (9, E::InvalidRequest)] {
+    for kind in [2, 9] {
         let request = FindCoordinatorRequest::default().with_key("x".into()).with_key_type(kind);
-        assert_eq!(node.ask(3, &request).await.error_code, code.code());
+        assert_eq!(node.ask(3, &request).await.error_code, E::InvalidRequest.code());
     }
 }
 
