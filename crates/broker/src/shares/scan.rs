@@ -87,7 +87,7 @@ impl Scanned {
     pub(super) fn slice(&self, first: i64, last: i64) -> (Vec<Chunk>, usize) {
         let mut meant = self.batches.iter().filter(|seen| seen.end > first && seen.first <= last);
         let Some(begin) = meant.next() else { return (Vec::new(), 0) };
-        let end = meant.last().unwrap_or(begin);
+        let end = meant.next_back().unwrap_or(begin);
         let bytes = begin.position..end.position + end.size;
         (self.cut(&bytes), bytes.len())
     }
@@ -196,7 +196,7 @@ mod tests {
             last_offset: Offset(last),
             last_stable: Offset(last + 1),
         };
-        assert_eq!(scanned.aborted(&[aborted(12, 18)]), [12..15]);
+        assert_eq!(scanned.aborted(&[aborted(12, 18)]), std::slice::from_ref(&(12..15)));
         assert_eq!(scanned.aborted(&[aborted(12, 18), aborted(20, 30)]), [12..15, 20..22]);
     }
 }

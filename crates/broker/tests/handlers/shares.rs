@@ -190,7 +190,7 @@ async fn what_is_given_up_goes_to_the_groups_topic_first() {
             .collect::<Vec<_>>()
     };
     let rejected = (Some("b".to_owned()), headers("1", "1", "Offset rejected by client."));
-    assert_eq!(letters(&node, "dlq.t").await, [rejected.clone()]);
+    assert_eq!(letters(&node, "dlq.t").await, std::slice::from_ref(&rejected));
     for count in 2..=5 {
         assert_eq!(counted(&one.take(&node).await), [(2, count)]);
         assert_eq!(one.say(&node, 2, 2, &[RELEASE]).await, 0);

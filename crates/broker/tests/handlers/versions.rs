@@ -3,6 +3,11 @@
 use crate::node::{Node, batch, produce, topic_name, whole};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
+    self as known, delete_share_group_state_request, initialize_share_group_state_request,
+    read_share_group_state_request, read_share_group_state_summary_request, share_fetch_request,
+    write_share_group_state_request,
+};
+use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterConfigsRequest,
     AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, AlterShareGroupOffsetsRequest,
     AlterUserScramCredentialsRequest, ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest,
@@ -65,6 +70,7 @@ async fn every_version_of_every_api_is_answered() {
     group(&node, seen).await;
     offsets(&node, seen).await;
     shares(&node, seen).await;
+    shared(&node, seen, id).await;
     admin(&node, seen).await;
     options(&node, seen).await;
     transactions(&node, seen).await;
@@ -74,6 +80,60 @@ async fn every_version_of_every_api_is_answered() {
     let left: Vec<_> = SERVED.iter().filter(|api| !seen.apis.contains(api)).collect();
     assert_eq!(left, Vec::<&ApiKey>::new(), "not exercised");
     assert_eq!(seen.failures, Vec::<String>::new());
+}
+
+/// What members of share groups fetch, and the state of it.
+async fn shared(node: &Node, seen: &mut Seen, id: uuid::Uuid) {
+    let group = || Some(GroupId("g".into()));
+    every(node, seen, |_| {
+        let partition = share_fetch_request::FetchPartition::default();
+        let topic = share_fetch_request::FetchTopic::default().with_topic_id(id).with_partitions(vec![partition]);
+        let request = known::ShareFetchRequest::default().with_group_id(group()).with_member_id(Some("m".into()));
+        later::ShareFetchRequest::from(request.with_max_bytes(1_000).with_topics(vec![topic]))
+    })
+    .await;
+    every(node, seen, |_| {
+        let request = known::ShareAcknowledgeRequest::default().with_group_id(group()).with_member_id(Some("m".into()));
+        later::ShareAcknowledgeRequest::from(request.with_share_session_epoch(-1))
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = initialize_share_group_state_request::PartitionData::default();
+        let topic = initialize_share_group_state_request::InitializeStateData::default().with_topic_id(id);
+        let topics = vec![topic.with_partitions(vec![partition])];
+        known::InitializeShareGroupStateRequest::default().with_group_id("g".into()).with_topics(topics)
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = read_share_group_state_request::PartitionData::default();
+        let topic = read_share_group_state_request::ReadStateData::default().with_topic_id(id);
+        let topics = vec![topic.with_partitions(vec![partition])];
+        known::ReadShareGroupStateRequest::default().with_group_id("g".into()).with_topics(topics)
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = write_share_group_state_request::PartitionData::default();
+        let topic = write_share_group_state_request::WriteStateData::default().with_topic_id(id);
+        let topics = vec![topic.with_partitions(vec![partition])];
+        let request = known::WriteShareGroupStateRequest::default().with_group_id("g".into()).with_topics(topics);
+        later::WriteShareGroupStateRequest::from(request)
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = read_share_group_state_summary_request::PartitionData::default();
+        let topic = read_share_group_state_summary_request::ReadStateSummaryData::default().with_topic_id(id);
+        let topics = vec![topic.with_partitions(vec![partition])];
+        let request = known::ReadShareGroupStateSummaryRequest::default().with_group_id("g".into());
+        later::ReadShareGroupStateSummaryRequest::from(request.with_topics(topics))
+    })
+    .await;
+    every(node, seen, |_| {
+        let partition = delete_share_group_state_request::PartitionData::default();
+        let topic = delete_share_group_state_request::DeleteStateData::default().with_topic_id(id);
+        let topics = vec![topic.with_partitions(vec![partition])];
+        known::DeleteShareGroupStateRequest::default().with_group_id("g".into()).with_topics(topics)
+    })
+    .await;
 }
 
 async fn log(node: &Node, seen: &mut Seen, id: uuid::Uuid) {

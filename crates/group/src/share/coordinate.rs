@@ -148,10 +148,10 @@ impl StateShard {
             Err(refused) => return answer(waiter, StateReply::Read(Err(refused))),
         };
         let mut effects = StateEffects::default();
-        if !changes.is_empty() {
-            if let Err(error) = self.push(changes, &mut effects) {
-                return answer(waiter, StateReply::Read(Err(error)));
-            }
+        if !changes.is_empty()
+            && let Err(error) = self.push(changes, &mut effects)
+        {
+            return answer(waiter, StateReply::Read(Err(error)));
         }
         let missing = || Error::CoordinatorNotAvailable { group: group.to_string() };
         let state = self.states.get(key).cloned().map(Box::new).ok_or_else(missing);
