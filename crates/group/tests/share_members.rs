@@ -90,6 +90,11 @@ fn members_share_partitions_and_get_what_others_leave() {
     assert_eq!(second.assignment.unwrap()[&topic].len(), 1);
     let third = beat(&mut desk, joins("c", &["t"])).unwrap();
     assert_eq!(third.assignment.unwrap()[&topic].len(), 1, "with more members than partitions some share one");
+    assert_eq!(
+        beat(&mut desk, still("a", 2)).unwrap().assignment.unwrap()[&topic].len(),
+        1,
+        "and who had all gives some"
+    );
     let left = beat(&mut desk, still("b", -1)).unwrap();
     assert_eq!((left.epoch, left.assignment), (-1, None));
     beat(&mut desk, still("c", -1)).unwrap();

@@ -75,7 +75,7 @@ fn fields_have_the_values_that_were_sent() {
 fn requests_that_may_wait_long_are_told_by_their_first_bytes() {
     let names: BTreeSet<String> =
         golden().filter(|(_, _, frame)| may_wait(frame)).map(|(name, _, _)| name.to_owned()).collect();
-    assert_eq!(names.iter().collect::<Vec<_>>(), ["Fetch", "JoinGroup", "SyncGroup"]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["Fetch", "JoinGroup", "ShareFetch", "SyncGroup"]);
     assert!(!may_wait(&[1]) && !may_wait(&[]));
 }
 
