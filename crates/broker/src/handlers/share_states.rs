@@ -198,7 +198,8 @@ async fn each<P, T, F: Future<Output = Result<T, Failure>>>(
     }
     let group: Arc<str> = Arc::from(group);
     let (index, ask) = (&index, &ask);
-    let asking = topics.map(|(topic, partitions)| {
+    // Kafka tells nothing of a topic of which nothing is asked.
+    let asking = topics.filter(|(_, partitions)| !partitions.is_empty()).map(|(topic, partitions)| {
         let asking = partitions.into_iter().map(|asked| {
             let partition = index(&asked);
             let key = ShareKey { group: group.clone(), topic: TopicId(topic), partition };

@@ -168,6 +168,8 @@ impl Consumer {
         if let Err(error) = self.check_unused() {
             return self.answer(waiter, Reply::SharesAltered(Err(error)));
         }
+        // Nobody may have asked what the cluster is now for a while.
+        turn.cluster.version();
         let mut next = (*self.stored.shares()).clone();
         let (mut starts, mut altered) = (Vec::new(), Vec::new());
         for (name, partitions) in &request.topics {
@@ -205,6 +207,7 @@ impl Consumer {
         if let Err(error) = self.check_unused() {
             return self.answer(waiter, Reply::SharesDeleted(Err(error)));
         }
+        turn.cluster.version();
         let mut next = (*self.stored.shares()).clone();
         let mut partitions = Partitions::new();
         let mut deleted = Vec::new();

@@ -42,6 +42,9 @@ pub const NOT_TOLD_BY_KAFKA: &[(&str, &str)] =
     &[("GetTelemetrySubscriptions", TELEMETRY), ("PushTelemetry", TELEMETRY)];
 
 const LEVELS: &str = "a topic's recompression works at each codec's own default level";
+const LETTERS: &str = "dead letters of share groups (KIP-1191), which a later Kafka has";
+const BROKERS_ONLY: &str =
+    "spoken between brokers alone; Kafka's share coordinator is not there before a client has looked for one";
 const COLD: &str = "cold storage is turned on and off by remote.storage.enable alone";
 const ELR: &str =
     "Kafka sets it for the cluster when eligible leader replicas are on, which a later issue brings with more nodes";
@@ -79,6 +82,62 @@ pub const DIFFERENCES: &[Difference] = &[
         field: "*Features[streams.version]*",
         what: "not known",
         why: STREAMS,
+    },
+    Difference {
+        api: "InitializeShareGroupState",
+        versions: "all",
+        field: "Results[]*",
+        what: "a code of its own for each partition, where Kafka says NOT_COORDINATOR or leaves it out",
+        why: BROKERS_ONLY,
+    },
+    Difference {
+        api: "ReadShareGroupState",
+        versions: "all",
+        field: "Results[]*",
+        what: "a code of its own for each partition, where Kafka says NOT_COORDINATOR or leaves it out",
+        why: BROKERS_ONLY,
+    },
+    Difference {
+        api: "WriteShareGroupState",
+        versions: "all",
+        field: "Results[]*",
+        what: "a code of its own for each partition, where Kafka says NOT_COORDINATOR or leaves it out",
+        why: BROKERS_ONLY,
+    },
+    Difference {
+        api: "DeleteShareGroupState",
+        versions: "all",
+        field: "Results[]*",
+        what: "a code of its own for each partition, where Kafka says NOT_COORDINATOR or leaves it out",
+        why: BROKERS_ONLY,
+    },
+    Difference {
+        api: "ReadShareGroupStateSummary",
+        versions: "all",
+        field: "Results[]*",
+        what: "a code of its own for each partition, where Kafka says NOT_COORDINATOR or leaves it out",
+        why: BROKERS_ONLY,
+    },
+    Difference {
+        api: "DescribeShareGroupOffsets",
+        versions: "all",
+        field: "*",
+        what: "answered, where Kafka fails within (-1) or says nothing",
+        why: "Kafka asks its share coordinator, which fails on a request without a group or partitions, and waits for one that is not there",
+    },
+    Difference {
+        api: "CreateTopics",
+        versions: "5-7",
+        field: "Topics[].Configs[errors.deadletterqueue*",
+        what: "an option more",
+        why: LETTERS,
+    },
+    Difference {
+        api: "DescribeConfigs",
+        versions: "all",
+        field: "Results[*].Configs[errors.deadletterqueue*",
+        what: "an option more",
+        why: LETTERS,
     },
     Difference {
         api: "CreateTopics",
