@@ -27,7 +27,7 @@ impl Broker {
     /// Answers ListOffsets.
     pub(crate) async fn list_offsets(&self, call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
         let isolation = isolation(request.isolation_level);
-        let mut topics = Vec::with_capacity(request.topics.len());
+        let mut topics: Vec<ListOffsetsTopicResponse> = Vec::with_capacity(request.topics.len());
         let twice = named_twice(&request.message.topics);
         let mut told = BTreeSet::new();
         for topic in request.message.topics {
@@ -54,6 +54,12 @@ impl Broker {
             let partitions = join_all(answers).await;
             // Unless the whole request is refused, what nothing was asked of is not told of.
             if partitions.is_empty() && isolation.is_ok() {
+                continue;
+            }
+            // A topic that is named again is told of where it was first, as long as its partitions are looked at.
+            let before = topics.iter_mut().find(|told| isolation.is_ok() && told.name == topic.name);
+            if let Some(before) = before {
+                before.partitions.extend(partitions);
                 continue;
             }
             topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));

@@ -8,7 +8,7 @@ use kafka_protocol::messages::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsRequest, ListOffsetsTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequest, OffsetDeleteRequestTopic};
 use kafka_protocol::messages::txn_offset_commit_request::{
@@ -197,6 +197,26 @@ async fn an_unknown_isolation_level_refuses_the_whole_request() {
         .with_topics(vec![topic("t", vec![FetchPartition::default()]), topic(NOWHERE, Vec::new())]);
     let told = node.ask(12, &fetch).await.responses;
     assert_eq!(told.iter().map(|topic| topic.partitions.len()).collect::<Vec<_>>(), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_named_again_is_told_of_where_it_was_first() {
+    let node = ready().await;
+    let topic = |name: &str, indexes: &[i32]| {
+        let partition = |index: &i32| ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(-1);
+        ListOffsetsTopic::default().with_name(topic_name(name)).with_partitions(indexes.iter().map(partition).collect())
+    };
+    let topics = vec![topic("t", &[0, 1]), topic(NOWHERE, &[0]), topic("t", &[1, 7])];
+    let told = node.ask(5, &ListOffsetsRequest::default().with_topics(topics)).await.topics;
+    let told: Vec<(&str, Vec<(i32, i16)>)> = told
+        .iter()
+        .map(|topic| {
+            let partitions = topic.partitions.iter().map(|told| (told.partition_index, told.error_code));
+            (topic.name.as_str(), partitions.collect())
+        })
+        .collect();
+    let (twice, unknown) = (E::InvalidRequest.code(), E::UnknownTopicOrPartition.code());
+    assert_eq!(told, [("t", vec![(0, 0), (1, twice), (7, unknown)]), (NOWHERE, vec![(0, unknown)])]);
 }
 
 #[tokio::test(start_paused = true)]
