@@ -105,6 +105,20 @@ pub fn check_new(
     Ok(overrides)
 }
 
+/// Creates a topic, unless there is one of that name: then it is answered as it is.
+///
+/// # Errors
+/// Those of [`create`].
+pub fn ensure(image: &Image, request: &Create) -> Result<Decision<Created>, Error> {
+    let Some(topic) = image.topic_named(&request.name) else { return create(image, request) };
+    let replication_factor = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+    Ok(Decision::unchanged(Created {
+        id: topic.id,
+        partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        replication_factor: i16::try_from(replication_factor).unwrap_or(i16::MAX),
+    }))
+}
+
 /// Creates a topic.
 ///
 /// # Errors

@@ -11,12 +11,12 @@ use millstream_coordinator::{
     Config as GroupConfig, Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, Ports, SHARE_STATE_TOPIC,
     TRANSACTIONS_TOPIC,
 };
-use millstream_metadata::topics::{Create, Layout, create};
-use millstream_metadata::{Error as MetadataError, Listener, producer_ids};
+use millstream_metadata::topics::{Create, Layout, ensure};
+use millstream_metadata::{Listener, producer_ids};
 use millstream_net::{Answer, Authentication, ConnectionContext, Frame, Handler, Part};
 use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions};
 use millstream_protocol::{decode_response, encode_request};
-use millstream_quorum::{Config as QuorumConfig, Error as QuorumError, Handle as Quorum, Service as QuorumService};
+use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService};
 use millstream_record::{BatchBuilder, Codec};
 use millstream_runtime::{Runtime, SimDisk};
 use millstream_telemetry::Metrics;
@@ -235,11 +235,7 @@ impl Controller for TestController {
         let configs = [("cleanup.policy", policy), ("flush.messages", "1")];
         let configs = configs.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).into();
         let request = Create { name: name.to_owned(), id, layout, configs, validate_only: false };
-        // Several ask for it at once: the first makes it.
-        match self.quorum.decide(|image| create(image, &request)).await {
-            Ok(_) | Err(QuorumError::Refused(MetadataError::TopicExists { .. })) => Ok(3),
-            Err(error) => panic!("{error}"),
-        }
+        Ok(self.quorum.decide(|image| ensure(image, &request)).await.unwrap().partitions)
     }
 
     async fn allocate_producer_ids(&self) -> Result<Range<i64>, ControllerError> {

@@ -46,6 +46,15 @@ fn a_topic_is_created_with_its_partitions_led() {
 }
 
 #[test]
+fn a_topic_that_is_ensured_is_created_once_and_answered_as_it_is_then() {
+    let mut image = one_broker();
+    let made = topics::ensure(&image, &create("__offsets", 7));
+    let first = commit(&mut image, made);
+    let again = topics::ensure(&image, &create("__offsets", 8)).unwrap();
+    assert_eq!((again.answer, again.records), (first, Vec::new()));
+}
+
+#[test]
 fn a_name_that_is_taken_or_collides_is_refused() {
     let mut image = one_broker();
     let made = topics::create(&image, &create("a.b", 1));

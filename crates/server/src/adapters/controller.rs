@@ -5,12 +5,12 @@ use millstream_coordinator::{
     Controller, ControllerError, Handle as Coordinator, OFFSETS_TOPIC, OffsetsLog, SHARE_STATE_TOPIC,
     TRANSACTIONS_TOPIC,
 };
+use millstream_metadata::producer_ids;
 use millstream_metadata::topics::{Create, Layout};
-use millstream_metadata::{Error as MetadataError, producer_ids};
 use millstream_partition::{PartitionHandle, Partitions};
 use millstream_quorum::{Error as QuorumError, Handle as Quorum};
 use millstream_runtime::Runtime;
-use millstream_types::{BrokerEpoch, ErrorKind, PartitionIndex, TopicId};
+use millstream_types::{BrokerEpoch, PartitionIndex, TopicId};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,19 +83,9 @@ impl Controller for QuorumController {
             configs: set.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect(),
             validate_only: false,
         };
-        let created = self.quorum.decide(|image| millstream_metadata::topics::create(image, &create)).await;
-        match created {
-            Ok(created) => Ok(created.partitions),
-            Err(QuorumError::Refused(MetadataError::TopicExists { .. })) => {
-                let gone = ControllerError {
-                    what: "make an internal topic",
-                    why: format!("{name} was deleted meanwhile"),
-                    kind: ErrorKind::Unavailable,
-                };
-                self.internal_topic(name).ok_or(gone)
-            }
-            Err(error) => Err(refused("make an internal topic", &error)),
-        }
+        // Several may ask at once: who comes second waits until the first one's topic is there.
+        let created = self.quorum.decide(|image| millstream_metadata::topics::ensure(image, &create)).await;
+        created.map(|created| created.partitions).map_err(|error| refused("make an internal topic", &error))
     }
 
     async fn allocate_producer_ids(&self) -> Result<Range<i64>, ControllerError> {
