@@ -15,9 +15,10 @@ pub fn java_string_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
-/// The partition of `group` among `partitions`.
+/// The partition of `group` among `partitions`: by the absolute value of its hash, which is 0 for the one number that has none (Kafka's
+/// `Utils.abs`).
 pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionIndex {
-    PartitionIndex((java_string_hash(group) & i32::MAX) % partitions.max(1))
+    PartitionIndex(java_string_hash(group).checked_abs().unwrap_or(0) % partitions.max(1))
 }
 
 #[cfg(test)]
@@ -38,5 +39,13 @@ mod tests {
     fn a_negative_hash_has_a_partition() {
         assert!(java_string_hash("polygenelubricants") < 0);
         assert_eq!(partition_of("polygenelubricants", 50), PartitionIndex(0));
+    }
+
+    #[test]
+    fn partitions_are_kafkas() {
+        // As GroupCoordinatorService.partitionFor of Kafka 4.3 has them: two with a negative hash, two without.
+        for (group, partition) in [("orders", 31), ("my-group", 12), ("payments", 13), ("g1", 42)] {
+            assert_eq!(partition_of(group, 50), PartitionIndex(partition), "{group}");
+        }
     }
 }
