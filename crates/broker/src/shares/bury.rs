@@ -9,10 +9,9 @@ use crate::shares::options::DeadLetters;
 use crate::shares::registry::Registry;
 use millstream_group::share::{Buried, Cause};
 use millstream_metadata::Topic;
-use millstream_metadata::topics::{Create, Layout, create};
+use millstream_metadata::topics::{Create, Layout, ensure};
 use millstream_partition::{AppendOptions, Isolation, Origin, PartitionHandle, ReadRequest};
 use millstream_protocol::ResponseError;
-use millstream_quorum::Error as QuorumError;
 use millstream_record::{Codec, Columns, Limits, encode, split};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use std::sync::Arc;
@@ -87,10 +86,7 @@ async fn made(registry: &Registry, name: &str) -> Result<Arc<Topic>, Failure> {
         configs: [(ALLOWED.to_owned(), Some("true".to_owned()))].into(),
         validate_only: false,
     };
-    match registry.quorum.decide(move |image| create(image, &create_it)).await {
-        Ok(_) | Err(QuorumError::Refused(millstream_metadata::Error::TopicExists { .. })) => {}
-        Err(error) => return Err(error.into()),
-    }
+    registry.quorum.decide(move |image| ensure(image, &create_it)).await?;
     let gone = || Failure::new(ResponseError::UnknownTopicOrPartition, format!("the topic {name:?} was deleted again"));
     registry.quorum.image().topic_named(name).cloned().ok_or_else(gone)
 }
