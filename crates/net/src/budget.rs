@@ -1,8 +1,9 @@
 //! The memory that large frames of all connections may take together (`queued.max.request.bytes`).
 //!
-//! A frame is charged as it grows, not as it is announced, so that a peer that only announces bytes keeps nobody waiting. Where the budget
-//! is used up, frames wait for room in the order in which they asked, and their connections are not read from meanwhile. Frames that fit
-//! the buffer that a connection reads into anyway are not charged: they go on past those that wait.
+//! A frame is charged a mebibyte at most when it is announced, and the rest as it grows: a peer that only announces bytes has no more than
+//! that, until its connection has been idle for too long. Where the budget is used up, frames wait for room in the order in which they
+//! asked, and their connections are not read from meanwhile. Frames that fit the buffer that a connection reads into anyway are not
+//! charged: they go on past those that wait.
 //!
 //! Most frames are charged once. One that has to grow beyond its first charge (a giant) could wait for another that waits for it: the
 //! oldest giant is therefore given what it asks for though there is no room. So what is used is at most the budget and one frame.
