@@ -33,13 +33,14 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
 }
 
 fn push_number(out: &mut Vec<u8>, text: &str) -> Result<(), &'static str> {
+    // "1e310" is a number to JSON's grammar and to none of its readers.
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("a number of 64 bits")?;
     if is_json_number(text) {
         out.extend_from_slice(text.as_bytes());
-        return Ok(());
+    } else {
+        // "+1", "01", ".5" and "1." are numbers to people, but not to JSON.
+        out.extend_from_slice(number.to_string().as_bytes());
     }
-    // "+1", "01", ".5" and "1." are numbers to people, but not to JSON.
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("a number")?;
-    out.extend_from_slice(number.to_string().as_bytes());
     Ok(())
 }
 
@@ -101,7 +102,10 @@ mod tests {
         assert_eq!(json("1.5", Some(ColumnType::Integer)), Err("a whole number of 64 bits"));
         assert_eq!(json(".5", Some(ColumnType::Number)), Ok("0.5".into()));
         assert_eq!(json("1e5", Some(ColumnType::Number)), Ok("1e5".into()));
-        assert_eq!(json("NaN", Some(ColumnType::Number)), Err("a number"));
+        assert_eq!(json("1e308", Some(ColumnType::Number)), Ok("1e308".into()));
+        for text in ["NaN", "inf", "1e310", "-1E310", ""] {
+            assert_eq!(json(text, Some(ColumnType::Number)), Err("a number of 64 bits"));
+        }
         assert_eq!(json("Yes", Some(ColumnType::Boolean)), Ok("true".into()));
         assert_eq!(json("maybe", Some(ColumnType::Boolean)), Err("true or false"));
         assert_eq!(json("517", Some(ColumnType::String)), Ok("\"517\"".into()));

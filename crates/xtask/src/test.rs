@@ -16,7 +16,8 @@ const CHECKS: &[Check] = &[
     check("tidy", &["cargo", "xtask", "tidy"]),
     // The binary is built first: the end-to-end tests start it. With all targets, so that the tests use what is built here.
     check("build", &["cargo", "build", "--workspace", "--all-targets"]),
-    check("test", &["cargo", "test", "--workspace"]),
+    // With drawn values that are the same in every run, so that a change is refused for what it does; `all-properties` draws others each time.
+    Check { name: "test", variables: &[("PROPTEST_RNG_SEED", "1")], command: &["cargo", "test", "--workspace"] },
     // Without the crates that compile DataFusion and Wasmtime: linting them means checking those anew, which takes longer than all else.
     check(
         "clippy",
@@ -43,6 +44,30 @@ const CHECKS: &[Check] = &[
 /// where there is no `apt-get`.
 const LONG: &[Check] = &[
     long("all-kcat", &[], &["cargo", "test", "--workspace", "--test", "kcat"]),
+    long("all-properties", &[("PROPTEST_CASES", "10000")], &["cargo", "test", "--workspace", "--lib"]),
+    long(
+        "all-properties-of-bytes",
+        &[("PROPTEST_CASES", "10000")],
+        &[
+            "cargo",
+            "test",
+            "--workspace",
+            "--test",
+            "answers",
+            "--test",
+            "round_trip",
+            "--test",
+            "layout",
+            "--test",
+            "share_assignor",
+            "--test",
+            "packed",
+            "--test",
+            "avro_columns",
+            "--test",
+            "json_columns",
+        ],
+    ),
     long("all-simulation", &[("SIMULATION_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "simulation"]),
     long(
         "all-consumer",
