@@ -40,6 +40,13 @@ use uuid::Uuid;
 /// What every wrapper is, but for its bytes in the versions that the crate lacks.
 macro_rules! wrapper {
     ($name:ident, $max:literal) => {
+        impl From<kafka_protocol::messages::$name> for $name {
+            #[allow(clippy::needless_update, reason = "where the message is all there is")]
+            fn from(message: kafka_protocol::messages::$name) -> Self {
+                Self { message, ..Self::default() }
+            }
+        }
+
         impl std::ops::Deref for $name {
             type Target = kafka_protocol::messages::$name;
 
@@ -82,12 +89,6 @@ macro_rules! same_fields {
         }
 
         wrapper!($name, $max);
-
-        impl From<known::$name> for $name {
-            fn from(message: known::$name) -> Self {
-                Self { message }
-            }
-        }
 
         impl Decodable for $name {
             fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -25,12 +25,6 @@ pub struct DescribeLogDirsResponse {
 
 wrapper!(DescribeLogDirsResponse, 5);
 
-impl From<known::DescribeLogDirsResponse> for DescribeLogDirsResponse {
-    fn from(message: known::DescribeLogDirsResponse) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for DescribeLogDirsResponse {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_CORDONED {

@@ -25,12 +25,6 @@ pub struct ShareFetchRequest {
 
 wrapper!(ShareFetchRequest, 2);
 
-impl From<known::ShareFetchRequest> for ShareFetchRequest {
-    fn from(message: known::ShareFetchRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for ShareFetchRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_MORE {
@@ -89,12 +83,6 @@ pub struct ShareAcknowledgeRequest {
 
 wrapper!(ShareAcknowledgeRequest, 2);
 
-impl From<known::ShareAcknowledgeRequest> for ShareAcknowledgeRequest {
-    fn from(message: known::ShareAcknowledgeRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for ShareAcknowledgeRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_MORE {
@@ -140,12 +128,6 @@ pub struct ShareAcknowledgeResponse {
 }
 
 wrapper!(ShareAcknowledgeResponse, 2);
-
-impl From<known::ShareAcknowledgeResponse> for ShareAcknowledgeResponse {
-    fn from(message: known::ShareAcknowledgeResponse) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
 
 impl Decodable for ShareAcknowledgeResponse {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

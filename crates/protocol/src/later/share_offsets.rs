@@ -28,12 +28,6 @@ pub struct DescribeShareGroupOffsetsResponse {
 
 wrapper!(DescribeShareGroupOffsetsResponse, 1);
 
-impl From<known::DescribeShareGroupOffsetsResponse> for DescribeShareGroupOffsetsResponse {
-    fn from(message: known::DescribeShareGroupOffsetsResponse) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for DescribeShareGroupOffsetsResponse {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_LAG {

@@ -30,12 +30,6 @@ pub struct WriteShareGroupStateRequest {
 
 wrapper!(WriteShareGroupStateRequest, 1);
 
-impl From<known::WriteShareGroupStateRequest> for WriteShareGroupStateRequest {
-    fn from(message: known::WriteShareGroupStateRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for WriteShareGroupStateRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_COUNT {
@@ -105,12 +99,6 @@ pub struct ReadShareGroupStateSummaryResponse {
 }
 
 wrapper!(ReadShareGroupStateSummaryResponse, 1);
-
-impl From<known::ReadShareGroupStateSummaryResponse> for ReadShareGroupStateSummaryResponse {
-    fn from(message: known::ReadShareGroupStateSummaryResponse) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
 
 impl Decodable for ReadShareGroupStateSummaryResponse {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

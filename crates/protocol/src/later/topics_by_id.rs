@@ -27,12 +27,6 @@ pub struct OffsetCommitRequest {
 
 wrapper!(OffsetCommitRequest, 10);
 
-impl From<known::OffsetCommitRequest> for OffsetCommitRequest {
-    fn from(message: known::OffsetCommitRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for OffsetCommitRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < BY_ID {
@@ -90,12 +84,6 @@ pub struct OffsetFetchRequest {
 }
 
 wrapper!(OffsetFetchRequest, 10);
-
-impl From<known::OffsetFetchRequest> for OffsetFetchRequest {
-    fn from(message: known::OffsetFetchRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
 
 /// A group and the ids of its topics.
 fn get_group<B: ByteBuf>(buf: &mut B) -> Result<(OffsetFetchRequestGroup, Vec<Uuid>)> {

@@ -24,12 +24,6 @@ pub struct WriteTxnMarkersRequest {
 
 wrapper!(WriteTxnMarkersRequest, 2);
 
-impl From<known::WriteTxnMarkersRequest> for WriteTxnMarkersRequest {
-    fn from(message: known::WriteTxnMarkersRequest) -> Self {
-        Self { message, ..Self::default() }
-    }
-}
-
 impl Decodable for WriteTxnMarkersRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         if version < TELLS_VERSION {
