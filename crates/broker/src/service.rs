@@ -276,14 +276,20 @@ impl Broker {
         }
     }
 
-    /// Answers, and measures what that used: also says how long the client is throttled for it.
+    /// Answers, and says how long the client is throttled for it.
     async fn throttled(&self, call: &Call<'_>, body: RequestKind, bytes: usize) -> (Reply, Duration) {
-        let (image, client) = (self.image(), Client { user: call.user, id: call.client_id });
-        if image.client_quotas().is_empty() {
-            return (self.dispatch(call, body).await, Duration::ZERO);
+        let image = self.image();
+        match image.client_quotas().is_empty() {
+            true => (self.dispatch(call, body).await, Duration::ZERO),
+            false => Box::pin(self.charged(call, &image, body, bytes)).await,
         }
+    }
+
+    /// Answers, and measures what that used.
+    async fn charged(&self, call: &Call<'_>, image: &Image, body: RequestKind, bytes: usize) -> (Reply, Duration) {
+        let client = Client { user: call.user, id: call.client_id };
         let is_produce = matches!(body, RequestKind::Produce(_));
-        let (reply, time) = match Quotas::is_limited(&image, client, Used::Time) {
+        let (reply, time) = match Quotas::is_limited(image, client, Used::Time) {
             true => self.timed(self.dispatch(call, body)).await,
             false => (self.dispatch(call, body).await, Duration::ZERO),
         };
@@ -297,7 +303,7 @@ impl Broker {
         };
         let charges = moved.into_iter().chain([(Used::Time, percent_seconds)]);
         let now = self.runtime.clock.elapsed();
-        let waits = charges.map(|what| self.quotas.charge(&image, client, what, now).counted(&self.metrics, what.0));
+        let waits = charges.map(|what| self.quotas.charge(image, client, what, now).counted(&self.metrics, what.0));
         (reply, waits.max().unwrap_or_default())
     }
 
@@ -314,13 +320,22 @@ impl Broker {
         (output, spent)
     }
 
+    /// Answers a produce request itself, and all else in a future of its own: the largest of all would be the room that each of the many
+    /// small produce requests takes and fills.
     async fn dispatch(&self, call: &Call<'_>, body: RequestKind) -> Reply {
+        match body {
+            RequestKind::Produce(request) => Reply::produced(self.produce(call, request).await),
+            RequestKind::Fetch(request) => Reply::Fetched(Box::pin(self.fetch(call, request)).await),
+            other => Box::pin(self.dispatch_other(call, other)).await,
+        }
+    }
+
+    /// Answers what is neither produced nor fetched.
+    async fn dispatch_other(&self, call: &Call<'_>, body: RequestKind) -> Reply {
         use RequestKind as R;
         match body {
             R::ApiVersions(request) => self.api_versions(call, &request).into(),
             R::Metadata(request) => self.metadata(call, request).await.into(),
-            R::Produce(request) => Reply::produced(self.produce(call, request).await),
-            R::Fetch(request) => Reply::Fetched(self.fetch(call, request).await),
             R::ListOffsets(request) => self.list_offsets(call, request).await.into(),
             R::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(request).into(),
             R::FindCoordinator(request) => self.find_coordinator(call, request).await.into(),

@@ -12,6 +12,8 @@ mod authenticating;
 mod clients;
 #[path = "handlers/consumer_groups.rs"]
 mod consumer_groups;
+#[path = "handlers/costs.rs"]
+mod costs;
 #[path = "handlers/edges.rs"]
 mod edges;
 #[path = "handlers/fetching.rs"]

@@ -1,10 +1,11 @@
 //! The handle by which everyone else uses a partition.
 
 use crate::partition::Partition;
-use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter, writer};
+use crate::writer::Appending;
+use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter};
 use bytes::Bytes;
 use millstream_record::{Batch, Codec, DoorRules};
-use millstream_replica::{Acks, Committed};
+use millstream_replica::Committed;
 use millstream_storage::{ClosedSegment, Epochs, Log};
 use millstream_types::{LeaderEpoch, Offset, TopicConfig, TopicPartition};
 use std::path::Path;
@@ -20,8 +21,8 @@ pub struct PartitionHandle(pub(crate) Arc<Partition>);
 /// The codec that the topic's batches are stored in; none where it is the producer's.
 fn stored_codec(config: &TopicConfig) -> Option<Codec> {
     match config.compression_type.as_str() {
+        "producer" => None,
         "uncompressed" => Some(Codec::None),
-        // `producer` is no codec's name.
         name => name.parse().ok(),
     }
 }
@@ -88,6 +89,14 @@ impl PartitionHandle {
     /// `Replica` for leadership, epochs and in-sync replicas; `Producer` for epochs and sequences; `Storage` when the log could not be
     /// written; `Timeout` when it was, but the in-sync replicas did not confirm in time; `Busy`; `Closed`.
     pub async fn append(&self, batches: Vec<Batch>, options: AppendOptions) -> Result<Appended, Error> {
+        self.begin_append(batches, options)?.done().await
+    }
+
+    /// The same in two steps: when this returns, the append has its place behind those that were begun before it.
+    ///
+    /// # Errors
+    /// `Replica`, `Busy` and `Closed`, as [`PartitionHandle::append`].
+    pub fn begin_append(&self, batches: Vec<Batch>, options: AppendOptions) -> Result<Appending, Error> {
         let partition = &self.0;
         partition.check_open()?;
         {
@@ -96,37 +105,35 @@ impl PartitionHandle {
             let min_isr = partition.log.config().min_insync_replicas;
             replica.check_append(options.acks, min_isr).map_err(|error| partition.refused(error))?;
         }
-        let appended = writer::append(partition, batches, &options).await?;
-        if options.acks == Acks::All {
-            self.confirmed(appended.next_offset, options.timeout).await?;
-        }
-        Ok(appended)
+        Appending::begin(partition, batches, &options)
     }
 
-    /// Returns when everything before `next` is on every in-sync replica.
-    async fn confirmed(&self, next: Offset, limit: Duration) -> Result<(), Error> {
+    /// Returns when everything before `next` is on every in-sync replica, which is waited for until `limit` after `begun`.
+    pub(crate) async fn confirmed(&self, next: Offset, begun: Duration, limit: Duration) -> Result<(), Error> {
         let partition = &self.0;
-        let check = || {
-            let min_isr = partition.log.config().min_insync_replicas;
-            partition.replica.lock().committed(next, min_isr).map_err(|error| partition.refused(error))
-        };
-        if check()? == Committed::Yes {
-            return Ok(());
-        }
         let mut moved = self.high_watermark();
         let confirmed = async {
-            while check()? == Committed::Waiting {
+            while !self.is_committed(next)? {
                 partition.check_open()?;
                 // The sender lives as long as the partition that this future holds.
                 let _ = moved.changed().await;
             }
             Ok(())
         };
+        let clock = &partition.runtime.clock;
+        let left = (begun + limit).saturating_sub(clock.elapsed());
         tokio::select! {
             biased;
             outcome = confirmed => outcome,
-            () = partition.runtime.clock.sleep(limit) => Err(Error::Timeout { name: partition.name.clone(), waited: limit }),
+            () = clock.sleep(left) => Err(Error::Timeout { name: partition.name.clone(), waited: limit }),
         }
+    }
+
+    /// Whether everything before `next` is on every in-sync replica.
+    pub(crate) fn is_committed(&self, next: Offset) -> Result<bool, Error> {
+        let min_isr = self.0.log.config().min_insync_replicas;
+        let committed = self.0.replica.lock().committed(next, min_isr).map_err(|error| self.0.refused(error))?;
+        Ok(committed == Committed::Yes)
     }
 
     /// The high watermark as it moves; [`Offset::NONE`] once the partition is closed here.

@@ -41,3 +41,4 @@ pub use request::{
 };
 pub use service::{Deps, Partitions};
 pub use transactions::marker_batch;
+pub use writer::Appending;

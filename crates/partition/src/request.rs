@@ -38,8 +38,6 @@ pub struct AppendOptions {
     pub guard: Option<Guard>,
     /// For a marker: what its transaction's client speaks.
     pub version: Version,
-    /// Whether more appends are begun right after this one has waited for the first time: it lets them come, to be written with it.
-    pub more: bool,
 }
 
 impl AppendOptions {
@@ -53,7 +51,6 @@ impl AppendOptions {
             leader_epoch: LeaderEpoch::NONE,
             guard: None,
             version: Version::Classic,
-            more: false,
         }
     }
 }

@@ -6,12 +6,13 @@
 //!   append C --+        (the first arriver polls the drain itself; only a drain that has to wait moves to a task of its own)
 //! ```
 //!
-//! A caller that knows of more appends (a connection with several requests in its buffer) lets them into the queue before it drains, so
+//! A caller that knows of more appends (a connection with several requests in its buffer) begins them all before the first is written, so
 //! that they share one write.
 //!
 //! A caller that goes away in between takes nothing with it: the drain never belongs to a caller's future once it waits.
 
 use crate::config::{APPENDS_QUEUED_MAX, WRITE_BYTES_MAX};
+use crate::handle::PartitionHandle;
 use crate::partition::Partition;
 use crate::producers::{aborted, marker, sequenced, snapshot, stamp};
 use crate::{AppendOptions, Appended, Error};
@@ -23,7 +24,8 @@ use millstream_txn::{Duplicate, Guard, Producers, Verdict, Version};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Waker};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 type Answer = Result<Appended, Error>;
@@ -46,24 +48,71 @@ struct Entry {
     answer: oneshot::Sender<Answer>,
 }
 
-/// Puts an append into the queue, drains the queue if nobody does, and returns when the append is in the log.
-pub(crate) async fn append(partition: &Arc<Partition>, batches: Vec<Batch>, options: &AppendOptions) -> Answer {
-    let (answer, answered) = oneshot::channel();
-    let bytes = batches.iter().map(Batch::size).sum();
-    let AppendOptions { acks, guard, version, .. } = *options;
-    let entry = Entry { batches, bytes, acks, guard, version, duplicate: None, answer };
-    if enqueue(partition, entry)? {
-        if options.more {
-            let turn = Turn(Some(partition.clone()));
-            yield_once().await;
-            turn.take();
-        }
-        let mut drain = Box::pin(drain(partition.clone()));
-        if futures::poll!(&mut drain).is_pending() {
-            partition.runtime.tasks.spawn("append", drain);
+/// An append that has its place in its partition's queue: what was begun before it is in the log before it. Dropped, it is written all
+/// the same.
+#[must_use = "it is written when somebody asks for its outcome, or drops it"]
+pub struct Appending {
+    partition: Arc<Partition>,
+    answered: oneshot::Receiver<Answer>,
+    /// Where nobody drained the queue when it came.
+    turn: Option<Turn>,
+    acks: Acks,
+    timeout: Duration,
+    /// By the clock's `elapsed`.
+    begun: Duration,
+}
+
+impl Appending {
+    /// Puts an append into the queue.
+    pub(crate) fn begin(
+        partition: &Arc<Partition>,
+        batches: Vec<Batch>,
+        options: &AppendOptions,
+    ) -> Result<Self, Error> {
+        let AppendOptions { acks, guard, version, timeout, .. } = *options;
+        let (answer, answered) = oneshot::channel();
+        let bytes = batches.iter().map(Batch::size).sum();
+        let has_turn = enqueue(partition, Entry { batches, bytes, acks, guard, version, duplicate: None, answer })?;
+        Ok(Self {
+            turn: has_turn.then(|| Turn(Some(partition.clone()))),
+            partition: partition.clone(),
+            answered,
+            acks,
+            timeout,
+            begun: partition.runtime.clock.elapsed(),
+        })
+    }
+
+    /// The partition that is appended to.
+    #[must_use]
+    pub fn partition(&self) -> PartitionHandle {
+        PartitionHandle(self.partition.clone())
+    }
+
+    /// Writes what is in the queue, unless somebody does already.
+    pub fn write(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            turn.drain();
         }
     }
-    answered.await.unwrap_or_else(|_| Err(Error::Closed { name: partition.name.clone() }))
+
+    /// Returns when the append is in the log, and on as many replicas as it asked for.
+    ///
+    /// # Errors
+    /// As [`PartitionHandle::append`].
+    pub async fn done(mut self) -> Result<Appended, Error> {
+        self.write();
+        let closed = |_| Err(Error::Closed { name: self.partition.name.clone() });
+        let appended = (&mut self.answered).await.unwrap_or_else(closed)?;
+        if self.acks == Acks::All {
+            let handle = self.partition();
+            if !handle.is_committed(appended.next_offset)? {
+                // Boxed: where all replicas are this broker nobody waits.
+                Box::pin(handle.confirmed(appended.next_offset, self.begun, self.timeout)).await?;
+            }
+        }
+        Ok(appended)
+    }
 }
 
 /// Returns whether the caller has to drain.
@@ -81,8 +130,13 @@ fn enqueue(partition: &Partition, entry: Entry) -> Result<bool, Error> {
 struct Turn(Option<Arc<Partition>>);
 
 impl Turn {
-    fn take(mut self) {
-        self.0 = None;
+    fn drain(mut self) {
+        let Some(partition) = self.0.take() else { return };
+        let mut drain = Box::pin(drain(partition.clone()));
+        // Mostly it is done at once. What is not goes on where whoever asked for it may go away; a task polls it again, and is woken.
+        if drain.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            partition.runtime.tasks.spawn("append", drain);
+        }
     }
 }
 
@@ -92,19 +146,6 @@ impl Drop for Turn {
             partition.runtime.tasks.clone().spawn("append", drain(partition));
         }
     }
-}
-
-/// Waits once, and is polled again at once.
-async fn yield_once() {
-    let mut has_waited = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut has_waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Lets others drain when this one ended without having emptied the queue, which only a panic does.

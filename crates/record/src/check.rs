@@ -134,9 +134,9 @@ fn walk_records(batch: &Batch, plain: &[u8], rules: &DoorRules) -> Result<i64, E
     let base_timestamp = batch.base_timestamp().0;
     let mut rest = plain;
     let mut max = i64::MIN;
-    for index in 0..count {
+    for (index, place) in (0..count).zip(0i64..) {
         let record = walk::next(&mut rest, index)?;
-        if usize::try_from(record.offset_delta) != Ok(index) {
+        if record.offset_delta != place {
             return Err(Error::Record { index, problem: "its offset delta is not its place in the batch" });
         }
         if rules.keys_required && record.key.is_none() {

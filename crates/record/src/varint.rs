@@ -4,7 +4,7 @@
 const VARLONG_BYTES_MAX: usize = 10;
 
 /// Reads a signed varint from the front of `bytes`; none where it does not end or has more than 64 bits.
-#[inline]
+#[inline(always)]
 pub fn read(bytes: &mut &[u8]) -> Option<i64> {
     // Most fields are lengths and deltas under 64, and of the rest most are under 8,192.
     match **bytes {
@@ -20,6 +20,7 @@ pub fn read(bytes: &mut &[u8]) -> Option<i64> {
     }
 }
 
+#[inline(never)]
 fn read_long(bytes: &mut &[u8]) -> Option<i64> {
     let mut raw = 0u64;
     for (place, &byte) in bytes.iter().enumerate().take(VARLONG_BYTES_MAX) {

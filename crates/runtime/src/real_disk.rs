@@ -160,25 +160,31 @@ struct RealFile {
 
 impl RealFile {
     fn write_all(&self, buffers: &[Bytes], mut position: u64) -> io::Result<u64> {
-        let mut pending: Vec<Bytes> = buffers.iter().filter(|buffer| !buffer.is_empty()).cloned().collect();
-        pending.reverse();
+        // A batch is a head and the rest: two need no list.
+        let mut few = [IoSlice::new(&[]); 2];
+        let mut many;
+        let mut pending = match buffers.len() {
+            len @ 0..=2 => {
+                few.iter_mut().zip(buffers).for_each(|(slice, buffer)| *slice = IoSlice::new(buffer));
+                &mut few[..len]
+            }
+            _ => {
+                many = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect::<Vec<_>>();
+                many.as_mut_slice()
+            }
+        };
+        // Takes empty ones off the front.
+        IoSlice::advance_slices(&mut pending, 0);
         while !pending.is_empty() {
-            let slices: Vec<IoSlice<'_>> =
-                pending.iter().rev().take(IOVECS_MAX).map(|buffer| IoSlice::new(buffer)).collect();
-            let mut written = match rustix::io::pwritev(&*self.file, &slices, position) {
+            let at_once = &pending[..pending.len().min(IOVECS_MAX)];
+            let written = match rustix::io::pwritev(&*self.file, at_once, position) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => written,
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
             position += written as u64;
-            while let Some(mut buffer) = pending.pop() {
-                if buffer.len() > written {
-                    pending.push(buffer.split_off(written));
-                    break;
-                }
-                written -= buffer.len();
-            }
+            IoSlice::advance_slices(&mut pending, written);
         }
         Ok(position)
     }

@@ -152,7 +152,7 @@ impl Segment {
     }
 
     /// Takes note of batches that were appended to the file, and adds index entries where Kafka does.
-    pub fn grow(&self, places: &[Place], index_interval_bytes: u64) {
+    pub fn grow(&self, places: impl Iterator<Item = Place>, index_interval_bytes: u64) {
         let mut tail = self.tail.lock();
         for place in places {
             tail.first_timestamp.get_or_insert(place.max_timestamp.0);
@@ -175,7 +175,7 @@ impl Segment {
             if tail.recent.len() == RECENT_PLACES {
                 tail.recent.pop_front();
             }
-            tail.recent.push_back(*place);
+            tail.recent.push_back(place);
         }
     }
 

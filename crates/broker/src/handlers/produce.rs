@@ -1,24 +1,25 @@
 //! Produce: checks each batch at the door and hands it to its partition.
 //!
 //! One batch of one partition costs, besides the socket: the records are a slice of the frame from the decoder to the page cache, copied
-//! once, by the one `pwritev` of the partition's writer. Allocations: the decoder's two lists, the list of one batch, the writer's place in
-//! the queue, its answer and its drain, the batch's new head (12 bytes; 61 with LogAppendTime), the response's two lists and its frame.
-//! Nothing is done per record but the door's walk over uncompressed ones.
+//! once, by the one `pwritev` of the partition's writer. A request of one batch makes 20 allocations, the largest of them the future that
+//! answers it: the decoder's and the response's lists, the writer's place in the queue, its answer and its drain, the batch's new head (12
+//! bytes; 61 with LogAppendTime). `tests/handlers/costs.rs` holds both bounds. Nothing is done per record but the door's walk over
+//! uncompressed ones.
 
 use crate::codes::{Failure, record_index};
 use crate::endpoints;
 use crate::service::{Broker, Call};
 use crate::topics;
 use crate::transactions::{Joined, is_transactional};
-use futures::future::join_all;
 use kafka_protocol::messages::BrokerId as WireBroker;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
     TopicProduceResponse,
 };
 use millstream_metadata::{Image, Topic};
-use millstream_partition::{AppendOptions, Appended, Origin};
+use millstream_partition::{AppendOptions, Appended, Appending, Origin, PartitionHandle};
 use millstream_protocol::ResponseError;
 use millstream_replica::Acks;
 use millstream_telemetry::catalogue::INVALID_BATCHES;
@@ -26,6 +27,7 @@ use millstream_txn::Guard;
 use millstream_types::{Offset, ProducerId, TimestampMs, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Topics are named by id from this version on.
@@ -55,6 +57,13 @@ struct How<'a> {
     joined: &'a Joined,
 }
 
+/// A topic of a request, and what became of its partitions so far.
+struct BegunTopic {
+    name: TopicName,
+    id: uuid::Uuid,
+    partitions: Vec<(i32, Result<Appending, Refused>)>,
+}
+
 /// What one partition's records met.
 struct Refused {
     failure: Failure,
@@ -71,22 +80,31 @@ impl<F: Into<Failure>> From<F> for Refused {
 }
 
 impl Broker {
-    /// Answers Produce. Partitions are appended to side by side; their order within the request means nothing in Kafka.
+    /// Answers Produce. All its batches are begun before the first is waited for, and written side by side.
     pub(crate) async fn produce(&self, call: &Call<'_>, request: ProduceRequest) -> Produced {
         let image = self.image();
         let mut request = request;
         request.topic_data.retain(|topic| !topic.partition_data.is_empty());
-        let options = options(request.acks, request.timeout_ms, call.more);
+        let options = options(request.acks, request.timeout_ms);
         if let Some(failure) = refusal(&request) {
             return refused(&request, &failure);
         }
         let joined = match &request.transactional_id {
-            Some(id) => self.join_transaction(call, &image, id, &request.topic_data).await,
+            Some(id) => Box::pin(self.join_transaction(call, &image, id, &request.topic_data)).await,
             None => Joined::default(),
         };
         let how = How { options: options.as_ref(), joined: &joined };
-        let answers = request.topic_data.into_iter().map(|topic| self.produce_topic(call, &image, topic, how));
-        let responses = all(answers).await;
+        let mut begun: Vec<BegunTopic> =
+            request.topic_data.into_iter().map(|topic| self.begin_topic(call, &image, topic, how)).collect();
+        if call.more {
+            others_come().await;
+            let partitions = begun.iter_mut().flat_map(|topic| &mut topic.partitions);
+            partitions.filter_map(|(_, found)| found.as_mut().ok()).for_each(Appending::write);
+        }
+        let mut responses = Vec::with_capacity(begun.len());
+        for topic in begun {
+            responses.push(finish(topic).await);
+        }
         if request.acks == 0 {
             return without_answer(&responses);
         }
@@ -97,57 +115,40 @@ impl Broker {
         Produced::Answer(response)
     }
 
-    async fn produce_topic(
-        &self,
-        call: &Call<'_>,
-        image: &Image,
-        data: TopicProduceData,
-        how: How<'_>,
-    ) -> TopicProduceResponse {
+    fn begin_topic(&self, call: &Call<'_>, image: &Image, data: TopicProduceData, how: How<'_>) -> BegunTopic {
         let topic = match call.version >= TOPICS_BY_ID {
             true => topics::of_id(image, TopicId(data.topic_id)),
             false => topics::named(image, &data.name),
         };
         let partitions = data.partition_data.into_iter().map(|partition| {
-            let topic = &topic;
-            async move {
-                let index = partition.index;
-                let found = match (topic, how.joined.of(topic, index)) {
-                    (Err(failure), _) | (_, Err(failure)) => Err(Refused::from(failure.clone())),
-                    (Ok(topic), Ok(guard)) => {
-                        self.produce_partition(call, topic, partition, (how.options, guard)).await
-                    }
-                };
-                answer(index, found)
+            let index = partition.index;
+            let mut found = match (&topic, how.joined.of(&topic, index)) {
+                (Err(failure), _) | (_, Err(failure)) => Err(Refused::from(failure.clone())),
+                (Ok(topic), Ok(guard)) => self.begin_partition(call, topic, partition, (how.options, guard)),
+            };
+            if let (Ok(appending), false) = (&mut found, call.more) {
+                // While its bytes are in the processor's cache, from being checked.
+                appending.write();
             }
+            (index, found)
         });
-        let partition_responses = all(partitions).await;
-        TopicProduceResponse::default()
-            .with_name(data.name)
-            .with_topic_id(data.topic_id)
-            .with_partition_responses(partition_responses)
+        BegunTopic { partitions: partitions.collect(), name: data.name, id: data.topic_id }
     }
 
-    async fn produce_partition(
+    fn begin_partition(
         &self,
         call: &Call<'_>,
         topic: &Arc<Topic>,
         data: PartitionProduceData,
         (options, guard): (Result<&AppendOptions, &Failure>, Option<Guard>),
-    ) -> Result<Appended, Refused> {
+    ) -> Result<Appending, Refused> {
         let handle = self.partition_of(topic, data.index)?;
-        let meter = handle.meter();
-        meter.produce_requests.inc();
+        handle.meter().produce_requests.inc();
         let records = data.records.unwrap_or_default();
         let checked = millstream_record::check(records, &handle.door_rules());
-        let refuse = |failure: Failure, record: Option<usize>| {
-            meter.failed_produce_requests.inc();
-            let log_start = tells_log_start(failure.code).then(|| handle.bounds().log_start);
-            Refused { failure, record, log_start }
-        };
         let refuse_batch = |error: millstream_record::Error| {
             self.metrics.counter(&INVALID_BATCHES, &[&topic.name]).inc();
-            refuse(error.clone().into(), record_index(&error))
+            refuse(&handle, error.clone().into(), record_index(&error))
         };
         // What is not one batch is refused before anything else is looked at, as in Kafka.
         if let Err(error) = &checked
@@ -165,7 +166,7 @@ impl Broker {
             let message = "the batch is part of a transaction, and of no producer";
             return Err(Failure::new(ResponseError::InvalidTxnState, message).into());
         }
-        handle.append(batches, options).await.map_err(|error| refuse(error.into(), None))
+        handle.begin_append(batches, options).map_err(|error| refuse(&handle, error.into(), None))
     }
 
     /// Tells a producer that asked the wrong broker whom to ask (KIP-951).
@@ -202,14 +203,40 @@ impl Broker {
     }
 }
 
-/// What all of them come to, side by side. One alone, which small requests are mostly of, needs no list of its own.
-async fn all<T>(mut work: impl ExactSizeIterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    if work.len() == 1
-        && let Some(only) = work.next()
-    {
-        return vec![only.await];
+/// Waits once, and is polled again at once: what came together with this request is begun meanwhile, to be written with it.
+async fn others_come() {
+    let mut has_waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a topic's partitions have come to.
+async fn finish(topic: BegunTopic) -> TopicProduceResponse {
+    let mut responses = Vec::with_capacity(topic.partitions.len());
+    for (index, found) in topic.partitions {
+        let found = match found {
+            Ok(appending) => {
+                let handle = appending.partition();
+                appending.done().await.map_err(|error| refuse(&handle, error.into(), None))
+            }
+            Err(refused) => Err(refused),
+        };
+        responses.push(answer(index, found));
     }
-    join_all(work).await
+    TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.id).with_partition_responses(responses)
+}
+
+/// Counts a refusal, and tells where the log begins where Kafka does.
+fn refuse(handle: &PartitionHandle, failure: Failure, record: Option<usize>) -> Refused {
+    handle.meter().failed_produce_requests.inc();
+    let log_start = tells_log_start(failure.code).then(|| handle.bounds().log_start);
+    Refused { failure, record, log_start }
 }
 
 /// Whether a topic's records are part of a transaction.
@@ -287,7 +314,7 @@ fn refused(request: &ProduceRequest, failure: &Failure) -> Produced {
     }
 }
 
-fn options(acks: i16, timeout_ms: i32, more: bool) -> Result<AppendOptions, Failure> {
+fn options(acks: i16, timeout_ms: i32) -> Result<AppendOptions, Failure> {
     let acks = match acks {
         -1 => Acks::All,
         0 => Acks::None,
@@ -298,7 +325,7 @@ fn options(acks: i16, timeout_ms: i32, more: bool) -> Result<AppendOptions, Fail
         }
     };
     let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    Ok(AppendOptions { acks, timeout, more, ..AppendOptions::new(Origin::Client) })
+    Ok(AppendOptions { acks, timeout, ..AppendOptions::new(Origin::Client) })
 }
 
 fn answer(index: i32, found: Result<Appended, Refused>) -> PartitionProduceResponse {

@@ -2,7 +2,7 @@
 
 use crate::node::{Node, batch, image, pairs, sequenced, values};
 use futures::future::join_all;
-use millstream_partition::{AppendOptions, Appended, Error, Origin};
+use millstream_partition::{AppendOptions, Appended, Appending, Error, Origin};
 use millstream_record::Batch;
 use millstream_runtime::SimDisk;
 use millstream_types::{ErrorKind, Offset};
@@ -12,14 +12,15 @@ fn disk() -> Arc<SimDisk> {
     Arc::new(SimDisk::new())
 }
 
-fn more() -> AppendOptions {
-    AppendOptions { more: true, ..AppendOptions::new(Origin::Client) }
+fn client() -> AppendOptions {
+    AppendOptions::new(Origin::Client)
 }
 
-/// Begins all appends before the first goes on, as a connection does whose buffer has several requests.
+/// Begins all appends before the first is written, as a connection does whose buffer has several requests.
 async fn together(node: &Node, batches: Vec<Batch>) -> Vec<Result<Appended, Error>> {
     let handle = node.t0();
-    join_all(batches.into_iter().map(|batch| handle.append(vec![batch], more()))).await
+    let begun: Vec<_> = batches.into_iter().map(|batch| handle.begin_append(vec![batch], client()).unwrap()).collect();
+    join_all(begun.into_iter().map(Appending::done)).await
 }
 
 fn is_out_of_order(answer: &Result<Appended, Error>) -> bool {
@@ -30,24 +31,20 @@ fn is_out_of_order(answer: &Result<Appended, Error>) -> bool {
 async fn the_first_lets_the_others_in_and_writes_for_all() {
     let node = Node::start(&disk(), image(&[])).await;
     let handle = node.t0();
-    let mut first = Box::pin(handle.append(vec![batch(&["a"])], more()));
-    let mut second = Box::pin(handle.append(vec![batch(&["b"])], AppendOptions::new(Origin::Client)));
-    assert!(futures::poll!(&mut first).is_pending());
-    assert!(futures::poll!(&mut second).is_pending(), "it waits for the first to write");
-    assert_eq!(handle.bounds().log_end, Offset(0));
-    assert_eq!(first.await.unwrap().base_offset, Offset(0));
+    let first = handle.begin_append(vec![batch(&["a"])], client()).unwrap();
+    let mut second = handle.begin_append(vec![batch(&["b"])], client()).unwrap();
+    second.write();
+    assert_eq!(handle.bounds().log_end, Offset(0), "it waits for the first to write");
+    assert_eq!(first.done().await.unwrap().base_offset, Offset(0));
     assert_eq!(handle.bounds().log_end, Offset(2));
-    assert_eq!(second.await.unwrap().base_offset, Offset(1));
+    assert_eq!(second.done().await.unwrap().base_offset, Offset(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_goes_away_before_its_write_leaves_it_to_a_task() {
     let node = Node::start(&disk(), image(&[])).await;
     let handle = node.t0();
-    {
-        let mut first = Box::pin(handle.append(vec![batch(&["a"])], more()));
-        assert!(futures::poll!(&mut first).is_pending());
-    }
+    drop(handle.begin_append(vec![batch(&["a"])], client()).unwrap());
     assert_eq!(node.append(batch(&["b"])).await.unwrap().base_offset, Offset(1));
     assert_eq!(values(&handle, 0).await, pairs(&["a", "b"]));
 }

@@ -125,7 +125,7 @@ impl Shared {
         let result = self.append_runs(placed, config).await;
         if result.is_err() && self.state.lock().log_end() > before {
             // A part went into an earlier segment: take it back, so that the caller's "failed" is true.
-            if let Err(error) = self.cut_to(before).await {
+            if let Err(error) = Box::pin(self.cut_to(before)).await {
                 self.fail(&error);
                 return Err(error);
             }
@@ -150,7 +150,8 @@ impl Shared {
             };
             if active.is_full_for(&next, config, now) {
                 write_run(&active, &mut run, config).await?;
-                active = self.roll_to(&active, item.place.base).await?;
+                // Boxed, as all that is rare here: what it needs is no part of every append's future.
+                active = Box::pin(self.roll_to(&active, item.place.base)).await?;
                 (pending, rolled) = (0, true);
             }
             pending += item.place.size;
@@ -183,23 +184,21 @@ impl Shared {
 }
 
 async fn write_run(segment: &Segment, run: &mut Vec<Placed>, config: &TopicConfig) -> Result<(), Error> {
-    if run.is_empty() {
-        return Ok(());
-    }
-    let buffers: Vec<Bytes> = run
-        .iter_mut()
-        .flat_map(|placed| std::mem::take(&mut placed.buffers))
-        .filter(|buffer| !buffer.is_empty())
-        .collect();
-    let mut position = segment.log().append(&buffers).await.map_err(Error::io("append to", segment.path()))?;
-    let places: Vec<Place> = run
-        .drain(..)
-        .map(|placed| {
-            let place = Place { position, ..placed.place };
-            position = place.end();
-            place
-        })
-        .collect();
-    segment.grow(&places, u64::try_from(config.index_interval_bytes).unwrap_or(0));
+    let written = match run.as_slice() {
+        [] => return Ok(()),
+        // Most are of one batch, and need no list of their buffers.
+        [only] => segment.log().append(&only.buffers).await,
+        several => {
+            let buffers: Vec<Bytes> = several.iter().flat_map(|placed| placed.buffers.iter().cloned()).collect();
+            segment.log().append(&buffers).await
+        }
+    };
+    let mut position = written.map_err(Error::io("append to", segment.path()))?;
+    let places = run.drain(..).map(|placed| {
+        let place = Place { position, ..placed.place };
+        position = place.end();
+        place
+    });
+    segment.grow(places, u64::try_from(config.index_interval_bytes).unwrap_or(0));
     Ok(())
 }

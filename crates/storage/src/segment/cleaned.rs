@@ -50,8 +50,8 @@ impl Segment {
     /// Appends what stays of the segments that this one replaces; `places` are counted from the first of the bytes.
     pub async fn append_cleaned(&self, bytes: Vec<Bytes>, places: &[Place], index_interval: u64) -> Result<(), Error> {
         let at = self.log.append(&bytes).await.map_err(Error::io("append to", &self.path))?;
-        let places: Vec<Place> = places.iter().map(|place| Place { position: place.position + at, ..*place }).collect();
-        self.grow(&places, index_interval);
+        let places = places.iter().map(|place| Place { position: place.position + at, ..*place });
+        self.grow(places, index_interval);
         Ok(())
     }
 

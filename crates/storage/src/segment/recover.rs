@@ -106,7 +106,7 @@ impl Segment {
             match segment.next_checked(&mut scan).await {
                 Ok(None) => break None,
                 Ok(Some(place)) => {
-                    segment.grow(&[place], interval);
+                    segment.grow([place].into_iter(), interval);
                     epochs.found(place.epoch, place.base);
                     valid = place.end();
                 }
