@@ -1,9 +1,10 @@
 //! The memory that large frames of all connections may take together (`queued.max.request.bytes`).
 //!
-//! A frame is charged a mebibyte at most when it is announced, and the rest as it grows: a peer that only announces bytes has no more than
-//! that, until its connection has been idle for too long. Where the budget is used up, frames wait for room in the order in which they
-//! asked, and their connections are not read from meanwhile. Frames that fit the buffer that a connection reads into anyway are not
-//! charged: they go on past those that wait.
+//! A frame is charged when some of it is here, a mebibyte at most, and the rest as it grows. A peer that sends the first bytes of a frame and
+//! falls silent could have a mebibyte for little; so the half of the budget that is given out last is given in small pieces, as bytes come,
+//! and a frame that does not go on is let go (`idle`). Where the budget is used up, frames wait for room in the order in which they asked,
+//! and their connections are not read from meanwhile. Frames that fit the buffer that a connection reads into anyway are not charged: they
+//! go on past those that wait.
 //!
 //! Most frames are charged once. One that has to grow beyond its first charge (a giant) could wait for another that waits for it: the
 //! oldest giant is therefore given what it asks for though there is no room. So what is used is at most the budget and one frame.
@@ -30,7 +31,7 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct Queue {
     next_giant: u64,
-    /// Those under way, the oldest first.
+    /// Those that have some of their bytes, the oldest first.
     giants: BTreeSet<u64>,
     waiting: VecDeque<Waiting>,
 }
@@ -47,6 +48,8 @@ struct Waiting {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: i64,
+    is_giant: bool,
+    /// Its number among them, from its first bytes on.
     giant: Option<u64>,
     /// Kept here, so that a frame that goes while it waits gives back what it was granted at that moment.
     wait: Option<oneshot::Receiver<i64>>,
@@ -66,16 +69,23 @@ impl Budget {
         u64::try_from(self.max - self.left.load(SeqCst)).unwrap_or(0)
     }
 
+    /// Whether more than half of it is left.
+    pub(crate) fn has_plenty(&self) -> bool {
+        self.left.load(SeqCst) > self.max / 2
+    }
+
     /// A frame begins that is charged once, or step by step where it is a giant.
     pub(crate) fn begin(self: &Arc<Self>, is_giant: bool) -> Charge {
-        let giant = is_giant.then(|| {
-            let mut queue = self.queue.lock();
-            queue.next_giant += 1;
-            let number = queue.next_giant;
-            queue.giants.insert(number);
-            number
-        });
-        Charge { budget: self.clone(), bytes: 0, giant, wait: None }
+        Charge { budget: self.clone(), bytes: 0, is_giant, giant: None, wait: None }
+    }
+
+    /// A giant has its first bytes. Until then it waits like any other: there is nothing that others could wait for.
+    fn enter(&self) -> u64 {
+        let mut queue = self.queue.lock();
+        queue.next_giant += 1;
+        let number = queue.next_giant;
+        queue.giants.insert(number);
+        number
     }
 
     /// Takes so many bytes if they are left. Where nothing is used, anything fits.
@@ -146,6 +156,9 @@ impl Charge {
         };
         self.wait = None;
         self.bytes += bytes;
+        if self.is_giant && self.giant.is_none() {
+            self.giant = Some(self.budget.enter());
+        }
         waited
     }
 }
@@ -238,6 +251,26 @@ mod tests {
         drop(last);
         assert_eq!(budget.used(), 1);
         drop(small);
+        is_at_rest(&budget);
+    }
+
+    #[test]
+    fn a_giant_waits_for_its_first_bytes_like_any_other() {
+        let budget = Budget::new(100);
+        let first = has(&budget, false, 100);
+        let [mut giant, mut second] = [budget.begin(true), budget.begin(true)];
+        let mut waits = grow(&mut giant, 60);
+        let mut behind = grow(&mut second, 60);
+        assert!(!is_there(&mut waits) && !is_there(&mut behind));
+        drop(first);
+        assert!(is_there(&mut waits));
+        drop(waits);
+        assert!(!is_there(&mut behind), "40 are left");
+        assert!(is_there(&mut grow(&mut giant, 60)), "it goes on, so that it ends");
+        drop(giant);
+        assert!(is_there(&mut behind));
+        drop(behind);
+        drop(second);
         is_at_rest(&budget);
     }
 

@@ -28,6 +28,8 @@ pub struct ListenerConfig {
     pub authenticates: Option<usize>,
     /// How long a connection may neither send nor take a byte (`connections.max.idle.ms`); none for ever.
     pub idle: Option<Duration>,
+    /// How long a frame that has begun to come may pause. It is short, since what came of it takes memory.
+    pub frame_wait: Duration,
 }
 
 impl ListenerConfig {
@@ -45,6 +47,7 @@ impl ListenerConfig {
             tls: None,
             authenticates: None,
             idle: Some(Duration::from_secs(600)),
+            frame_wait: Duration::from_secs(30),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One connection: a frame, its answer, the next frame; or several frames that came together and overlap, and their answers.
 
 use crate::counts::Counts;
-use crate::frames::FrameReader;
+use crate::frames::{FrameReader, Waits};
 use crate::idle::Idle;
 use crate::memory::{Memory, SHARED_BYTES};
 use crate::pipeline::Pipeline;
@@ -56,6 +56,7 @@ impl Connection {
             Error::Address { .. }
             | Error::Bind { .. }
             | Error::FrameLength { .. }
+            | Error::SlowFrame { .. }
             | Error::TlsToPlaintext
             | Error::Handshake(_)
             | Error::Certificate { .. }
@@ -90,7 +91,7 @@ impl Connection {
     }
 
     async fn serve<W: Wire>(&self, stream: &mut W) -> Result<Infallible, Error> {
-        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.config.idle, self.memory.clone());
+        let mut reader = FrameReader::new(self.config.frame_bytes_max, self.waits(), self.memory.clone());
         let mut sending = Idle::new(self.config.idle);
         let mut stop = pin!(self.shutdown.requested());
         loop {
@@ -107,6 +108,10 @@ impl Connection {
             }
             pipeline.frames.into_iter().for_each(|frame| self.memory.give_back(frame));
         }
+    }
+
+    fn waits(&self) -> Waits {
+        Waits { idle: self.config.idle, frame: self.config.frame_wait }
     }
 
     fn frame_bytes_max(&self) -> usize {

@@ -37,6 +37,18 @@ pub enum Error {
         /// The limit, in milliseconds.
         idle_ms: u128,
     },
+    /// The rest of a frame did not come, or came too slowly.
+    #[error(
+        "{received} bytes of a frame came, and {waited_ms} ms went by waiting for the rest; it may pause for {wait_ms} ms, and has to come at 4096 bytes a second"
+    )]
+    SlowFrame {
+        /// Bytes that are here, of its length or of the frame itself.
+        received: usize,
+        /// How long it was waited for, in milliseconds.
+        waited_ms: u128,
+        /// How long it may pause, in milliseconds.
+        wait_ms: u128,
+    },
     /// A frame's length is negative or above the limit.
     #[error(
         "a frame of {len} bytes was announced; it must be 0 to {max} (socket.request.max.bytes). Is the peer a Kafka client?"
@@ -107,7 +119,7 @@ impl Error {
             Self::Bind { .. } | Self::PeerClosed | Self::Stopping | Self::Truncated { .. } | Self::Io(_) => {
                 ErrorKind::Unavailable
             }
-            Self::Idle { .. } => ErrorKind::Timeout,
+            Self::Idle { .. } | Self::SlowFrame { .. } => ErrorKind::Timeout,
         }
     }
 
@@ -117,6 +129,7 @@ impl Error {
             Self::Address { .. } | Self::Bind { .. } | Self::Certificate { .. } | Self::Io(_) => "error",
             Self::PeerClosed => "peer",
             Self::Idle { .. } => "idle",
+            Self::SlowFrame { .. } => "slow_frame",
             Self::FrameLength { .. } => "frame_length",
             Self::TlsToPlaintext | Self::Handshake(_) => "tls",
             Self::Truncated { .. } => "truncated",

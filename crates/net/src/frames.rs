@@ -1,12 +1,13 @@
 //! Frames off a stream: a length of four bytes, then so many bytes.
 //!
 //! Small frames are slices of a shared buffer, so that one read may bring many. A large one is read into a buffer of its own, which grows
-//! with what really comes: a peer that only announces bytes makes us reserve little. While nothing comes, a reader has no buffer.
+//! with what really comes: a peer that only announces bytes makes us reserve nothing. While nothing comes, a reader has no buffer. A frame
+//! that has begun to come has to go on.
 
 use crate::Error;
 use crate::budget::Charge;
-use crate::idle::Idle;
-use crate::memory::{self, LARGE_BYTES_FIRST, Memory, SHARED_BYTES};
+use crate::idle::{Arrival, Idle};
+use crate::memory::{self, LARGE_BYTES_HERE, Memory, SHARED_BYTES};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,6 +19,15 @@ const LENGTH_BYTES: usize = 4;
 /// Bytes of room below which the shared buffer is taken back or renewed: a smaller read is not worth its system call.
 const ROOM_BYTES_MIN: usize = 4 << 10;
 
+/// How long a reader waits for bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// For any; none for ever.
+    pub idle: Option<Duration>,
+    /// Within a frame: see [`Arrival`].
+    pub frame: Duration,
+}
+
 /// Reads frames.
 #[derive(Debug)]
 pub struct FrameReader {
@@ -28,13 +38,15 @@ pub struct FrameReader {
     charge: Option<Charge>,
     frame_bytes_max: usize,
     idle: Idle,
+    frame_wait: Duration,
 }
 
 impl FrameReader {
-    /// A reader of frames of at most `frame_bytes_max` bytes, that waits at most `idle` for any byte.
+    /// A reader of frames of at most `frame_bytes_max` bytes, that waits so long for them.
     #[must_use]
-    pub fn new(frame_bytes_max: usize, idle: Option<Duration>, memory: Arc<Memory>) -> Self {
-        Self { shared: BytesMut::new(), memory, charge: None, frame_bytes_max, idle: Idle::new(idle) }
+    pub fn new(frame_bytes_max: usize, waits: Waits, memory: Arc<Memory>) -> Self {
+        let idle = Idle::new(waits.idle);
+        Self { shared: BytesMut::new(), memory, charge: None, frame_bytes_max, idle, frame_wait: waits.frame }
     }
 
     /// Frames from now on are at most so large.
@@ -52,20 +64,23 @@ impl FrameReader {
     /// The next frame, without its length; the one before is done with. After an error, or when it was dropped while it waited, the stream is out of step.
     ///
     /// # Errors
-    /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::TlsToPlaintext`], [`Error::Idle`], or the stream's own.
+    /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::TlsToPlaintext`], [`Error::Idle`], [`Error::SlowFrame`], or
+    /// the stream's own.
     pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
         self.charge = None;
+        let mut arrival = Arrival::new(self.frame_wait);
         while self.shared.len() < LENGTH_BYTES {
-            self.fill(stream, LENGTH_BYTES).await?;
+            let has_begun = !self.shared.is_empty();
+            self.fill(stream, LENGTH_BYTES, has_begun.then_some(&mut arrival)).await?;
         }
         let announced = self.shared.get_i32();
         let len = usize::try_from(announced).ok().filter(|len| *len <= self.frame_bytes_max);
         let len = len.ok_or_else(|| too_long(announced, self.frame_bytes_max))?;
         if len > SHARED_BYTES {
-            return self.large(stream, len).await;
+            return self.large(stream, len, arrival).await;
         }
         while self.shared.len() < len {
-            self.fill(stream, len).await?;
+            self.fill(stream, len, Some(&mut arrival)).await?;
         }
         Ok(self.shared.split_to(len).freeze())
     }
@@ -81,9 +96,15 @@ impl FrameReader {
         Some(self.shared.split_to(len).freeze())
     }
 
-    /// Reads what there is into the shared buffer, which has room for `needed` bytes in all.
-    async fn fill<R: AsyncRead + Unpin>(&mut self, stream: &mut R, needed: usize) -> Result<(), Error> {
+    /// Reads what there is into the shared buffer, which has room for `needed` bytes in all; within a frame, or between two.
+    async fn fill<R: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        needed: usize,
+        arrival: Option<&mut Arrival>,
+    ) -> Result<(), Error> {
         let Self { shared, idle, .. } = self;
+        let received = shared.len();
         let read = poll_fn(|context| {
             make_room(shared, needed);
             let room = shared.capacity() - shared.len();
@@ -94,27 +115,43 @@ impl FrameReader {
             }
             polled
         });
-        if idle.limit(read).await?? == 0 { Err(Error::PeerClosed) } else { Ok(()) }
+        let read = match arrival {
+            Some(arrival) => idle.limit_within_frame(arrival, received, read).await,
+            None => idle.limit(read).await,
+        };
+        if read?? == 0 { Err(Error::PeerClosed) } else { Ok(()) }
     }
 
-    async fn large<R: AsyncRead + Unpin>(&mut self, stream: &mut R, len: usize) -> Result<Bytes, Error> {
+    async fn large<R: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        len: usize,
+        mut arrival: Arrival,
+    ) -> Result<Bytes, Error> {
+        while self.shared.len() < LARGE_BYTES_HERE {
+            self.fill(stream, LARGE_BYTES_HERE, Some(&mut arrival)).await?;
+        }
         // Memory is paid for before it is taken, and until the next frame is asked for.
-        let mut charge = self.memory.budget.begin(len > LARGE_BYTES_FIRST);
-        let mut paid = len.min(LARGE_BYTES_FIRST);
+        let mut paid = self.memory.first_charge(len);
+        let mut charge = self.memory.budget.begin(paid < len);
         let mut waited = charge.grow(paid).await;
-        let mut frame = self.memory.take_large(len);
+        let mut frame = self.memory.take_large(paid);
         let here = self.shared.len().min(len);
         frame.extend_from_slice(&self.shared.split_to(here));
         while frame.len() < len {
-            if frame.len() == frame.capacity() {
-                let more = frame.len().min(len - frame.len());
-                let grown = frame.len() + more;
-                waited |= charge.grow(grown.saturating_sub(paid)).await;
-                paid = paid.max(grown);
-                frame.reserve(more);
+            if frame.len() >= paid {
+                let grown = len.min(2 * paid);
+                waited |= charge.grow(grown - paid).await;
+                paid = grown;
             }
-            let room = (frame.capacity() - frame.len()).min(len - frame.len());
-            read(stream, &mut (&mut frame).limit(room), &mut self.idle).await?;
+            let room = paid - frame.len();
+            frame.reserve(room);
+            let received = frame.len();
+            let mut buffer = (&mut frame).limit(room);
+            let read = self.idle.limit_within_frame(&mut arrival, received, stream.read_buf(&mut buffer)).await??;
+            if read == 0 {
+                return Err(Error::PeerClosed);
+            }
         }
         if waited {
             self.memory.waits.inc();
@@ -142,11 +179,6 @@ fn too_long(announced: i32, max: usize) -> Error {
     if announced >> 16 == 0x1603 { Error::TlsToPlaintext } else { Error::FrameLength { len: announced, max } }
 }
 
-async fn read<R: AsyncRead + Unpin>(stream: &mut R, buffer: &mut impl BufMut, idle: &mut Idle) -> Result<(), Error> {
-    let read = idle.limit(stream.read_buf(buffer)).await??;
-    if read == 0 { Err(Error::PeerClosed) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +186,8 @@ mod tests {
     use futures::FutureExt;
     use millstream_telemetry::{Metrics, catalogue};
     use tokio::io::AsyncWriteExt;
+
+    const FOR_EVER: Waits = Waits { idle: None, frame: Duration::from_secs(30) };
 
     fn memory_of(budget: usize) -> Arc<Memory> {
         let waits = Metrics::new().counter(&catalogue::NETWORK_BUDGET_WAITS, &["TEST"]);
@@ -179,7 +213,7 @@ mod tests {
             }
         };
         let read = async {
-            let mut reader = FrameReader::new(max, None, memory());
+            let mut reader = FrameReader::new(max, FOR_EVER, memory());
             let mut frames = Vec::new();
             loop {
                 match reader.next(&mut near).await {
@@ -222,7 +256,7 @@ mod tests {
     async fn a_silent_peer_is_let_go() {
         let (mut near, mut far) = tokio::io::duplex(64);
         far.write_all(&[0, 0]).await.expect("written");
-        let mut reader = FrameReader::new(1_000, Some(Duration::from_millis(20)), memory());
+        let mut reader = FrameReader::new(1_000, Waits { idle: Some(Duration::from_millis(20)), ..FOR_EVER }, memory());
         let error = reader.next(&mut near).await.expect_err("half a length");
         assert!(matches!(error, Error::Idle { idle_ms: 20 }), "{error}");
     }
@@ -230,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn one_shared_buffer_serves_many_small_frames() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
-        let mut reader = FrameReader::new(1_000, None, memory());
+        let mut reader = FrameReader::new(1_000, FOR_EVER, memory());
         let mut places = Vec::new();
         for _ in 0..10_000 {
             far.write_all(&framed(&[1; 100])).await.expect("written");
@@ -247,7 +281,7 @@ mod tests {
             [&[1; 10][..], &[2; 20], &[3; 30]].iter().flat_map(|content| framed(content)).collect();
         bytes.extend_from_slice(&[0, 0, 0, 40, 4]);
         far.write_all(&bytes).await.expect("written");
-        let mut reader = FrameReader::new(1_000, None, memory());
+        let mut reader = FrameReader::new(1_000, FOR_EVER, memory());
         assert!(reader.next_here(|_| true).is_none(), "nothing has been read yet");
         assert_eq!(reader.next(&mut near).await.expect("a frame"), [1; 10][..]);
         assert_eq!(reader.next_here(|_| true).expect("the second"), [2; 20][..]);
@@ -262,7 +296,7 @@ mod tests {
     async fn a_large_frame_that_nobody_holds_lends_its_buffer_to_the_next() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         let memory = memory();
-        let mut reader = FrameReader::new(1 << 20, None, memory.clone());
+        let mut reader = FrameReader::new(1 << 20, FOR_EVER, memory.clone());
         let mut places = Vec::new();
         for len in [100_000, 90_000, 110_000] {
             far.write_all(&framed(&vec![7; len])).await.expect("written");
@@ -282,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_to_whom_nothing_comes_has_no_buffer() {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
-        let mut reader = FrameReader::new(1_000, None, memory());
+        let mut reader = FrameReader::new(1_000, FOR_EVER, memory());
         for _ in 0..3 {
             assert!(reader.next(&mut near).now_or_never().is_none());
             assert_eq!(reader.shared.capacity(), 0);
@@ -302,10 +336,14 @@ mod tests {
     async fn a_large_frame_is_counted_as_it_comes_until_the_next_is_asked_for() {
         let (mut near, mut far) = tokio::io::duplex(8 << 20);
         let memory = memory_of(5 << 20);
-        let mut reader = FrameReader::new(100 << 20, None, memory.clone());
+        let mut reader = FrameReader::new(100 << 20, FOR_EVER, memory.clone());
         far.write_all(&(50_i32 << 20).to_be_bytes()).await.expect("written");
         {
             let mut next = std::pin::pin!(reader.next(&mut near));
+            far.write_all(&[3; LARGE_BYTES_HERE - 1]).await.expect("written");
+            assert!(next.as_mut().now_or_never().is_none());
+            assert_eq!(memory.budget.used(), 0, "it may not go on");
+            far.write_all(&[3; 1]).await.expect("written");
             assert!(next.as_mut().now_or_never().is_none());
             assert_eq!(memory.budget.used(), 1 << 20, "not what it announced");
             far.write_all(&[3; 3 << 20]).await.expect("written");
@@ -315,7 +353,7 @@ mod tests {
         drop(reader);
         assert_eq!(memory.budget.used(), 0);
         let (mut near, mut far) = tokio::io::duplex(8 << 20);
-        let mut reader = FrameReader::new(100 << 20, None, memory.clone());
+        let mut reader = FrameReader::new(100 << 20, FOR_EVER, memory.clone());
         far.write_all(&framed(&vec![3; 100_000])).await.expect("written");
         let frame = reader.next(&mut near).await.expect("a frame");
         assert_eq!(memory.budget.used(), 100_000);
@@ -324,20 +362,59 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_last_half_of_the_budget_is_given_for_what_really_came() {
+        let memory = memory_of(2 << 20);
+        let mut silent = Vec::new();
+        for at in 0..20 {
+            let (mut near, mut far) = tokio::io::duplex(1 << 20);
+            let mut reader = FrameReader::new(100 << 20, FOR_EVER, memory.clone());
+            far.write_all(&(50_i32 << 20).to_be_bytes()).await.expect("written");
+            far.write_all(&[3; SHARED_BYTES]).await.expect("written");
+            let mut waits = Box::pin(async move { reader.next(&mut near).await });
+            assert!(waits.as_mut().now_or_never().is_none());
+            assert_eq!(memory.budget.used(), (1 << 20) + (at << 15), "{at}: only the first has a mebibyte");
+            silent.push((waits, far));
+        }
+        // Another goes on beside them, step by step.
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(100 << 20, FOR_EVER, memory.clone());
+        far.write_all(&framed(&[4; 300_000])).await.expect("written");
+        assert_eq!(reader.next(&mut near).now_or_never().expect("there is room").expect("a frame"), [4; 300_000][..]);
+        // One that is silent for too long gives back what it had.
+        drop(silent.split_off(1));
+        assert_eq!(memory.budget.used(), (1 << 20) + 300_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_does_not_go_on_ends_and_gives_back_what_it_had() {
+        for sent in [3, 4, 10, 4 + SHARED_BYTES, 4 + (1 << 20)] {
+            let (mut near, mut far) = tokio::io::duplex(8 << 20);
+            let memory = memory_of(5 << 20);
+            let waits = Waits { idle: Some(Duration::from_secs(600)), ..FOR_EVER };
+            let mut reader = FrameReader::new(100 << 20, waits, memory.clone());
+            far.write_all(&framed(&vec![3; 2 << 20])[..sent]).await.expect("written");
+            let begun = tokio::time::Instant::now();
+            let error = reader.next(&mut near).await.expect_err("it is not whole");
+            assert!(matches!(error, Error::SlowFrame { .. }), "{sent}: {error}");
+            assert_eq!((begun.elapsed().as_secs(), memory.budget.used()), (30, 0), "{sent}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_small_frame_goes_past_large_ones_that_wait() {
         let memory = memory_of(100_000);
         let mut streams = [(); 3].map(|()| tokio::io::duplex(1 << 20));
-        let mut readers = [(); 3].map(|()| FrameReader::new(1 << 20, None, memory.clone()));
-        for (at, len) in [60_000, 60_000, SHARED_BYTES].into_iter().enumerate() {
+        let mut readers = [(); 3].map(|()| FrameReader::new(1 << 20, FOR_EVER, memory.clone()));
+        for (at, len) in [100_000, 100_000, SHARED_BYTES].into_iter().enumerate() {
             streams[at].1.write_all(&framed(&vec![1; len])).await.expect("written");
         }
         let [first, second, third] = &mut readers;
         let [of_first, of_second, of_third] = &mut streams;
-        assert_eq!(first.next(&mut of_first.0).await.expect("a frame").len(), 60_000);
+        assert_eq!(first.next(&mut of_first.0).await.expect("a frame").len(), 100_000);
         let mut waiting = std::pin::pin!(second.next(&mut of_second.0));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(third.next(&mut of_third.0).await.expect("a frame").len(), SHARED_BYTES);
         assert!(first.next(&mut of_first.0).now_or_never().is_none(), "it has been answered");
-        assert_eq!(waiting.await.expect("a frame").len(), 60_000);
+        assert_eq!(waiting.await.expect("a frame").len(), 100_000);
     }
 }

@@ -14,6 +14,10 @@ use std::sync::Arc;
 pub const SHARED_BYTES: usize = 16 << 10;
 /// Bytes first reserved for a large frame; doubled as it fills.
 pub const LARGE_BYTES_FIRST: usize = 1 << 20;
+/// Bytes of a large frame that have to be here before it is given memory of its own: a peer that only announces one takes none.
+pub const LARGE_BYTES_HERE: usize = 8 << 10;
+/// Bytes first reserved for a large frame where little of the budget is left; doubled as it fills.
+pub const LARGE_BYTES_FIRST_OF_FEW: usize = 32 << 10;
 /// Bytes that a new buffer has beyond the frame it was made for, so that it fits the next one, which may be a little larger.
 pub const LARGE_BYTES_MARGIN: usize = 16 << 10;
 /// Buffers of large frames kept for the next ones, by all connections of a listener. One serves a connection; while a frame is answered
@@ -67,6 +71,15 @@ impl Memory {
         let new = || BytesMut::with_capacity(len.min(LARGE_BYTES_FIRST) + LARGE_BYTES_MARGIN);
         let spare = self.spares.lock().pop();
         spare.unwrap_or_else(new)
+    }
+
+    /// Bytes that a large frame is charged at first: all of it up to a mebibyte or so, since most come whole at once. Where less than half of
+    /// the budget is left, few, since there may be many that do not go on: what is left is for bytes that really came.
+    pub fn first_charge(&self, len: usize) -> usize {
+        if !self.budget.has_plenty() {
+            return len.min(LARGE_BYTES_FIRST_OF_FEW);
+        }
+        if len <= LARGE_BYTES_FIRST + LARGE_BYTES_MARGIN { len } else { LARGE_BYTES_FIRST }
     }
 
     /// Takes back the buffer of a frame, if it is worth keeping and nobody else holds a part of it.

@@ -98,7 +98,7 @@ async fn large_frames_wait_for_memory_and_small_ones_pass_them() {
         let mut client = node.connect().await;
         // As much as the socket takes now: the rest when it is read.
         let task = async move {
-            client.write_all(&frame(&vec![number; 700_000])).await.unwrap();
+            client.write_all(&frame(&vec![number; 1 << 20])).await.unwrap();
             read_frame(&mut client).await.unwrap()
         };
         let mut running = Box::pin(task);
@@ -121,26 +121,73 @@ async fn large_frames_wait_for_memory_and_small_ones_pass_them() {
     assert_eq!(node.metric(WAITED), Some(3), "one at a time has room");
 }
 
-#[tokio::test]
-async fn a_peer_that_announces_and_sends_nothing_keeps_nobody_waiting() {
-    let node = Node::start_with(
-        |config| config.budget = Budget::new(8 << 20),
-        |_, content| Box::pin(async move { echo(content.slice(..1)) }),
-    )
-    .await;
+/// Connections that sent so many bytes of a frame of 100 MiB, and no more.
+async fn silent(node: &Node, count: usize, bytes: usize) -> Vec<TcpStream> {
+    let begun = [&(100_i32 << 20).to_be_bytes()[..], &vec![0; bytes]].concat();
     let mut silent = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..count {
         let mut client = node.connect().await;
-        client.write_all(&(100_i32 << 20).to_be_bytes()).await.unwrap();
+        client.write_all(&begun).await.unwrap();
         silent.push(client);
     }
+    silent
+}
+
+#[tokio::test]
+async fn a_thousand_peers_that_send_half_a_frame_keep_nobody_waiting() {
+    const BYTES: usize = 64 << 20;
+    let budget = Budget::new(BYTES);
+    let of_node = budget.clone();
+    let node = Node::start_with(
+        |config| config.budget = of_node,
+        |_, content| Box::pin(async move { echo(content.slice(..5.min(content.len()))) }),
+    )
+    .await;
+    let announced = silent(&node, 500, 0).await;
+    let mut silent = silent(&node, 500, 20_000).await;
+    // Those of the first half have a mebibyte each, the others as much as they sent.
+    until(|| budget.used() >= BYTES as u64 / 2 + 400 * (32 << 10)).await;
+    assert!(budget.used() < BYTES as u64 * 4 / 5, "{}", budget.used());
+    let answer = async {
+        for round in 0..20_u8 {
+            let mut client = node.connect().await;
+            assert!(is_served(&mut client).await);
+            client.write_all(&frame(&vec![round; 3 << 20])).await.unwrap();
+            assert_eq!(read_frame(&mut client).await.unwrap(), [round; 5]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
+    assert_eq!(node.metric(WAITED).unwrap_or(0), 0);
+    silent.extend(announced);
+    drop(silent);
+    until(|| budget.used() == 0).await;
+}
+
+#[tokio::test]
+async fn a_frame_that_does_not_go_on_is_let_go_and_who_waited_for_its_memory_is_served() {
+    let node = Node::start_with(
+        |config| {
+            config.budget = Budget::new(1 << 20);
+            config.frame_wait = Duration::from_millis(300);
+        },
+        |_, content| Box::pin(async move { echo(content.slice(..5.min(content.len()))) }),
+    )
+    .await;
+    let mut silent = silent(&node, 40, 60_000).await;
+    let mut resting = node.connect().await;
+    assert!(is_served(&mut resting).await);
     let mut client = node.connect().await;
-    let sent = frame(&vec![9; 3 << 20]);
+    let sent = frame(&vec![9; 1 << 20]);
     let answer = async {
         client.write_all(&sent).await.unwrap();
         read_frame(&mut client).await.unwrap()
     };
-    assert_eq!(tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap(), [9]);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap(), [9; 5]);
+    for client in &mut silent {
+        assert_eq!(client.read(&mut [0; 16]).await.unwrap_or(0), 0, "closed");
+    }
+    until(|| node.metric("connectionclose_total{listener=\"TEST\",reason=\"slow_frame\"}") == Some(40)).await;
+    assert!(is_served(&mut resting).await, "between two frames a connection may be silent");
 }
 
 #[tokio::test]
