@@ -130,6 +130,29 @@ def alive(pid):
         return False
 
 
+class Null:
+    """A server that answers the probe and keeps nothing (null_server.rs): what the probe measures of itself and the machine."""
+    label = "null"
+
+    def __init__(self):
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+
+    def start(self):
+        DIR.mkdir(parents=True, exist_ok=True)
+        binary = DIR / "null_server"
+        subprocess.run(["rustc", "--edition", "2024", "-O", HERE / "null_server.rs", "-o", binary], check=True)
+        self.process = subprocess.Popen([binary, str(self.port)])
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0, "the null server's port")
+
+    def pid(self):
+        return self.process.pid
+
+    def wipe(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Kafka:
     """Apache Kafka, one node, by its peer script."""
     label = "kafka"
@@ -173,7 +196,7 @@ class Kafka:
 
 
 def measure(side, options, args):
-    """One pass of measure.py; its report."""
+    """One pass of measure.py over the rows that are asked for; its report."""
     path = DIR / f"{side.label}.json"
     peers = variable("PEERS_HOME", "the folder with measure.py and kafka/kafka.sh")
     command = [sys.executable, peers / "measure.py", "--bootstrap", side.bootstrap, "--pid", str(side.pid()), "--label", side.label,
@@ -251,6 +274,12 @@ def run(args):
         measure(millstream, ["--no-warmup"], args)
     finally:
         millstream.wipe()
+    null = Null()
+    null.start()
+    try:
+        measure(null, ["--no-warmup", "--keep"], argparse.Namespace(**{**vars(args), "only": "^probe"}))
+    finally:
+        null.wipe()
     if not args.skip_lifecycle:
         for side in (Kafka("kafka-lifecycle"), Millstream("millstream-lifecycle")):
             side.wipe()

@@ -26,21 +26,26 @@ def median(samples, key):
     return statistics.median(values) if values else None
 
 
-def rows(kafka, ours):
-    """(row, unit, Kafka's, ours, goal as a ratio, digits)"""
-    other = {row["name"]: row["samples"] for row in ours["rows"]}
+def samples_of(report):
+    return {row["name"]: row["samples"] for row in report["rows"]}
+
+
+def rows(kafka, ours, null):
+    """(row, unit, Kafka's, ours, the null server's or 0, goal as a ratio, digits)"""
+    other, nothing = samples_of(ours), samples_of(null)
     for row in kafka["rows"]:
         metrics, goal = goal_of(row["name"])
         for key, unit, digits in metrics:
             a, b = median(row["samples"], key), median(other.get(row["name"], []), key)
+            n = median(nothing.get(row["name"], []), key) if " ms" in unit else None
             if a is not None and b is not None:
-                yield row["name"], unit, a, b, goal, digits
+                yield row["name"], unit, a, b, n or 0.0, goal, digits
     peaks = [max(median(row["samples"], "peak_rss_mib") or 0 for row in report["rows"]) for report in (kafka, ours)]
-    yield "peak over all rows", "resident MiB", *peaks, 1 / 10, 0
+    yield "peak over all rows", "resident MiB", *peaks, 0.0, 1 / 10, 0
 
 
 def throughput(kafka, ours):
-    other = {row["name"]: row["samples"] for row in ours["rows"]}
+    other = samples_of(ours)
     for row in kafka["rows"]:
         for key, unit in (("mib_per_s", "MiB/s"),):
             a, b = median(row["samples"], key), median(other.get(row["name"], []), key)
@@ -64,6 +69,11 @@ def ratio(a, b):
     return f"{b / a:.3f}" if a else ""
 
 
+def beyond(a, b, n):
+    """What a broker takes more than a server that does nothing, as a ratio to Kafka's."""
+    return max(b - n, 0.0) / (a - n) if a > n else None
+
+
 def verdict(b, bar):
     return "" if bar is None else "held" if b <= bar else "missed"
 
@@ -71,13 +81,18 @@ def verdict(b, bar):
 def text(folder):
     load = lambda name: json.loads((folder / name).read_text())
     kafka, ours = load("kafka.json"), load("millstream.json")
+    null = load("null.json") if (folder / "null.json").exists() else {"rows": []}
     machine = ours["machine"]
     lines = [f"Taken {ours['date']} on {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}.", "",
              "| row | unit | Apache Kafka | Millstream | ratio | goal | |", "|---|---|---:|---:|---:|---:|---|"]
     worse = []
-    for name, unit, a, b, goal, digits in rows(kafka, ours):
+    for name, unit, a, b, n, goal, digits in rows(kafka, ours, null):
         told = f"{goal:.2f}" if goal else ""
-        lines.append(f"| {name} | {unit} | {a:,.{digits}f} | {b:,.{digits}f} | {ratio(a, b)} | {told} | {verdict(b, goal and goal * a)} |")
+        share = beyond(a, b, n) if n else None
+        unit += f", {n:.{digits}f} of them the null server's" if share is not None else ""
+        how = f"{share:.3f}" if share is not None else ratio(a, b)
+        held = verdict(share, goal) if share is not None else verdict(b, goal and goal * a)
+        lines.append(f"| {name} | {unit} | {a:,.{digits}f} | {b:,.{digits}f} | {how} | {told} | {held} |")
         if b > a:
             worse.append(f"{name} ({unit}: {b:,.{digits}f} against {a:,.{digits}f})")
     lines += ["", "| throughput, client and broker sharing the cores | Apache Kafka MiB/s | Millstream MiB/s | ratio |", "|---|---:|---:|---:|"]
