@@ -2,9 +2,10 @@
 //!
 //! `cargo xtask test` passes the tests on a fresh machine, installing what they need. `cargo xtask tidy` checks the house rules.
 //! `cargo xtask shapes` makes the table by which the protocol bounds frames, `cargo xtask guests` builds the Wasm functions. `cargo xtask
-//! mutants` tries the simulations on known bugs.
+//! mutants` tries the simulations on known bugs, `cargo xtask fuzz` every parser on bytes that a fuzzer makes up.
 
 mod clients;
+mod fuzz;
 mod guests;
 mod jar;
 mod mutants;
@@ -50,6 +51,15 @@ enum Step {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Has libFuzzer make up bytes for every parser, and tells what they reached and what they broke.
+    Fuzz {
+        /// Run only the targets whose name contains this.
+        #[arg(default_value = "")]
+        only: String,
+        /// Seconds of the processor for each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Checks what the compiler does not: arrows between crates, sizes, names.
     Tidy,
 }
@@ -60,6 +70,7 @@ fn main() -> ExitCode {
         Step::Shapes { jar } => shapes::run(&jar, &root().join("crates/protocol/src/shape/kafka.shapes")),
         Step::Guests { names } => guests::build(&root(), &names.iter().map(String::as_str).collect::<Vec<_>>()),
         Step::Mutants { only } => mutants::run(&root(), &only),
+        Step::Fuzz { only, seconds } => fuzz::run(&root(), &only, seconds),
         Step::Tidy => {
             tidy::check(&root()).and_then(|breaches| if breaches.is_empty() { Ok(()) } else { Err(breaches) })
         }

@@ -97,6 +97,7 @@ const LONG: &[Check] = &[
         &[("MILLSTREAM_DIFFERENTIAL_SEED", "2"), ("MILLSTREAM_DIFFERENTIAL", "6")],
         &["cargo", "test", "--workspace", "--test", "differential"],
     ),
+    long("all-fuzz", &[], &["cargo", "xtask", "fuzz", "--seconds", "600"]),
     long("all-mutants", &[], &["cargo", "xtask", "mutants"]),
 ];
 

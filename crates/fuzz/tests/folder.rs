@@ -1,10 +1,7 @@
 //! Folders damaged at random, from a seed: a short run of what the fuzz target `folder` does for long.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
-#[path = "damage/folder.rs"]
-mod folder;
-
-use folder::{Found, exercise};
+use millstream_fuzz::folder::{Found, exercise};
 use millstream_runtime::{Random, SeededRandom};
 use std::collections::BTreeMap;
 

@@ -1,10 +1,13 @@
 //! A log's folder with damage made from bytes: files cut, overwritten, replaced, missing, batches that lie under a true CRC. Whatever is found
 //! when it is opened, read, compacted and written on is an error in words or good; nothing panics, and what is read is whole batches.
 //!
-//! The fuzz target `folder` gives it any bytes; the test gives it some from a seed.
+//! ```text
+//! input = how it was left u8 | (file u8 | at u16 | edit u8 | bytes u8 | bytes)*
+//! ```
 
+use crate::input::{Input, piece};
 use bytes::Bytes;
-use millstream_record::{Batch, BatchBuilder, CRC_COVERS_FROM, Codec, Limits, crc32c, split};
+use millstream_record::{Batch, BatchBuilder, CRC_COVERS_FROM, Codec, LENGTH_PREFIX_BYTES, Limits, crc32c, split};
 use millstream_runtime::{Disk, OpenMode, Runtime, SimDisk};
 use millstream_storage::{
     AbortedTxn, CleaningBudget, Log, LogId, Pace, ProducerSnapshotEntry, Recovery, decode_producer_snapshot,
@@ -19,6 +22,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Changes of files that one input makes at most.
 const EDITS_MAX: usize = 16;
+/// Kinds of changes.
+const EDITS: usize = 8;
 
 /// What became of a damaged folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,28 +105,10 @@ async fn template() -> Vec<(PathBuf, Bytes)> {
     files
 }
 
-/// Numbers and pieces from the front of the input; zeros behind its end.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> usize {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        usize::from(*first)
-    }
-
-    fn piece(&mut self) -> &'a [u8] {
-        let len = self.byte().min(self.0.len());
-        let (piece, rest) = self.0.split_at(len);
-        self.0 = rest;
-        piece
-    }
-}
-
 fn edited(content: &[u8], input: &mut Input<'_>) -> Option<Vec<u8>> {
     let mut content = content.to_vec();
     let at = (input.byte() << 8 | input.byte()) % (content.len() + 1);
-    match input.byte() % 7 {
+    match input.byte() % EDITS {
         0 => return None,
         1 => content.truncate(at),
         2 => content = input.piece().to_vec(),
@@ -132,6 +119,7 @@ fn edited(content: &[u8], input: &mut Input<'_>) -> Option<Vec<u8>> {
         }
         4 => content.extend_from_slice(input.piece()),
         5 => content.extend(sealed(input.piece())),
+        6 => lie(&mut content, at, input.piece()),
         _ => {
             let piece = input.piece();
             content.splice(at..at, piece.iter().copied());
@@ -150,6 +138,25 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
     let crc = crc32c(&[&batch[CRC_COVERS_FROM..]]);
     batch[CRC_COVERS_FROM - 4..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
     batch
+}
+
+/// Overwrites something in the batch that lies at this position, and puts its CRC right: a batch whose place in the log is good, and that lies about
+/// all else.
+fn lie(content: &mut [u8], at: usize, piece: &[u8]) {
+    let mut begin = 0;
+    while let Some(length) = content.get(begin + 8..).and_then(|rest| rest.first_chunk::<4>()) {
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else { return };
+        let end = (begin + LENGTH_PREFIX_BYTES).saturating_add(length);
+        let Some(batch) = content.get_mut(begin..end).filter(|batch| batch.len() > CRC_COVERS_FROM) else { return };
+        if at < end {
+            let from = CRC_COVERS_FROM.max(at - begin);
+            batch[from..].iter_mut().zip(piece).for_each(|(byte, lie)| *byte = *lie);
+            let crc = crc32c(&[&batch[CRC_COVERS_FROM..]]);
+            batch[CRC_COVERS_FROM - 4..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+            return;
+        }
+        begin = end;
+    }
 }
 
 async fn opened(files: &[(PathBuf, Bytes)], input: &mut Input<'_>) -> Option<(Runtime, Log)> {
@@ -196,7 +203,7 @@ async fn is_readable(log: &Log) -> bool {
     log.aborted(log.local_start(), log.log_end()).await.is_ok()
 }
 
-async fn run(files: &[(PathBuf, Bytes)], bytes: &[u8]) -> Found {
+async fn look(files: &[(PathBuf, Bytes)], bytes: &[u8]) -> Found {
     let _ = decode_producer_snapshot(&Bytes::copy_from_slice(bytes), Path::new("x"));
     let mut input = Input(bytes);
     let Some((runtime, log)) = opened(files, &mut input).await else { return Found::Refused };
@@ -219,11 +226,29 @@ async fn run(files: &[(PathBuf, Bytes)], bytes: &[u8]) -> Found {
     if is_whole { Found::Whole } else { Found::Partly }
 }
 
+/// Tries these bytes.
+pub fn run(bytes: &[u8]) {
+    let _ = exercise(bytes);
+}
+
+/// Each kind of damage to each of the first files, at several places.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    const FILES: u8 = 24;
+    const KINDS: [u8; EDITS] = [0, 1, 2, 3, 4, 5, 6, 7];
+    let piece = piece(&[0, 0, 0, 9, 0x7f, 0xff, 0xff, 0xff, 1]);
+    let seed = |file: u8, edit: u8| {
+        let (recovery, at) = ((file + edit) % 3, [file.wrapping_mul(7) % 8, edit.wrapping_mul(37)]);
+        [&[recovery, file, at[0], at[1], edit][..], &piece].concat()
+    };
+    (0..FILES).flat_map(|file| KINDS.map(|edit| seed(file, edit))).collect()
+}
+
 /// Makes the damage that the bytes say, and looks.
 pub fn exercise(bytes: &[u8]) -> Found {
     static TEMPLATE: OnceLock<Vec<(PathBuf, Bytes)>> = OnceLock::new();
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let tokio = builder.enable_time().start_paused(true).build().expect("a runtime");
     let files = TEMPLATE.get_or_init(|| tokio.block_on(template()));
-    tokio.block_on(run(files, bytes))
+    tokio.block_on(look(files, bytes))
 }
