@@ -93,7 +93,18 @@ impl From<millstream_partition::Error> for Failure {
             E::Timeout { .. } => ResponseError::RequestTimedOut,
             E::Busy { .. } => ResponseError::ThrottlingQuotaExceeded,
             E::OnlyCompacted { .. } => ResponseError::PolicyViolation,
-            E::Checkpoint { .. } | E::Io { .. } => ResponseError::KafkaStorageError,
+            E::Checkpoint { .. }
+            | E::Io { .. }
+            | E::FolderOffline { .. }
+            | E::FolderGone { .. }
+            | E::TwoFolders { .. }
+            | E::FolderEmpty { .. }
+            | E::FolderReplaced { .. }
+            | E::WrongFolder { .. }
+            | E::FolderInUse { .. }
+            | E::SameFolder { .. }
+            | E::FolderIdentity { .. }
+            | E::FolderList { .. } => ResponseError::KafkaStorageError,
         };
         Self::new(code, error.to_string())
     }

@@ -18,6 +18,8 @@ mod costs;
 mod edges;
 #[path = "handlers/fetching.rs"]
 mod fetching;
+#[path = "handlers/folders.rs"]
+mod folders;
 #[path = "handlers/groups.rs"]
 mod groups;
 #[path = "handlers/node.rs"]

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use millstream_e2e::{Family, Node, clients_folder, eventually};
+use millstream_e2e::{Family, Node, clients_folder, eventually, kafka_tool, run_script};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -225,4 +225,62 @@ fn unread(line: &str, address: &str) -> bool {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let local = fields.get(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
     local && fields.get(4).is_some_and(|queues| !queues.ends_with(":00000000"))
+}
+
+/// What Kafka's own tool tells of each data folder: its error, and how many partitions are in it.
+fn folders_by_kafkas_tool(node: &Node) -> BTreeMap<String, (bool, usize)> {
+    let told = kafka_tool("org.apache.kafka.tools.LogDirsCommand", &["--bootstrap-server", &node.kafka, "--describe"]);
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let folders = told["brokers"][0]["logDirs"].as_array().unwrap();
+    let one = |folder: &Value| {
+        let name = folder["logDir"].as_str().unwrap().to_owned();
+        (name, (folder["error"].is_null(), folder["partitions"].as_array().unwrap().len()))
+    };
+    folders.iter().map(one).collect()
+}
+
+#[test]
+fn a_data_folder_that_is_taken_away_is_missed_alone_and_comes_back_without_a_restart() {
+    let disks = tempfile::tempdir().unwrap();
+    let [second, third, away] = ["second", "third", "away"].map(|name| disks.path().join(name));
+    let mut node = Node::start(&[&format!("log.dirs={},{}", second.display(), third.display())]);
+    let topics: Vec<String> = (0..6).map(|number| format!("t{number}")).collect();
+    for topic in &topics {
+        node.ok(&["topic", "create", topic]);
+        produce(&node, topic, 10);
+    }
+    let is_there = |topic: &&String| third.join(format!("{topic}-0")).is_dir();
+    let (there, elsewhere): (Vec<&String>, Vec<&String>) = topics.iter().partition(is_there);
+    assert!(there.len() >= 2 && elsewhere.len() >= 2, "a third of all are in each: {there:?}");
+    let told = folders_by_kafkas_tool(&node);
+    assert_eq!(told.len(), 3);
+    assert!(told.values().all(|(is_well, partitions)| *is_well && *partitions >= 2), "{told:?}");
+
+    std::fs::rename(&third, &away).unwrap();
+    let offline = |node: &Node| node.metric("kafka_log_logmanager_offlinelogdirectorycount");
+    eventually("the folder is missed", PATIENCE, || (offline(&node) == 1).then_some(()));
+    for _ in 0..2 {
+        for topic in &elsewhere {
+            produce(&node, topic, 10);
+        }
+        let told = run_script("once.py", &[&node.kafka, there[0], "1"], &[]);
+        assert_eq!(told, [json!({"told": "KAFKA_STORAGE_ERROR"})]);
+        // And once more on a node that was started without it.
+        if node.log().matches("the partitions in it").count() < 2 {
+            node.kill_and_restart();
+        }
+    }
+    let told = folders_by_kafkas_tool(&node);
+    assert_eq!(told[third.to_str().unwrap()], (false, 0));
+    assert_eq!(told.values().filter(|(is_well, _)| *is_well).count(), 2, "{told:?}");
+    assert!(!third.exists(), "nothing is written where a disk is to be");
+
+    std::fs::rename(&away, &third).unwrap();
+    eventually("the folder is used again", PATIENCE, || (offline(&node) == 0).then_some(()));
+    for topic in &there {
+        produce(&node, topic, 10);
+        assert_eq!(Family::FranzGo.consume(&node.kafka, topic, 20).len(), 20, "{topic}");
+    }
+    assert_eq!(Family::FranzGo.consume(&node.kafka, elsewhere[0], 30).len(), 30);
+    assert!(node.stop());
 }

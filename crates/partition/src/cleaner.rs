@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{self, CLEANED, Offsets};
 use crate::config::CleanerConfig;
+use crate::folder::Folder;
 use crate::partition::Partition;
 use crate::service::Shared;
 use crate::{Error, PartitionHandle};
@@ -12,10 +13,11 @@ use millstream_telemetry::catalogue::{
     CLEANER_BUFFER_PERCENT, CLEANER_BYTES_READ, CLEANER_BYTES_WRITTEN, CLEANER_DELAY, CLEANER_DIRTY_PERCENT,
     CLEANER_KEYLESS, CLEANER_RECOPY_PERCENT, CLEANER_TIME, CLEANER_UNCLEANABLE,
 };
-use millstream_types::{ErrorKind, Offset, PartitionIndex, ProducerId, TopicPartition};
+use millstream_types::{ErrorKind, ProducerId, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a log rests whose compaction failed: a disk that is full now may have room then.
@@ -29,10 +31,8 @@ pub(crate) struct Cleaners {
     busy: Mutex<BTreeSet<TopicPartition>>,
     /// Logs that could not be compacted, and when to try again; those whose records are damaged never.
     resting: Mutex<BTreeMap<TopicPartition, Option<Duration>>>,
-    /// What the last process had compacted, taken out as logs are opened.
-    stored: Mutex<Offsets>,
-    /// Held by whoever writes the checkpoint.
-    writing: tokio::sync::Mutex<()>,
+    /// What the last process had compacted in each data folder, taken out as logs are opened.
+    stored: Mutex<BTreeMap<usize, Offsets>>,
 }
 
 /// A log that is due.
@@ -42,21 +42,25 @@ struct Due {
 }
 
 impl Cleaners {
-    pub(crate) fn new(config: CleanerConfig, runtime: &Runtime, tasks: &Tasks, stored: Offsets) -> Self {
+    pub(crate) fn new(config: CleanerConfig, runtime: &Runtime, tasks: &Tasks) -> Self {
         Self {
             config,
             pace: Pace::new(runtime, tasks.shutdown(), config.io_bytes_per_second),
             busy: Mutex::default(),
             resting: Mutex::default(),
-            stored: Mutex::new(stored),
-            writing: tokio::sync::Mutex::new(()),
+            stored: Mutex::default(),
         }
+    }
+
+    /// Takes over what is stored in a folder of how far its logs are compacted.
+    pub(crate) fn remember(&self, folder: &Folder, stored: Offsets) {
+        self.stored.lock().insert(folder.place, stored);
     }
 
     /// Tells a log that was just opened up to where it was compacted.
     pub(crate) fn restore(&self, partition: &Partition) {
         let key = (partition.topic.to_string(), partition.id.partition.0);
-        let stored = self.stored.lock().remove(&key);
+        let stored = self.stored.lock().get_mut(&partition.folder.place).and_then(|stored| stored.remove(&key));
         // A log that ends before lost what was compacted: it is dirty from its start.
         if let Some(to) = stored.filter(|to| *to <= partition.log.log_end()) {
             partition.log.set_cleaned_to(to);
@@ -64,9 +68,10 @@ impl Cleaners {
     }
 
     /// Keeps up to where a log was compacted that is to be opened anew.
-    pub(crate) fn keep(&self, topic: &str, partition: PartitionIndex, cleaned_to: Option<Offset>) {
-        if let Some(to) = cleaned_to {
-            self.stored.lock().insert((topic.to_owned(), partition.0), to);
+    pub(crate) fn keep(&self, partition: &Partition) {
+        if let Some(to) = partition.log.cleaned_to() {
+            let key = (partition.topic.to_string(), partition.id.partition.0);
+            self.stored.lock().entry(partition.folder.place).or_default().insert(key, to);
         }
     }
 
@@ -128,7 +133,11 @@ async fn take_dirtiest(shared: &Arc<Shared>) -> Option<Due> {
     for handle in shared.open() {
         let partition = &handle.0;
         let config = partition.log.config();
-        if !config.compact || cleaners.has(partition.id) || cleaners.is_resting(partition.id, now) {
+        if !config.compact
+            || !partition.folder.is_online()
+            || cleaners.has(partition.id)
+            || cleaners.is_resting(partition.id, now)
+        {
             continue;
         }
         match partition.log.dirty(partition.bounds().last_stable).await {
@@ -166,7 +175,7 @@ async fn clean(shared: &Arc<Shared>, due: &Due) -> bool {
             note(&shared.metrics, &partition, &dirty, &cleaned);
             shared.cleaners.resting.lock().remove(&partition.id);
             partition.measure();
-            store(shared).await;
+            store(shared, &partition.folder).await;
             true
         }
         Ok(Ok(None)) => false,
@@ -239,17 +248,18 @@ fn percent(share: f64) -> i64 {
     (share * 100.0) as i64
 }
 
-async fn store(shared: &Arc<Shared>) {
-    if let Err(error) = write_checkpoint(shared).await {
+async fn store(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    if let Err(error) = write_checkpoint(shared, folder).await {
+        folder.is_suspect.store(true, Ordering::Release);
         tracing::warn!(%error, "how far logs are compacted was not written; after a crash they are compacted again");
     }
 }
 
-/// Writes Kafka's file of how far each log is compacted.
-pub(crate) async fn write_checkpoint(shared: &Arc<Shared>) -> Result<(), Error> {
-    let _writing = shared.cleaners.writing.lock().await;
-    let mut offsets = shared.cleaners.stored.lock().clone();
-    for handle in shared.open() {
+/// Writes Kafka's file of how far each log of a data folder is compacted.
+pub(crate) async fn write_checkpoint(shared: &Arc<Shared>, folder: &Arc<Folder>) -> Result<(), Error> {
+    let _writing = folder.writing.lock().await;
+    let mut offsets = shared.cleaners.stored.lock().get(&folder.place).cloned().unwrap_or_default();
+    for handle in shared.open_in(folder) {
         let partition = &handle.0;
         let key = (partition.topic.to_string(), partition.id.partition.0);
         offsets.remove(&key);
@@ -257,5 +267,5 @@ pub(crate) async fn write_checkpoint(shared: &Arc<Shared>) -> Result<(), Error> 
             offsets.insert(key, to);
         }
     }
-    checkpoint::write(&*shared.runtime.disk, &shared.data_dir.path().join(CLEANED), &offsets).await
+    checkpoint::write(&*shared.runtime.disk, &folder.path.join(CLEANED), &offsets).await
 }

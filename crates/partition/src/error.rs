@@ -1,7 +1,7 @@
 //! What can go wrong with a partition, each with what it was about.
 
 use crate::ColdError;
-use millstream_types::{ErrorKind, TopicPartition};
+use millstream_types::{DirectoryId, ErrorKind, FolderIdentity, InvalidFolderIdentity, TopicPartition};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,6 +88,96 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The partition's data folder can't be used.
+    #[error("partition {name} is offline, as is its data folder {}: {cause}; once the folder can be used it is served again, without a restart", path.display())]
+    FolderOffline {
+        /// Its folder's name.
+        name: Arc<str>,
+        /// The data folder.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// The partition's data folder is none of those that the node was started with.
+    #[error("partition {name} is offline: it is in the data folder {} (directory id {id}), without which the node was started; add it to log.dirs again, or, where it is lost, delete the topic, or stop the node and delete {} to begin its partitions anew, empty", path.display(), record.display())]
+    FolderGone {
+        /// Its folder's name.
+        name: Arc<str>,
+        /// Where the data folder was last.
+        path: PathBuf,
+        /// The data folder.
+        id: DirectoryId,
+        /// What knows of it.
+        record: PathBuf,
+    },
+    /// The partition was found in two data folders.
+    #[error("partition {name} is in two data folders, {} and {}; stop the node and move one of the two away", first.display(), second.display())]
+    TwoFolders {
+        /// Its folder's name.
+        name: Arc<str>,
+        /// One data folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A data folder has nothing in it, and had.
+    #[error("{} has no {}, and partitions were in it: mount its disk; where it is lost, delete the topics that were in it", path.display(), FolderIdentity::FILE)]
+    FolderEmpty {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// Another data folder is where one was.
+    #[error("{} is another data folder than it was: its directory id is {found}, expected {expected}; mount the right disk", path.display())]
+    FolderReplaced {
+        /// Where.
+        path: PathBuf,
+        /// The one that was there.
+        expected: DirectoryId,
+        /// The one that is there.
+        found: DirectoryId,
+    },
+    /// A data folder is another node's, or of another cluster.
+    #[error("{} belongs to {what} {stored}, not {given}; name the right data folder, or an empty one", path.display())]
+    WrongFolder {
+        /// The data folder.
+        path: PathBuf,
+        /// What is another.
+        what: &'static str,
+        /// Whose it is.
+        stored: String,
+        /// Who this is.
+        given: String,
+    },
+    /// Another process has the data folder.
+    #[error("the data folder {} is in use by another process, or named twice; stop that one, or name another folder", path.display())]
+    FolderInUse {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// Two data folders say that they are the same one.
+    #[error("the data folders {} and {} have the same directory id: one is a copy of the other; name only one of them", first.display(), second.display())]
+    SameFolder {
+        /// One.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// What a data folder says of itself can't be understood.
+    #[error("{} does not say whose data folder it is: {source}", path.display())]
+    FolderIdentity {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: InvalidFolderIdentity,
+    },
+    /// What the first data folder knows of the others can't be understood.
+    #[error("{} is damaged: {problem}; delete it, with all data folders in their places: a partition whose folder is missing then is begun anew, empty", path.display())]
+    FolderList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The disk failed outside of a log.
     #[error("{}: {source}", path.display())]
     Io {
@@ -111,8 +201,18 @@ impl Error {
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Busy { .. } => ErrorKind::Throttled,
             Self::OnlyCompacted { .. } => ErrorKind::Invalid,
-            Self::Checkpoint { .. } => ErrorKind::Corrupt,
-            Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Checkpoint { .. }
+            | Self::TwoFolders { .. }
+            | Self::SameFolder { .. }
+            | Self::FolderIdentity { .. }
+            | Self::FolderList { .. } => ErrorKind::Corrupt,
+            Self::WrongFolder { .. } => ErrorKind::Invalid,
+            Self::FolderInUse { .. } => ErrorKind::Conflict,
+            Self::Io { .. }
+            | Self::FolderOffline { .. }
+            | Self::FolderGone { .. }
+            | Self::FolderEmpty { .. }
+            | Self::FolderReplaced { .. } => ErrorKind::Unavailable,
         }
     }
 

@@ -1,25 +1,42 @@
 //! Following the quorum's image: opens, assigns, reconfigures and deletes partitions until they are what it says.
 
 use crate::config::Config;
+use crate::folder::Folder;
 use crate::partition::{Partition, Parts};
 use crate::service::{Shared, Slot};
-use crate::{Error, Meter, PartitionHandle};
+use crate::{Error, Meter, PartitionHandle, look};
 use futures::StreamExt;
 use millstream_metadata::{Image, Topic};
 use millstream_replica::Assignment;
-use millstream_runtime::EntryKind;
-use millstream_storage::{Error as LogError, Log, LogId, Recovery, parse_folder_name, remove_deleted};
-use millstream_types::{Offset, PartitionIndex, TopicId, TopicPartition};
+use millstream_storage::{Error as LogError, Log, LogId, Recovery};
+use millstream_types::{ErrorKind, Offset, PartitionIndex, TopicId, TopicPartition};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
-
-/// Bytes of the longest name of a folder.
-const NAME_BYTES_MAX: usize = 255;
 
 /// Partitions that one trip to the disk pool opens.
 const PARTITIONS_PER_TRIP: usize = 16;
+
+/// How what there is of a partition was left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Left {
+    /// As the last process left its data folder.
+    AtStart,
+    /// There is nothing of it yet.
+    New,
+    /// As this process left it when its disk failed.
+    Failed(Recovery),
+}
+
+/// What is to be done with partitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed {
+    /// To open those that are not open, and to apply their state and options.
+    Settle(Left),
+    /// To open again those that were closed because their disk had failed.
+    Reopen(Recovery),
+}
 
 /// Brings the partitions in line with one image after another.
 pub(crate) struct Follower {
@@ -27,33 +44,31 @@ pub(crate) struct Follower {
     image: watch::Receiver<Arc<Image>>,
     /// What was applied, so that a topic that is the same object needs no look.
     applied: BTreeMap<TopicId, Arc<Topic>>,
-    /// How the folder was left; what is opened after the start is new.
-    recovery: Recovery,
+    /// How what is opened now was left; what is opened after the start is new.
+    left: Left,
 }
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let (image, recovery) = (shared.image.clone(), shared.data_dir.recovery());
-        Self { shared, image, applied: BTreeMap::new(), recovery }
+        let image = shared.image.clone();
+        Self { shared, image, applied: BTreeMap::new(), left: Left::AtStart }
     }
 
-    /// Finishes interrupted deletions and moves folders aside that are of no partition of the image.
-    pub(crate) async fn tidy(&self) -> Result<(), Error> {
-        let path = self.shared.data_dir.path();
-        remove_deleted(&self.shared.runtime, path)
-            .await
-            .map_err(|error| Error::Storage { name: path.display().to_string().into(), source: Arc::new(error) })?;
-        let entries = self.shared.runtime.disk.read_dir(path).await.map_err(|error| Error::io(path, error))?;
-        let image = self.image.borrow().clone();
-        for (name, kind) in entries {
-            let Some((topic, partition)) = parse_folder_name(&name).filter(|_| kind == EntryKind::Directory) else {
-                continue;
-            };
-            let is_known = image.topic_named(topic).is_some_and(|topic| is_ours(&self.shared.config, topic, partition));
-            if !is_known {
-                set_aside(&self.shared, &name).await?;
+    /// Looks into the data folders. One that can't be used is offline from then on, except for the first, without which there is no node.
+    pub(crate) async fn begin(&self) -> Result<(), Error> {
+        let (shared, image) = (&self.shared, self.image.borrow().clone());
+        for folder in shared.folders.all().iter().filter(|folder| folder.is_online()) {
+            match look::begin(shared, &image, folder).await {
+                Err(error) if folder.place == 0 => return Err(error),
+                Err(error) => drop(folder.fail(error.to_string())),
+                Ok(()) => {}
             }
         }
+        let is_known = |id: TopicPartition| {
+            image.topic(id.topic).is_some_and(|topic| is_ours(&shared.config, topic, id.partition))
+        };
+        shared.folders.retain(is_known);
+        shared.folders.report();
         Ok(())
     }
 
@@ -62,7 +77,7 @@ impl Follower {
         let image = self.image.borrow_and_update().clone();
         self.apply(&image).await;
         // Whatever is opened later was made by this process.
-        self.recovery = Recovery::CLEAN;
+        self.left = Left::New;
     }
 
     /// Applies every image that comes, until the node stops.
@@ -102,36 +117,19 @@ impl Follower {
                 topic.partitions().map(|(index, _)| index).filter(|index| is_ours(&self.shared.config, topic, *index));
             work.extend(ours.map(|index| (topic.clone(), index)));
         }
-        self.settle_all(work).await;
+        crate::watch::check_others(&shared).await;
+        shared.folders.choose(work.iter().map(|(topic, index)| TopicPartition::new(topic.id, *index)), &[]).await;
+        in_trips(&shared, work, Deed::Settle(self.left)).await;
         self.applied.extend(changed.into_iter().map(|topic| (topic.id, topic)));
         crate::upkeep::count(&self.shared);
         self.shared.changed();
     }
 
-    /// Settles partitions, many to a trip to the disk pool: each takes some dozens of small operations on files.
-    async fn settle_all(&self, work: Vec<(Arc<Topic>, PartitionIndex)>) {
-        let mut trips = Vec::new();
-        for chunk in work.chunks(PARTITIONS_PER_TRIP) {
-            let (shared, recovery, chunk) = (self.shared.clone(), self.recovery, chunk.to_vec());
-            let disk = shared.runtime.disk.clone();
-            let trip = async move {
-                for (topic, index) in chunk {
-                    settle(shared.clone(), topic, index, recovery).await;
-                }
-            };
-            trips.push(async move { disk.run(Box::pin(trip)).await });
-        }
-        let parallel = self.shared.config.open_parallel;
-        let outcomes: Vec<std::io::Result<()>> =
-            futures::stream::iter(trips).buffer_unordered(parallel).collect().await;
-        for error in outcomes.into_iter().filter_map(Result::err) {
-            tracing::error!(%error, "opening partitions panicked; some are not served; this is a bug in Millstream");
-        }
-    }
-
     async fn remove(&self, topic: &Topic) {
         for (index, _) in topic.partitions() {
-            let slot = self.shared.partitions.write().remove(&TopicPartition::new(topic.id, index));
+            let id = TopicPartition::new(topic.id, index);
+            let slot = self.shared.partitions.write().remove(&id);
+            self.shared.folders.forget([id]);
             Meter::forget(&self.shared.metrics, &topic.name, index, index == PartitionIndex(0));
             let Some(Slot::Open(handle)) = slot else { continue };
             handle.0.close();
@@ -142,15 +140,49 @@ impl Follower {
     }
 }
 
-fn is_ours(config: &Config, topic: &Topic, index: PartitionIndex) -> bool {
+/// Does something with partitions, many to a trip to the disk pool: each takes some dozens of small operations on files. Returns how many of
+/// them can be written then.
+pub(crate) async fn in_trips(shared: &Arc<Shared>, work: Vec<(Arc<Topic>, PartitionIndex)>, deed: Deed) -> usize {
+    let usable = Arc::new(AtomicUsize::new(0));
+    let mut trips = Vec::new();
+    for chunk in work.chunks(PARTITIONS_PER_TRIP) {
+        let (owned, chunk, usable) = (shared.clone(), chunk.to_vec(), usable.clone());
+        let trip = async move {
+            for (topic, index) in chunk {
+                let is_usable = match deed {
+                    Deed::Settle(left) => settle(owned.clone(), topic, index, left).await,
+                    Deed::Reopen(recovery) => reopen(&owned, &topic, index, recovery).await,
+                };
+                usable.fetch_add(usize::from(is_usable), Ordering::Relaxed);
+            }
+        };
+        let disk = shared.runtime.disk.clone();
+        trips.push(async move { disk.run(Box::pin(trip)).await });
+    }
+    let parallel = shared.config.open_parallel;
+    let outcomes: Vec<std::io::Result<()>> = futures::stream::iter(trips).buffer_unordered(parallel).collect().await;
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        tracing::error!(%error, "opening partitions panicked; some are not served; this is a bug in Millstream");
+    }
+    usable.load(Ordering::Relaxed)
+}
+
+pub(crate) fn is_ours(config: &Config, topic: &Topic, index: PartitionIndex) -> bool {
     topic.partition(index).is_some_and(|partition| partition.replicas.contains(&config.local))
 }
 
 /// Opens a partition again that was closed because its disk had failed. Returns whether it takes writes.
-pub(crate) async fn reopen(shared: &Arc<Shared>, topic: &Arc<Topic>, index: PartitionIndex) -> bool {
+pub(crate) async fn reopen(
+    shared: &Arc<Shared>,
+    topic: &Arc<Topic>,
+    index: PartitionIndex,
+    recovery: Recovery,
+) -> bool {
     let id = TopicPartition::new(topic.id, index);
     shared.partitions.write().remove(&id);
-    settle(shared.clone(), topic.clone(), index, Recovery::KILLED).await;
+    if !settle(shared.clone(), topic.clone(), index, Left::Failed(recovery)).await {
+        return false;
+    }
     let handle = match shared.partitions.read().get(&id) {
         Some(Slot::Open(handle)) => handle.clone(),
         Some(Slot::Failed(_)) | None => return false,
@@ -158,8 +190,8 @@ pub(crate) async fn reopen(shared: &Arc<Shared>, topic: &Arc<Topic>, index: Part
     handle.0.log.write_again().await.is_ok()
 }
 
-/// Opens the partition where it is not open, and applies its state and options.
-async fn settle(shared: Arc<Shared>, topic: Arc<Topic>, index: PartitionIndex, recovery: Recovery) {
+/// Opens the partition where it is not open, and applies its state and options. Returns whether it is open then.
+async fn settle(shared: Arc<Shared>, topic: Arc<Topic>, index: PartitionIndex, left: Left) -> bool {
     let id = TopicPartition::new(topic.id, index);
     let open = match shared.partitions.read().get(&id) {
         Some(Slot::Open(handle)) => Some(handle.clone()),
@@ -168,7 +200,7 @@ async fn settle(shared: Arc<Shared>, topic: Arc<Topic>, index: PartitionIndex, r
     let settled = async {
         let handle = match open {
             Some(handle) => handle,
-            None => PartitionHandle(open_partition(&shared, &topic, index, recovery).await?),
+            None => PartitionHandle(open_somewhere(&shared, &topic, index, left).await?),
         };
         if let Some(state) = topic.partition(index) {
             let assignment = Assignment {
@@ -184,29 +216,74 @@ async fn settle(shared: Arc<Shared>, topic: Arc<Topic>, index: PartitionIndex, r
     let slot = match settled.await {
         Ok(handle) => Slot::Open(handle),
         Err(error) => {
-            tracing::error!(topic = %topic.name, partition = index.0, %error, "a partition can't be served");
+            // A folder that is offline was told of once, and not for each partition in it.
+            if !matches!(error, Error::FolderOffline { .. } | Error::FolderGone { .. }) {
+                tracing::error!(topic = %topic.name, partition = index.0, %error, "a partition can't be served");
+            }
             Slot::Failed(error)
         }
     };
+    let is_open = matches!(slot, Slot::Open(_));
     shared.partitions.write().insert(id, slot);
+    is_open
+}
+
+/// Opens the partition in its data folder. One that there is nothing of yet, and that its folder has no room for, is begun in another.
+async fn open_somewhere(
+    shared: &Arc<Shared>,
+    topic: &Topic,
+    index: PartitionIndex,
+    left: Left,
+) -> Result<Arc<Partition>, Error> {
+    let id = TopicPartition::new(topic.id, index);
+    let name = millstream_storage::folder_name(&topic.name, index);
+    let mut avoid = Vec::new();
+    loop {
+        let folder = shared.folders.folder_of(id, &name)?;
+        let error = match open_partition(shared, topic, (index, &folder), left).await {
+            Ok(partition) => return Ok(partition),
+            Err(error) => error,
+        };
+        folder.is_suspect.store(true, Ordering::Release);
+        avoid.push(folder.place);
+        let has_others = shared.folders.all().iter().any(|other| other.is_online() && !avoid.contains(&other.place));
+        let goes_elsewhere = matches!(left, Left::New) && is_of_the_disk(&error) && has_others;
+        if !goes_elsewhere || !look::unmake(shared, &folder, (&topic.name, id)).await {
+            return Err(error);
+        }
+        tracing::warn!(partition = name, folder = %folder.path.display(), %error, "a partition was not begun in a data folder; another one is tried");
+        shared.folders.forget([id]);
+        shared.folders.choose([id], &avoid).await;
+    }
+}
+
+/// Whether an error may pass as soon as the disk is well.
+pub(crate) fn is_of_the_disk(error: &Error) -> bool {
+    matches!(error, Error::Storage { .. } | Error::Io { .. } | Error::FolderOffline { .. })
+        && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Exhausted)
 }
 
 async fn open_partition(
     shared: &Arc<Shared>,
     topic: &Topic,
-    index: PartitionIndex,
-    recovery: Recovery,
+    (index, folder): (PartitionIndex, &Arc<Folder>),
+    left: Left,
 ) -> Result<Arc<Partition>, Error> {
-    let dir = shared.data_dir.path().to_owned();
+    let dir = folder.path.clone();
     let id = LogId { dir, topic: topic.name.to_string(), partition: TopicPartition::new(topic.id, index) };
     let name = millstream_storage::folder_name(&topic.name, index);
     let failed = |error| Error::Storage { name: name.as_str().into(), source: Arc::new(error) };
+    let recovery = match left {
+        Left::AtStart => folder.recovery(),
+        Left::New => Recovery::CLEAN,
+        Left::Failed(recovery) => recovery,
+    };
     let opened = Log::open(shared.runtime.clone(), id.clone(), topic.config.clone(), recovery).await;
     let is_anew = matches!(opened, Err(LogError::WrongTopic { .. }));
     let log = match opened {
         // The topic was deleted and made again while this broker was away: what is here is of the old one.
         Err(LogError::WrongTopic { .. }) => {
-            set_aside(shared, &name).await?;
+            look::set_aside(shared, folder, &name).await?;
             Log::open(shared.runtime.clone(), id, topic.config.clone(), Recovery::CLEAN).await.map_err(failed)?
         }
         opened => opened.map_err(failed)?,
@@ -215,6 +292,7 @@ async fn open_partition(
     let partition = Partition::new(Parts {
         topic: topic.name.clone(),
         runtime: shared.runtime.clone(),
+        folder: folder.clone(),
         log,
         cold: shared.cold.clone(),
         meter: Meter::new(&shared.metrics, &topic.name, index),
@@ -226,22 +304,4 @@ async fn open_partition(
         shared.cleaners.restore(&partition);
     }
     Ok(partition)
-}
-
-/// Renames a folder as Kafka does with what belongs to no topic it knows: it is kept, and never looked into again.
-async fn set_aside(shared: &Shared, name: &str) -> Result<(), Error> {
-    let dir = shared.data_dir.path();
-    let ending = format!(".{:032x}-stray", shared.runtime.random.next_u128());
-    // Names are ASCII: they were parsed as a topic's.
-    let kept = name.get(..NAME_BYTES_MAX - ending.len()).unwrap_or(name);
-    let (from, to) = (dir.join(name), dir.join(format!("{kept}{ending}")));
-    rename(shared, &from, &to).await?;
-    tracing::warn!(folder = %from.display(), kept_as = %to.display(), "the folder is of no partition of this broker and was set aside; delete it when it is not missed");
-    Ok(())
-}
-
-async fn rename(shared: &Shared, from: &Path, to: &Path) -> Result<(), Error> {
-    let disk = &shared.runtime.disk;
-    disk.rename(from, to).await.map_err(|error| Error::io(from, error))?;
-    disk.sync_dir(shared.data_dir.path()).await.map_err(|error| Error::io(shared.data_dir.path(), error))
 }

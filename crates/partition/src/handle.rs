@@ -204,6 +204,12 @@ impl PartitionHandle {
         self.0.log.folder()
     }
 
+    /// The data folder that it is in.
+    #[must_use]
+    pub fn data_folder(&self) -> &Path {
+        &self.0.folder.path
+    }
+
     /// The log's leader epochs.
     #[must_use]
     pub fn epochs(&self) -> Epochs {

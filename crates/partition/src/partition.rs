@@ -1,5 +1,6 @@
 //! One partition of this broker: its replica's state, its log, and who waits for it.
 
+use crate::folder::Folder;
 use crate::{Bounds, ColdReader, Error, Meter, producers};
 use millstream_replica::{Assignment, Change, Replica};
 use millstream_runtime::Runtime;
@@ -23,6 +24,8 @@ pub(crate) struct Partition {
     /// `<topic>-<partition>`, for messages.
     pub(crate) name: Arc<str>,
     pub(crate) runtime: Runtime,
+    /// The data folder that the log is in.
+    pub(crate) folder: Arc<Folder>,
     pub(crate) log: Log,
     pub(crate) cold: Option<Arc<dyn ColdReader>>,
     pub(crate) meter: Meter,
@@ -44,6 +47,7 @@ pub(crate) struct Partition {
 pub(crate) struct Parts {
     pub(crate) topic: Arc<str>,
     pub(crate) runtime: Runtime,
+    pub(crate) folder: Arc<Folder>,
     pub(crate) log: Log,
     pub(crate) cold: Option<Arc<dyn ColdReader>>,
     pub(crate) meter: Meter,
@@ -55,7 +59,7 @@ pub(crate) struct Parts {
 impl Partition {
     /// A partition over an open log. It leads nothing until it is assigned.
     pub(crate) async fn new(parts: Parts) -> Result<Arc<Self>, Error> {
-        let Parts { topic, runtime, log, cold, meter, local, high_watermark } = parts;
+        let Parts { topic, runtime, folder, log, cold, meter, local, high_watermark } = parts;
         let id = log.id().partition;
         let name: Arc<str> = millstream_storage::folder_name(&topic, id.partition).into();
         let failed = |error| Error::Storage { name: name.clone(), source: Arc::new(error) };
@@ -68,6 +72,7 @@ impl Partition {
             topic,
             name,
             runtime,
+            folder,
             log,
             cold,
             meter,

@@ -49,7 +49,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
 /// One look at every log. Returns how many damaged batches there are.
 pub(crate) async fn scrub_all(shared: &Arc<Shared>) -> usize {
     let mut damaged = 0;
-    for handle in shared.open() {
+    for handle in shared.open().into_iter().filter(|handle| handle.0.folder.is_online()) {
         if shared.tasks.shutdown().is_requested() {
             break;
         }

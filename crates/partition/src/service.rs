@@ -1,19 +1,19 @@
 //! The service: every partition of this broker, from opening to a clean close.
 
-use crate::checkpoint::{self, CLEANED, HIGH_WATERMARKS};
+use crate::checkpoint;
 use crate::cleaner::Cleaners;
 use crate::config::Config;
+use crate::folder::Folder;
 use crate::scrub::Scrubber;
-use crate::{ColdReader, DataDir, Error, PartitionHandle, cleaner, follow, revive, scrub, upkeep};
+use crate::{ColdReader, Error, FolderStatus, Folders, PartitionHandle, cleaner, follow, revive, scrub, upkeep};
+use futures::future::join_all;
 use millstream_metadata::Image;
 use millstream_runtime::{Runtime, Tasks};
 use millstream_telemetry::Metrics;
 use millstream_types::{PartitionIndex, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) runtime: Runtime,
     pub(crate) metrics: Metrics,
-    pub(crate) data_dir: DataDir,
+    pub(crate) folders: Folders,
     pub(crate) cold: Option<Arc<dyn ColdReader>>,
     pub(crate) image: watch::Receiver<Arc<Image>>,
     pub(crate) partitions: RwLock<BTreeMap<TopicPartition, Slot>>,
@@ -51,8 +51,6 @@ pub(crate) struct Shared {
     pub(crate) changes: watch::Sender<u64>,
     /// Held by whoever opens partitions or assigns them.
     pub(crate) settling: tokio::sync::Mutex<()>,
-    /// How many logs' disks had failed at the last look.
-    pub(crate) offline: AtomicUsize,
     pub(crate) tasks: Tasks,
 }
 
@@ -69,36 +67,29 @@ impl Partitions {
     /// opened makes its partition fail, not the node.
     ///
     /// # Errors
-    /// The data folder can't be used.
-    pub async fn start(config: Config, data_dir: DataDir, deps: Deps) -> Result<Self, Error> {
+    /// The first data folder can't be used.
+    pub async fn start(config: Config, folders: Folders, deps: Deps) -> Result<Self, Error> {
         let Deps { runtime, metrics, image, cold } = deps;
-        data_dir.clear_clean().await?;
-        let stored = checkpoint::read(&*runtime.disk, &data_dir.path().join(HIGH_WATERMARKS)).await?;
-        let cleaned = checkpoint::read(&*runtime.disk, &data_dir.path().join(CLEANED)).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "how far logs are compacted is not known: they are compacted from their start");
-            checkpoint::Offsets::new()
-        });
         let tasks = runtime.tasks.child();
-        let cleaners = Cleaners::new(config.cleaner, &runtime, &tasks, cleaned);
+        let cleaners = Cleaners::new(config.cleaner, &runtime, &tasks);
         let scrubber = Scrubber::new(config.scrub, &runtime, &tasks);
         let shared = Arc::new(Shared {
             config,
             runtime,
             metrics,
-            data_dir,
+            folders,
             cold,
             image,
             partitions: RwLock::default(),
-            high_watermarks: Mutex::new(stored),
+            high_watermarks: Mutex::default(),
             cleaners,
             scrubber,
             changes: watch::Sender::new(0),
             settling: tokio::sync::Mutex::new(()),
-            offline: AtomicUsize::new(0),
             tasks,
         });
         let mut follower = follow::Follower::new(shared.clone());
-        follower.tidy().await?;
+        follower.begin().await?;
         follower.catch_up().await;
         shared.tasks.spawn("partitions follow the image", follower.run());
         upkeep::spawn(&shared);
@@ -164,20 +155,20 @@ impl Partitions {
         self.0.changes.subscribe()
     }
 
-    /// The data folder.
+    /// The data folders, the first one first.
     #[must_use]
-    pub fn data_dir(&self) -> &Path {
-        self.0.data_dir.path()
+    pub fn folders(&self) -> Vec<FolderStatus> {
+        self.0.folders.statuses()
     }
 
     /// Deletes now what retention would delete at its next look.
     pub async fn retain_now(&self) {
-        upkeep::retain(&self.0).await;
+        join_all(self.0.folders.all().iter().map(|folder| upkeep::retain(&self.0, folder))).await;
     }
 
     /// Opens again now what a disk that failed had closed. Returns how many logs came back.
     pub async fn revive_now(&self) -> usize {
-        revive::revive(&self.0).await
+        join_all(self.0.folders.all().iter().map(|folder| revive::revive(&self.0, folder))).await.into_iter().sum()
     }
 
     /// Compacts now what is due.
@@ -192,23 +183,18 @@ impl Partitions {
 
     /// Makes everything that was appended survive a power cut, now.
     pub async fn flush_now(&self) {
-        upkeep::flush(&self.0).await;
+        join_all(self.0.folders.all().iter().map(|folder| upkeep::flush(&self.0, folder))).await;
     }
 
-    /// Ends the service: every log is synced and closed, and the folder marked as left in order, if all went well. Appends after it fail.
+    /// Ends the service: every log is synced and closed, and each folder marked as left in order, if all went well in it. Appends after it
+    /// fail.
     ///
     /// # Errors
-    /// The first thing that went wrong; the next start checks the logs then.
+    /// The first thing that went wrong; the next start checks the logs of that folder then.
     pub async fn close(&self) -> Result<(), Error> {
         let in_time = self.0.tasks.stop_and_wait(STOP_LIMIT).await;
-        let closed = upkeep::close(&self.0, self.0.open()).await;
-        upkeep::write_checkpoints(&self.0).await?;
-        closed?;
-        let all_open = self.0.partitions.read().values().all(|slot| matches!(slot, Slot::Open(_)));
-        if in_time && all_open {
-            self.0.data_dir.mark_clean().await?;
-        }
-        Ok(())
+        let closing = self.0.folders.all().iter().map(|folder| upkeep::close_folder(&self.0, folder, in_time));
+        join_all(closing).await.into_iter().collect()
     }
 }
 
@@ -220,6 +206,13 @@ impl Shared {
             Slot::Failed(_) => None,
         });
         open.collect()
+    }
+
+    /// The open partitions of a data folder.
+    pub(crate) fn open_in(&self, folder: &Arc<Folder>) -> Vec<PartitionHandle> {
+        let mut open = self.open();
+        open.retain(|handle| Arc::ptr_eq(&handle.0.folder, folder));
+        open
     }
 
     /// Tells whoever follows [`Partitions::changes`].

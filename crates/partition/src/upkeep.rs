@@ -1,53 +1,57 @@
 //! What is done to partitions now and then: retention, flushing, checkpoints, forgetting idle producers, gauges.
 
 use crate::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
+use crate::folder::Folder;
 use crate::service::{Shared, Slot};
 use crate::{Bounds, Error, PartitionHandle, cleaner, producers, revive};
 use bytes::Bytes;
 use millstream_storage::Log;
 use millstream_telemetry::catalogue::{
-    LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED,
+    LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_FOLDERS, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED,
 };
 use millstream_types::Offset;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Logs from which on one sync of everything is cheaper than a sync of each of their files.
 const TOGETHER_MIN: usize = 16;
 
-type Round = for<'a> fn(&'a Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Round = for<'a> fn(&'a Arc<Shared>, &'a Arc<Folder>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Starts the rounds.
+/// Starts the rounds: each data folder has its own, so that none waits for another one's disk.
 pub(crate) fn spawn(shared: &Arc<Shared>) {
-    spawn_prompt_flusher(shared);
     let config = &shared.config;
     let rounds: [(&'static str, Duration, Round); 4] = [
-        ("retention", config.retention_interval, |shared| Box::pin(retain(shared))),
-        ("flusher", config.flush_interval, |shared| Box::pin(flush(shared))),
-        ("revival", config.revive_interval, |shared| {
+        ("retention", config.retention_interval, |shared, folder| Box::pin(retain(shared, folder))),
+        ("flusher", config.flush_interval, |shared, folder| Box::pin(flush(shared, folder))),
+        ("revival", config.revive_interval, |shared, folder| {
             Box::pin(async move {
-                revive::revive(shared).await;
+                revive::revive(shared, folder).await;
             })
         }),
-        ("checkpoints", config.checkpoint_interval, |shared| Box::pin(checkpoint_now(shared))),
+        ("checkpoints", config.checkpoint_interval, |shared, folder| Box::pin(checkpoint_now(shared, folder))),
     ];
-    for (name, interval, round) in rounds {
-        let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
-        // A round that has begun is finished: only the wait between two is cut short.
-        shared.tasks.spawn(name, async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = shutdown.requested() => return,
-                    () = owned.runtime.clock.sleep(interval) => {}
+    for folder in shared.folders.all() {
+        spawn_prompt_flusher(shared, folder);
+        for (name, interval, round) in rounds {
+            let (owned, folder, shutdown) = (shared.clone(), folder.clone(), shared.tasks.shutdown());
+            // A round that has begun is finished: only the wait between two is cut short.
+            shared.tasks.spawn(name, async move {
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = shutdown.requested() => return,
+                        () = owned.runtime.clock.sleep(interval) => {}
+                    }
+                    round(&owned, &folder).await;
                 }
-                round(&owned).await;
-            }
-        });
+            });
+        }
     }
 }
 
@@ -55,11 +59,11 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
 const FLUSH_LOOK_MIN: Duration = Duration::from_millis(10);
 
 /// Syncs logs whose `flush.ms` has passed, where it is shorter than the flusher's interval.
-fn spawn_prompt_flusher(shared: &Arc<Shared>) {
-    let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
+fn spawn_prompt_flusher(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    let (owned, folder, shutdown) = (shared.clone(), folder.clone(), shared.tasks.shutdown());
     shared.tasks.spawn("prompt flusher", async move {
         loop {
-            let all = owned.open();
+            let all = owned.open_in(&folder);
             let shortest = all.iter().filter_map(|handle| u64::try_from(handle.0.log.config().flush_ms).ok()).min();
             let interval = Duration::from_millis(shortest.unwrap_or(u64::MAX));
             tokio::select! {
@@ -78,10 +82,13 @@ fn spawn_prompt_flusher(shared: &Arc<Shared>) {
 }
 
 /// Deletes what the topics no longer keep.
-pub(crate) async fn retain(shared: &Arc<Shared>) {
+pub(crate) async fn retain(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    if !folder.is_online() {
+        return;
+    }
     let now = shared.runtime.clock.now();
     let expiry_ms = i64::try_from(shared.config.producer_expiry.as_millis()).unwrap_or(i64::MAX);
-    for handle in shared.open() {
+    for handle in shared.open_in(folder) {
         let partition = &handle.0;
         if shared.cleaners.has(partition.id) {
             // What a compaction works on is deleted from at the next round.
@@ -98,9 +105,12 @@ pub(crate) async fn retain(shared: &Arc<Shared>) {
 }
 
 /// Makes what was appended survive a power cut.
-pub(crate) async fn flush(shared: &Arc<Shared>) {
+pub(crate) async fn flush(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    if !folder.is_online() {
+        return;
+    }
     let time = shared.metrics.histogram(&LOG_FLUSH_TIME, &[]);
-    let (all, begun) = (shared.open(), shared.runtime.clock.elapsed());
+    let (all, begun) = (shared.open_in(folder), shared.runtime.clock.elapsed());
     let unflushed: Vec<Log> =
         all.iter().map(|handle| &handle.0.log).filter(|log| log.unflushed_records() > 0).cloned().collect();
     if unflushed.len() >= TOGETHER_MIN {
@@ -134,8 +144,11 @@ async fn on_disk<T: Send + 'static>(shared: &Shared, work: impl Future<Output = 
     outcome.await.ok()
 }
 
-async fn checkpoint_now(shared: &Arc<Shared>) {
-    let logs: Vec<Log> = shared.open().iter().map(|handle| handle.0.log.clone()).collect();
+async fn checkpoint_now(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    if !folder.is_online() {
+        return;
+    }
+    let logs: Vec<Log> = shared.open_in(folder).iter().map(|handle| handle.0.log.clone()).collect();
     let outcomes = on_disk(shared, async move {
         if logs.len() >= TOGETHER_MIN {
             return Log::checkpoint_all(&logs).await;
@@ -149,15 +162,16 @@ async fn checkpoint_now(shared: &Arc<Shared>) {
     for error in outcomes.await.into_iter().flatten().filter_map(Result::err) {
         tracing::warn!(%error, "a recovery point was not written; recovery checks more then");
     }
-    if let Err(error) = write_checkpoints(shared).await {
+    if let Err(error) = write_checkpoints(shared, folder).await {
+        folder.is_suspect.store(true, Ordering::Release);
         tracing::warn!(%error, "the checkpoints were not written; they are tried again at the next round");
     }
 }
 
-/// Writes Kafka's checkpoint files of the whole folder.
-pub(crate) async fn write_checkpoints(shared: &Arc<Shared>) -> Result<(), Error> {
+/// Writes Kafka's checkpoint files of a data folder.
+async fn write_checkpoints(shared: &Arc<Shared>, folder: &Arc<Folder>) -> Result<(), Error> {
     let (mut recovery, mut high, mut starts) = (Offsets::new(), Offsets::new(), Offsets::new());
-    for handle in shared.open() {
+    for handle in shared.open_in(folder) {
         let partition = &handle.0;
         let key = (partition.topic.to_string(), partition.id.partition.0);
         let Bounds { log_start, local_start, high_watermark, .. } = partition.bounds();
@@ -168,15 +182,16 @@ pub(crate) async fn write_checkpoints(shared: &Arc<Shared>) -> Result<(), Error>
         }
     }
     for (name, offsets) in [(RECOVERY_POINTS, recovery), (HIGH_WATERMARKS, high), (LOG_STARTS, starts)] {
-        checkpoint::write(&*shared.runtime.disk, &shared.data_dir.path().join(name), &offsets).await?;
+        checkpoint::write(&*shared.runtime.disk, &folder.path.join(name), &offsets).await?;
     }
-    cleaner::write_checkpoint(shared).await
+    cleaner::write_checkpoint(shared, folder).await
 }
 
 /// Sets the gauges of the whole broker.
 pub(crate) fn count(shared: &Shared) {
     let partitions = shared.partitions.read();
     let (mut leaders, mut behind, mut below_min, mut failed) = (0, 0, 0, 0);
+    let folders_offline = shared.folders.all().iter().filter(|folder| !folder.is_online()).count();
     for slot in partitions.values() {
         let Slot::Open(handle) = slot else {
             failed += 1;
@@ -199,13 +214,32 @@ pub(crate) fn count(shared: &Shared) {
         (&UNDER_REPLICATED, behind),
         (&UNDER_MIN_ISR, below_min),
         (&OFFLINE_REPLICAS, failed),
+        (&OFFLINE_FOLDERS, i64::try_from(folders_offline).unwrap_or(i64::MAX)),
     ] {
         shared.metrics.gauge(gauge, &[]).set(value);
     }
 }
 
+/// Closes a data folder in order, and leaves it to other processes. `is_quiet` says that nothing works in it any more.
+pub(crate) async fn close_folder(shared: &Arc<Shared>, folder: &Arc<Folder>, is_quiet: bool) -> Result<(), Error> {
+    let handles = shared.open_in(folder);
+    if !folder.is_online() {
+        handles.iter().for_each(|handle| handle.0.close());
+        folder.unlock();
+        return Ok(());
+    }
+    let closed = close(shared, folder, &handles).await;
+    write_checkpoints(shared, folder).await?;
+    closed?;
+    if is_quiet && handles.len() == shared.folders.replicas_in(folder).len() {
+        folder.mark_clean().await?;
+    }
+    folder.unlock();
+    Ok(())
+}
+
 /// Closes partitions in order: what waits is written, the logs are synced, and their producers are kept for the next start.
-pub(crate) async fn close(shared: &Shared, handles: Vec<PartitionHandle>) -> Result<(), Error> {
+async fn close(shared: &Shared, folder: &Folder, handles: &[PartitionHandle]) -> Result<(), Error> {
     let producers: Vec<Bytes> = handles.iter().map(|handle| producers::snapshot(&handle.0.producers.lock())).collect();
     handles.iter().for_each(|handle| handle.0.close());
     let logs: Vec<Log> = handles.iter().map(|handle| handle.0.log.clone()).collect();
@@ -219,7 +253,7 @@ pub(crate) async fn close(shared: &Shared, handles: Vec<PartitionHandle>) -> Res
         }
         outcomes
     });
-    let panicked = || Error::io(shared.data_dir.path(), io::Error::other("closing the logs did not end"));
+    let panicked = || Error::io(&folder.path, io::Error::other("closing the logs did not end"));
     let outcomes = closed.await.ok_or_else(panicked)?;
     handles.iter().zip(outcomes).try_for_each(|(handle, outcome)| outcome.map_err(|error| handle.0.failed(error)))
 }

@@ -1,7 +1,6 @@
 //! What other services have of the quorum: the image, decisions, and the broker's own registration.
 
 use crate::controller::{Controller, Job, Reply, Wait, is_applied};
-use crate::identity::Identity;
 use crate::inbound::Inbound;
 use crate::log_writer::Command;
 use crate::raft_types::{ReplicaId, TypeConfig};
@@ -9,7 +8,7 @@ use crate::state_machine::{Published, StateMachine};
 use crate::{Config, Error};
 use millstream_metadata::{Decision, Image, brokers};
 use millstream_runtime::{DiskFile, Runtime, Tasks};
-use millstream_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId};
+use millstream_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, FolderIdentity};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::ClientWriteError;
@@ -46,7 +45,7 @@ pub(crate) struct Shared {
     pub runtime: Runtime,
     pub tasks: Tasks,
     pub config: Config,
-    pub identity: Identity,
+    pub identity: FolderIdentity,
     pub raft: Raft<TypeConfig, StateMachine>,
     pub published: Published,
     pub controller: Mutex<Controller>,
@@ -89,6 +88,12 @@ impl Handle {
     #[must_use]
     pub fn node_id(&self) -> BrokerId {
         self.0.identity.node_id
+    }
+
+    /// Whose the node's data folder is.
+    #[must_use]
+    pub fn identity(&self) -> FolderIdentity {
+        self.0.identity
     }
 
     /// This node's data folder.

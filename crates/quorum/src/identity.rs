@@ -3,27 +3,11 @@
 use crate::Error;
 use crate::error::DiskContext;
 use bytes::Bytes;
-use millstream_runtime::{Disk, DiskFile, OpenMode, Random};
-use millstream_types::{BrokerId, ClusterId, DirectoryId};
-use std::collections::BTreeMap;
+use millstream_runtime::{Disk, DiskFile, LOCK_FILE, Random, lock_folder};
+use millstream_types::{BrokerId, ClusterId, DirectoryId, FolderIdentity, InvalidFolderIdentity};
 use std::path::Path;
 use std::sync::Arc;
 use uuid::Builder;
-
-/// Kafka's name of the file.
-pub(crate) const META_FILE: &str = "meta.properties";
-/// Kafka's name of the file.
-const LOCK_FILE: &str = ".lock";
-/// Kafka's version of the file since KRaft.
-const VERSION: u32 = 1;
-
-/// Who the node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub cluster_id: ClusterId,
-    pub node_id: BrokerId,
-    pub directory: DirectoryId,
-}
 
 /// What the settings say about who the node is.
 #[derive(Debug, Clone, Copy)]
@@ -34,18 +18,10 @@ pub(crate) struct Expected {
     pub form: bool,
 }
 
-/// Takes the folder for this process, until the returned file is dropped. A simulated disk has no other processes.
+/// Takes the folder for this process, until the returned file is dropped.
 pub(crate) async fn lock(disk: &dyn Disk, data_dir: &Path) -> Result<Arc<dyn DiskFile>, Error> {
-    let path = data_dir.join(LOCK_FILE);
-    let file = disk.open(&path, OpenMode::Append).await.while_at("open", &path)?;
-    if let Some(fd) = file.fd() {
-        match rustix::fs::flock(fd, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::FolderInUse { path: data_dir.to_owned() }),
-            Err(error) => return Err(error.into()).while_at("lock", &path),
-        }
-    }
-    Ok(file)
+    let locked = lock_folder(disk, data_dir).await.while_at("lock", &data_dir.join(LOCK_FILE))?;
+    locked.ok_or_else(|| Error::FolderInUse { path: data_dir.to_owned() })
 }
 
 /// Reads who the folder says the node is, or writes it down where the folder is new.
@@ -54,8 +30,8 @@ pub(crate) async fn establish(
     random: &dyn Random,
     data_dir: &Path,
     expected: Expected,
-) -> Result<Identity, Error> {
-    let path = data_dir.join(META_FILE);
+) -> Result<FolderIdentity, Error> {
+    let path = data_dir.join(FolderIdentity::FILE);
     if disk.exists(&path).await.while_at("look for", &path)? {
         let content = disk.read(&path).await.while_at("read", &path)?;
         return check(&path, parse(&path, &content)?, expected);
@@ -69,16 +45,16 @@ pub(crate) async fn establish(
         return Err(Error::NoClusterId { path: data_dir.to_owned() });
     }
     let fresh = || Builder::from_random_bytes(random.next_u128().to_be_bytes()).into_uuid();
-    let identity = Identity {
+    let identity = FolderIdentity {
         cluster_id: expected.cluster_id.unwrap_or_else(|| ClusterId(fresh())),
         node_id: expected.node_id,
         directory: DirectoryId(fresh()),
     };
-    disk.write_atomic(&path, Bytes::from(render(&identity))).await.while_at("write", &path)?;
+    disk.write_atomic(&path, Bytes::from(identity.text())).await.while_at("write", &path)?;
     Ok(identity)
 }
 
-fn check(path: &Path, found: Identity, expected: Expected) -> Result<Identity, Error> {
+fn check(path: &Path, found: FolderIdentity, expected: Expected) -> Result<FolderIdentity, Error> {
     let wrong = |what: &'static str, stored: String, given: String| {
         Err(Error::WrongFolder { path: path.to_owned(), what, stored, given })
     };
@@ -91,37 +67,11 @@ fn check(path: &Path, found: Identity, expected: Expected) -> Result<Identity, E
     }
 }
 
-fn render(identity: &Identity) -> String {
-    let Identity { cluster_id, node_id, directory } = identity;
-    format!("version={VERSION}\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory}\n")
-}
-
-fn parse(path: &Path, content: &[u8]) -> Result<Identity, Error> {
-    let corrupt = |reason: String| Error::Corrupt { path: path.to_owned(), position: 0, reason };
-    let text = std::str::from_utf8(content).map_err(|error| corrupt(error.to_string()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
-    let values: BTreeMap<&str, &str> =
-        lines.filter_map(|line| line.split_once('=')).map(|(key, value)| (key.trim(), value.trim())).collect();
-    let value = |key: &str| values.get(key).copied().ok_or_else(|| corrupt(format!("it has no {key}")));
-    let version: u32 = value("version")?.parse().map_err(|_| corrupt("version is not a number".into()))?;
-    if version > VERSION {
-        return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
-    }
-    if version < VERSION {
-        return Err(corrupt(format!(
-            "its version is {version}; expected {VERSION} (an older Kafka's folder must be upgraded by Kafka first)"
-        )));
-    }
-    let cluster = value("cluster.id")?;
-    let node = value("node.id")?;
-    let directory = value("directory.id")?;
-    Ok(Identity {
-        cluster_id: cluster
-            .parse()
-            .map_err(|_| corrupt(format!("cluster.id {cluster:?} is not a UUID in Kafka's form")))?,
-        node_id: BrokerId(node.parse().map_err(|_| corrupt(format!("node.id {node:?} is not a number")))?),
-        directory: directory
-            .parse()
-            .map_err(|_| corrupt(format!("directory.id {directory:?} is not a UUID in Kafka's form")))?,
+fn parse(path: &Path, content: &[u8]) -> Result<FolderIdentity, Error> {
+    FolderIdentity::parse(content).map_err(|error| match error {
+        InvalidFolderIdentity::Newer { found } => {
+            Error::NewerFormat { path: path.to_owned(), found, supported: FolderIdentity::VERSION }
+        }
+        InvalidFolderIdentity::Damaged(reason) => Error::Corrupt { path: path.to_owned(), position: 0, reason },
     })
 }

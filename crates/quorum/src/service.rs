@@ -3,7 +3,7 @@
 use crate::controller::{Controller, Job, QUEUE_LEN};
 use crate::error::DiskContext;
 use crate::handle::{Handle, Shared};
-use crate::identity::{Expected, Identity, establish, lock};
+use crate::identity::{Expected, establish, lock};
 use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::raft_types::{Peer, RaftRuntime, ReplicaId, TypeConfig};
@@ -11,7 +11,7 @@ use crate::state_machine::{Progress, Published, StateMachine};
 use crate::{Config, Error, Unfence};
 use millstream_metadata::{Image, brokers};
 use millstream_runtime::{DiskFile, Runtime, Tasks};
-use millstream_types::ClusterId;
+use millstream_types::{ClusterId, FolderIdentity};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Raft, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
@@ -62,7 +62,7 @@ async fn build(
     runtime: &Runtime,
     tasks: &Tasks,
     config: Config,
-    (identity, lock): (Identity, Arc<dyn DiskFile>),
+    (identity, lock): (FolderIdentity, Arc<dyn DiskFile>),
 ) -> Result<Handle, Error> {
     let dir = config.data_dir.join(FOLDER);
     let published = Published {
@@ -100,7 +100,7 @@ async fn build(
     }))
 }
 
-fn check_cluster(data_dir: &Path, identity: &Identity, formed: Option<ClusterId>) -> Result<(), Error> {
+fn check_cluster(data_dir: &Path, identity: &FolderIdentity, formed: Option<ClusterId>) -> Result<(), Error> {
     match formed {
         Some(formed) if formed != identity.cluster_id => Err(Error::WrongFolder {
             path: data_dir.join(FOLDER),

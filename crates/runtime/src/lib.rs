@@ -5,6 +5,7 @@
 mod clock;
 mod compute;
 mod disk;
+mod folder_lock;
 mod random;
 mod real_disk;
 mod sim_disk;
@@ -13,6 +14,7 @@ mod tasks;
 pub use clock::{Clock, SimClock, SystemClock};
 pub use compute::Compute;
 pub use disk::{Disk, DiskFile, DiskWork, EntryKind, FileRange, OpenMode};
+pub use folder_lock::{LOCK_FILE, lock_folder};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use real_disk::RealDisk;
 pub use sim_disk::{Fault, SimDisk};

@@ -20,6 +20,8 @@ pub enum Fault {
     Full,
     /// Every write and sync fails.
     WriteError,
+    /// The folder's disk was taken away: there is nothing of that name. Files that are open go on, as if into the void.
+    Missing,
 }
 
 /// A disk in memory, as bad as POSIX allows: a power cut takes what was not synced ([`SimDisk::after_power_cut`]).
@@ -57,6 +59,7 @@ impl SimDisk {
     /// The same in place, where nobody uses the disk any more; only files that are still open keep the lost world.
     pub fn crash(&self, draw: impl FnMut(u64) -> u64) {
         *self.nature.fault.lock() = None;
+        self.nature.faults_in.lock().clear();
         let mut tree = self.tree.lock();
         *tree = tree.after_crash(&self.nature, draw);
     }
@@ -64,6 +67,15 @@ impl SimDisk {
     /// Makes every write fail from now on, or work again.
     pub fn set_fault(&self, fault: Option<Fault>) {
         *self.nature.fault.lock() = fault;
+    }
+
+    /// The same for what is in a folder: a disk of its own that fails while others go on. Files have the disk of the folder they were made in.
+    pub fn set_fault_in(&self, folder: &Path, fault: Option<Fault>) {
+        let mut faults = self.nature.faults_in.lock();
+        match fault {
+            Some(fault) => drop(faults.insert(folder.to_owned(), fault)),
+            None => drop(faults.remove(folder)),
+        }
     }
 
     /// Flips bits of a stored byte, as a failing disk does. Returns whether there was such a byte.
@@ -84,6 +96,7 @@ impl SimDisk {
 #[async_trait]
 impl Disk for SimDisk {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.nature.check_there(path)?;
         let mut tree = self.tree.lock();
         match (tree.get(path), mode) {
             (Some(Node::File(_)), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -92,43 +105,50 @@ impl Disk for SimDisk {
             (None, OpenMode::Read) => return Err(not_found(path)),
             (None, OpenMode::Append | OpenMode::CreateNew) => {}
         }
-        if *self.nature.fault.lock() == Some(Fault::Full) {
+        if self.nature.fault_at(path) == Some(Fault::Full) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let file = Arc::new(SimFile::new(self.nature.clone()));
+        let file = Arc::new(SimFile::new(self.nature.clone(), path));
         tree.add_file(path, file.clone())?;
         Ok(file)
     }
 
     async fn read_dir(&self, path: &Path) -> io::Result<Vec<(String, EntryKind)>> {
+        self.nature.check_there(path)?;
         self.tree.lock().entries(path)
     }
 
     async fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.nature.check_there(path)?;
         self.tree.lock().add_folders(path)
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.nature.check_there(from)?;
         self.tree.lock().rename(from, to)
     }
 
     async fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.nature.check_there(path)?;
         self.tree.lock().remove_file(path)
     }
 
     async fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.nature.check_there(path)?;
         self.tree.lock().remove_folder(path)
     }
 
     async fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.nature.check_there(path)?;
         self.nature.wait().await;
         self.tree.lock().sync(path)
     }
 
-    async fn sync_all(&self, _path: &Path) -> io::Result<()> {
-        match *self.nature.fault.lock() {
+    async fn sync_all(&self, path: &Path) -> io::Result<()> {
+        self.nature.check_there(path)?;
+        match self.nature.fault_at(path) {
             Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
-            Some(Fault::Full) | None => {
+            Some(Fault::Full | Fault::Missing) | None => {
                 self.tree.lock().sync_all();
                 Ok(())
             }
@@ -136,11 +156,12 @@ impl Disk for SimDisk {
     }
 
     async fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.tree.lock().get(path).is_some())
+        Ok(self.nature.check_there(path).is_ok() && self.tree.lock().get(path).is_some())
     }
 
-    async fn space(&self, _path: &Path) -> io::Result<(u64, u64)> {
-        let full = *self.nature.fault.lock() == Some(Fault::Full);
+    async fn space(&self, path: &Path) -> io::Result<(u64, u64)> {
+        self.nature.check_there(path)?;
+        let full = self.nature.fault_at(path) == Some(Fault::Full);
         Ok((if full { 0 } else { 1 << 40 }, 1 << 40))
     }
 }

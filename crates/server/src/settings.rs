@@ -1,10 +1,13 @@
 //! A node's settings: flags over `MILLSTREAM_*` over a TOML file over defaults, each option defined once.
 
 mod definitions;
+mod folders;
 mod listeners;
 mod pressure;
 mod sources;
 mod users;
+
+pub(crate) use folders::absolute;
 
 pub use definitions::{NODE_CONFIGS, all_definitions};
 pub use listeners::KafkaListener;
@@ -71,8 +74,10 @@ impl SettingsError {
 /// A node's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where everything of the node is kept.
+    /// Where everything of the node is kept, but for partitions that are in other folders.
     pub data_dir: PathBuf,
+    /// Kafka's `log.dirs` without `data_dir`: further folders that partitions are kept in.
+    pub other_dirs: Vec<PathBuf>,
     /// Kafka's `node.id`.
     pub node_id: BrokerId,
     /// Kafka's `broker.rack`.
@@ -143,6 +148,9 @@ impl Settings {
             }
         }
         let data_dir = PathBuf::from(values.text("data.dir"));
+        let other_dirs = folders::others(&data_dir, values.text("log.dirs"))?;
+        let mut broker = values.broker();
+        broker.insert("log.dirs".to_owned(), folders::list(&data_dir, &other_dirs));
         let tier_url = match values.text("tier.url") {
             "" => data_dir.join("cold").display().to_string(),
             url => url.to_owned(),
@@ -154,7 +162,7 @@ impl Settings {
             users: users::read(&values)?,
             tls_reload_interval: Duration::from_millis(values.number("ssl.reload.interval.ms")?),
             http,
-            broker: values.broker(),
+            broker,
             tier_url,
             tier_store: values.below("tier.store."),
             tier_cache_bytes: values.number("tier.cache.bytes")?,
@@ -165,6 +173,7 @@ impl Settings {
             task_commit_interval: Duration::from_millis(values.number("task.commit.interval.ms")?),
             component_bytes_max: values.number("function.component.bytes")?,
             data_dir,
+            other_dirs,
         })
     }
 }
@@ -210,7 +219,8 @@ mod tests {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.listeners[0].address.to_string(), "127.0.0.1:9092");
         assert_eq!(settings.tier_url, "./millstream-data/cold");
-        assert!(settings.broker.is_empty());
+        assert_eq!(settings.broker.keys().collect::<Vec<_>>(), ["log.dirs"]);
+        assert!(settings.other_dirs.is_empty());
     }
 
     #[test]

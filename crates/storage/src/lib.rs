@@ -33,9 +33,12 @@ mod txn_index;
 pub use clean::{Cleaned, CleaningBudget, Dirty, LastRecord};
 pub use epochs::{EpochEnd, Epochs};
 pub use error::Error;
-pub use log::{Appended, ClosedSegment, LocalSegment, Log, LogId, Opening, Recovery, Scrubbed, Slice, remove_deleted};
+pub use log::{
+    Appended, ClosedSegment, LocalSegment, Log, LogId, Opening, Recovery, Scrubbed, Slice, probe_folder, remove_deleted,
+};
 pub use names::{folder_name, parse_folder_name};
 pub use pace::Pace;
+pub use partition_metadata::topic_of;
 pub use producer_snapshot::{ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot};
 pub use segment::Damage;
 pub use txn_index::AbortedTxn;

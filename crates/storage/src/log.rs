@@ -20,6 +20,7 @@ mod truncate;
 
 pub use append::Appended;
 pub use delete::remove_deleted;
+pub use offline::probe_folder;
 pub use open::{Opening, Recovery};
 pub use read::Slice;
 pub use scrub::Scrubbed;

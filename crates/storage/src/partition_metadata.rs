@@ -43,6 +43,19 @@ pub async fn claim(disk: &dyn Disk, folder: &Path, topic: TopicId, claim: Claim)
     }
 }
 
+/// The topic that a partition's folder is of; none where it does not say.
+///
+/// # Errors
+/// The disk's; [`Error::Format`].
+pub async fn topic_of(disk: &dyn Disk, folder: &Path) -> Result<Option<TopicId>, Error> {
+    let path = folder.join(NAME);
+    if !disk.exists(&path).await.map_err(Error::io("look for", &path))? {
+        return Ok(None);
+    }
+    let content = disk.read(&path).await.map_err(Error::io("read", &path))?;
+    parse(&content).map(Some).map_err(|problem| Error::format(&path, problem))
+}
+
 async fn write(disk: &dyn Disk, path: &Path, topic: TopicId) -> Result<(), Error> {
     let file = disk.open(path, OpenMode::Append).await.map_err(Error::io("open", path))?;
     let content = Bytes::from(format!("version: 0\ntopic_id: {topic}"));

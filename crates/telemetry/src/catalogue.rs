@@ -51,6 +51,7 @@ catalogue! {
     GaugeDef LEADER_COUNT = "kafka_server_replicamanager_leadercount", Count, [], "Partitions that this node leads.";
     GaugeDef UNDER_REPLICATED = "kafka_server_replicamanager_underreplicatedpartitions", Count, [], "Partitions led here whose in-sync set is smaller than their replica set.";
     GaugeDef UNDER_MIN_ISR = "kafka_server_replicamanager_underminisrpartitioncount", Count, [], "Partitions led here with fewer in-sync replicas than min.insync.replicas.";
+    GaugeDef OFFLINE_FOLDERS = "kafka_log_logmanager_offlinelogdirectorycount", Count, [], "Data folders that can't be used.";
     GaugeDef OFFLINE_REPLICAS = "kafka_server_replicamanager_offlinereplicacount", Count, [], "Replicas here that can't be served.";
 
     GaugeDef LOG_SIZE = "kafka_log_log_size", Bytes, ["topic", "partition"], "Bytes of a partition's log on local disk.";

@@ -6,6 +6,7 @@ mod causes;
 mod config;
 mod decision;
 mod epoch;
+mod folder_identity;
 mod id;
 mod kind;
 mod offset;
@@ -17,6 +18,7 @@ pub use config::{
 };
 pub use decision::{Now, Ticket, Waiter};
 pub use epoch::{BrokerEpoch, ControllerEpoch, LeaderEpoch, ProducerEpoch};
+pub use folder_identity::{FolderIdentity, InvalidFolderIdentity};
 pub use id::{BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicPartition};
 pub use kind::ErrorKind;
 pub use offset::{Offset, TimestampMs};

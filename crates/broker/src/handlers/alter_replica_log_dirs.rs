@@ -1,4 +1,4 @@
-//! AlterReplicaLogDirs: moves replicas between the data folders of this broker, of which there is one.
+//! AlterReplicaLogDirs: moves replicas between the data folders of this broker.
 
 use crate::codes::Failure;
 use crate::service::Broker;
@@ -45,9 +45,17 @@ impl Broker {
             return Err(Failure::new(ResponseError::InvalidTopicException, message));
         }
         // Which excludes paths that are not absolute.
-        if path != self.partitions.data_dir() {
+        let Some(folder) = self.partitions.folders().into_iter().find(|folder| folder.path == path) else {
             return Err(Failure::new(ResponseError::LogDirNotFound, "the folder is none of this broker's"));
+        };
+        if let Some(cause) = folder.failure {
+            return Err(Failure::new(ResponseError::KafkaStorageError, cause));
         }
-        self.partition(topic, index).map(drop)
+        let handle = self.partition(topic, index)?;
+        if handle.data_folder() == path {
+            return Ok(());
+        }
+        let message = "replicas are not moved between data folders while they are served";
+        Err(Failure::new(ResponseError::InvalidRequest, message))
     }
 }

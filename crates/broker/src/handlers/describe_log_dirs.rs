@@ -1,4 +1,4 @@
-//! DescribeLogDirs: what takes how much of the data folder.
+//! DescribeLogDirs: what takes how much of each data folder.
 
 use crate::service::Broker;
 use kafka_protocol::messages::TopicName;
@@ -12,7 +12,7 @@ use millstream_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsRespo
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Broker {
-    /// Answers DescribeLogDirs. There is one folder.
+    /// Answers DescribeLogDirs.
     pub(crate) async fn describe_log_dirs(&self, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
         let wanted = request.message.topics.map(|topics| {
             let pairs = topics.into_iter().flat_map(|topic| {
@@ -25,26 +25,42 @@ impl Broker {
             None => true,
             Some(wanted) => wanted.contains(&(handle.topic().to_owned(), handle.id().partition.0)),
         };
-        let mut topics: BTreeMap<String, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-        for handle in self.partitions.all().into_iter().filter(is_wanted) {
-            topics.entry(handle.topic().to_owned()).or_default().push(describe(&handle));
+        let wanted: Vec<PartitionHandle> = self.partitions.all().into_iter().filter(is_wanted).collect();
+        let mut results = Vec::new();
+        for folder in self.partitions.folders() {
+            let result = DescribeLogDirsResult::default().with_log_dir(text(folder.path.display().to_string()));
+            let space = match folder.failure {
+                None => self.runtime.disk.space(&folder.path).await.ok(),
+                Some(_) => None,
+            };
+            // Of a folder that can't be used nothing is told, as Kafka does.
+            results.push(match space {
+                Some((free, total)) => {
+                    let here = wanted.iter().filter(|handle| handle.data_folder() == folder.path);
+                    result.with_topics(topics(here)).with_usable_bytes(signed(free)).with_total_bytes(signed(total))
+                }
+                None => result.with_error_code(ResponseError::KafkaStorageError.code()),
+            });
         }
-        let topics = topics.into_iter().map(|(name, mut partitions)| {
-            partitions.sort_by_key(|partition| partition.partition_index);
-            let name = TopicName(StrBytes::from_string(name));
-            DescribeLogDirsTopic::default().with_name(name).with_partitions(partitions)
-        });
-        let folder = self.partitions.data_dir();
-        let result = DescribeLogDirsResult::default()
-            .with_log_dir(StrBytes::from_string(folder.display().to_string()))
-            .with_topics(topics.collect());
-        let result = match self.runtime.disk.space(folder).await {
-            Ok((free, total)) => result.with_usable_bytes(signed(free)).with_total_bytes(signed(total)),
-            Err(_) => result.with_error_code(ResponseError::KafkaStorageError.code()),
-        };
-        // No folder is ever closed to new logs: there is but one.
-        kafka_protocol::messages::DescribeLogDirsResponse::default().with_results(vec![result]).into()
+        // No folder is ever closed to new logs.
+        kafka_protocol::messages::DescribeLogDirsResponse::default().with_results(results).into()
     }
+}
+
+fn topics<'a>(handles: impl Iterator<Item = &'a PartitionHandle>) -> Vec<DescribeLogDirsTopic> {
+    let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+    for handle in handles {
+        topics.entry(handle.topic()).or_default().push(describe(handle));
+    }
+    let told = topics.into_iter().map(|(name, mut partitions)| {
+        partitions.sort_by_key(|partition| partition.partition_index);
+        DescribeLogDirsTopic::default().with_name(TopicName(text(name.to_owned()))).with_partitions(partitions)
+    });
+    told.collect()
+}
+
+fn text(text: String) -> StrBytes {
+    StrBytes::from_string(text)
 }
 
 fn describe(handle: &PartitionHandle) -> DescribeLogDirsPartition {

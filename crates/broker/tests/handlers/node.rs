@@ -14,7 +14,9 @@ use millstream_coordinator::{
 use millstream_metadata::topics::{Create, Layout, ensure};
 use millstream_metadata::{Listener, producer_ids};
 use millstream_net::{Answer, Authentication, ConnectionContext, Frame, Handler, Part};
-use millstream_partition::{Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions};
+use millstream_partition::{
+    Config as PartitionConfig, Deps as PartitionDeps, Folders, Layout as FolderLayout, Partitions,
+};
 use millstream_protocol::{decode_response, encode_request};
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService};
 use millstream_record::{BatchBuilder, Codec};
@@ -25,7 +27,6 @@ use millstream_types::{
 };
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -57,23 +58,30 @@ impl Node {
 
     /// A node with a listener whose clients log in.
     pub async fn asking(sasl: Sasl) -> Self {
-        Self::made(Runtime::simulated(3, Arc::new(SimDisk::new())), "boot", &[], sasl).await
+        Self::made((Runtime::simulated(3, Arc::new(SimDisk::new())), "boot"), &[], sasl, &[]).await
     }
 
     /// A node on that machine, which has that boot.
     pub async fn over(runtime: Runtime, boot: &str, options: &[(&str, &str)]) -> Self {
-        Self::made(runtime, boot, options, Sasl::default()).await
+        Self::made((runtime, boot), options, Sasl::default(), &[]).await
     }
 
-    async fn made(runtime: Runtime, boot: &str, options: &[(&str, &str)], sasl: Sasl) -> Self {
+    /// A node with further data folders beside "data".
+    pub async fn in_folders(disk: Arc<SimDisk>, others: &[&str]) -> Self {
+        Self::made((Runtime::simulated(3, disk), "boot"), &[], Sasl::default(), others).await
+    }
+
+    async fn made((runtime, boot): (Runtime, &str), options: &[(&str, &str)], sasl: Sasl, others: &[&str]) -> Self {
         let metrics = Metrics::new();
         let listener = Listener { name: "PLAINTEXT".into(), host: "broker.example".into(), port: 9092 };
         let quorum =
             QuorumService::start(&runtime, QuorumConfig::new("data".into(), ME, vec![listener])).await.unwrap();
-        let data_dir = DataDir::open(&runtime, Path::new("data"), Some(boot)).await.unwrap();
+        let others = others.iter().map(|folder| (*folder).into()).collect();
+        let layout = FolderLayout { first: "data".into(), others, identity: quorum.identity() };
+        let folders = Folders::open(&runtime, &layout, Some(boot)).await.unwrap();
         let deps =
             PartitionDeps { runtime: runtime.clone(), metrics: metrics.clone(), image: quorum.watch(), cold: None };
-        let partitions = Partitions::start(PartitionConfig::new(ME), data_dir, deps).await.unwrap();
+        let partitions = Partitions::start(PartitionConfig::new(ME), folders, deps).await.unwrap();
         let controller = Arc::new(TestController { quorum: quorum.clone(), runtime: runtime.clone() });
         let cluster = Arc::new(crate::adapters::known_cluster::KnownCluster::new(&quorum));
         let ports = Ports { controller, participants: Arc::new(partitions.clone()), cluster };

@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::output::{Format, print};
 use clap::Args;
 use millstream_runtime::{Disk, OpenMode, RealDisk, Runtime};
-use millstream_server::Settings;
 use serde_json::{Value, json};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +20,7 @@ const SYNC_MAX: Duration = Duration::from_millis(50);
 /// Milliseconds since 1970 before which a clock is surely wrong: 2025-01-01.
 const CLOCK_MIN_MS: i64 = 1_735_689_600_000;
 
-/// Check this machine and its data folder: a verdict and a remedy each. Exits with 1 when something would keep a node from running.
+/// Check this machine and its data folders: a verdict and a remedy each. Exits with 1 when something would keep a node from running.
 #[derive(Args)]
 pub struct Doctor {
     #[command(flatten)]
@@ -61,7 +60,9 @@ pub async fn run(command: Doctor) -> Result<(), Error> {
     findings.push(port("http port", settings.http));
     findings.push(clock(&runtime));
     findings.push(open_files());
-    findings.extend(folder(&runtime, &settings).await);
+    for path in std::iter::once(&settings.data_dir).chain(&settings.other_dirs) {
+        findings.extend(folder(&runtime, path).await);
+    }
     let rows: Vec<Value> = findings
         .iter()
         .map(|one| json!({"check": one.check, "verdict": one.verdict, "found": one.found, "remedy": one.remedy}))
@@ -120,8 +121,7 @@ fn open_files() -> Finding {
     }
 }
 
-async fn folder(runtime: &Runtime, settings: &Settings) -> Vec<Finding> {
-    let path = settings.data_dir.as_path();
+async fn folder(runtime: &Runtime, path: &Path) -> Vec<Finding> {
     let mut findings = vec![contents(path)];
     let existing = path.ancestors().find(|folder| folder.is_dir() || folder.as_os_str().is_empty());
     let existing =

@@ -33,9 +33,10 @@ pub struct Serve {
 /// The options of a node, for the commands that run or check one.
 #[derive(Args)]
 pub struct NodeOptions {
-    /// The folder of everything the node keeps [default: ./millstream-data].
+    /// The folder of everything the node keeps [default: ./millstream-data]. May be given often: what comes after the first are further
+    /// folders for partitions, on disks of their own (log.dirs).
     #[arg(long, value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
+    pub data_dir: Vec<PathBuf>,
     /// Where Kafka's protocol listens [default: 127.0.0.1:9092].
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: Option<String>,
@@ -57,7 +58,11 @@ impl NodeOptions {
     /// The settings: flags over variables over the file over defaults.
     pub fn settings(&self) -> Result<Settings, Error> {
         let mut set = self.set.clone();
-        set.extend(self.data_dir.as_ref().map(|folder| format!("data.dir={}", folder.display())));
+        if let Some((first, others)) = self.data_dir.split_first() {
+            set.push(format!("data.dir={}", first.display()));
+            let others: Vec<String> = others.iter().map(|folder| folder.display().to_string()).collect();
+            set.extend((!others.is_empty()).then(|| format!("log.dirs={}", others.join(","))));
+        }
         set.extend(self.kafka.as_ref().map(|address| format!("listeners=PLAINTEXT://{address}")));
         set.extend(self.http.as_ref().map(|address| format!("http.listener={address}")));
         set.extend(self.node_id.map(|id| format!("node.id={id}")));

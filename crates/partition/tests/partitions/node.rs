@@ -5,7 +5,8 @@ use millstream_metadata::{
     BrokerRecord, Image, PartitionChange, PartitionRecord, Record, TopicConfigRecord, TopicRecord,
 };
 use millstream_partition::{
-    AppendOptions, Appended, ColdReader, Config, DataDir, Deps, Error, Origin, PartitionHandle, Partitions, ReadRequest,
+    AppendOptions, Appended, ColdReader, Config, Deps, Error, Folders, Layout, Origin, PartitionHandle, Partitions,
+    ReadRequest,
 };
 use millstream_record::{Batch, BatchBuilder, Codec, split};
 use millstream_runtime::{Runtime, SimDisk};
@@ -100,11 +101,21 @@ impl Node {
         (dir, image): (&Path, Image),
         cold: Option<Arc<dyn ColdReader>>,
     ) -> Self {
+        Self::laid_out((boot, runtime), &Layout::one(dir), image, cold).await.unwrap()
+    }
+
+    /// A node of as many folders as it is told of.
+    pub async fn laid_out(
+        (boot, runtime): (&str, Runtime),
+        layout: &Layout,
+        image: Image,
+        cold: Option<Arc<dyn ColdReader>>,
+    ) -> Result<Self, Error> {
         let (image, watched) = watch::channel(Arc::new(image));
-        let data_dir = DataDir::open(&runtime, dir, Some(boot)).await.unwrap();
+        let folders = Folders::open(&runtime, layout, Some(boot)).await?;
         let deps = Deps { runtime: runtime.clone(), metrics: Metrics::new(), image: watched, cold };
-        let partitions = Partitions::start(Config::new(ME), data_dir, deps).await.unwrap();
-        Self { runtime, partitions, image }
+        let partitions = Partitions::start(Config::new(ME), folders, deps).await?;
+        Ok(Self { runtime, partitions, image })
     }
 
     /// The topic's only partition.

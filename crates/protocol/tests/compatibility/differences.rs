@@ -310,6 +310,20 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         api: "DescribeConfigs",
         versions: "all",
+        field: "Results[4].Configs[log.dirs]*",
+        what: "another list of folders",
+        why: "each broker has folders of its own",
+    },
+    Difference {
+        api: "AlterReplicaLogDirs",
+        versions: "all",
+        field: "(a replica, and another folder of this broker)",
+        what: "is refused with INVALID_REQUEST",
+        why: "not yet: moving a replica between folders while it is served; with the node stopped, its folder may be moved by hand",
+    },
+    Difference {
+        api: "DescribeConfigs",
+        versions: "all",
         field: "Results[4].Configs[min.insync.replicas]*",
         what: "a default",
         why: ELR,

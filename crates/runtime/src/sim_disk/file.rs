@@ -2,23 +2,41 @@
 
 use super::Fault;
 use super::content::Content;
+use super::tree::not_found;
 use crate::disk::DiskFile;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a disk is like, known to all its files.
 #[derive(Default)]
 pub(super) struct Nature {
     pub(super) fault: Mutex<Option<Fault>>,
+    /// Of folders that are disks of their own.
+    pub(super) faults_in: Mutex<BTreeMap<PathBuf, Fault>>,
     /// A sync lets other tasks have their turn.
     pub(super) slow: bool,
 }
 
 impl Nature {
+    /// What goes wrong there.
+    pub(super) fn fault_at(&self, path: &Path) -> Option<Fault> {
+        let everywhere = *self.fault.lock();
+        let here =
+            || self.faults_in.lock().iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, fault)| *fault);
+        everywhere.or_else(here)
+    }
+
+    /// Refuses a path on a disk that was taken away.
+    pub(super) fn check_there(&self, path: &Path) -> io::Result<()> {
+        if self.fault_at(path) == Some(Fault::Missing) { Err(not_found(path)) } else { Ok(()) }
+    }
+
     /// Lets others have their turn while a slow disk syncs.
     pub(super) async fn wait(&self) {
         if self.slow {
@@ -30,16 +48,19 @@ impl Nature {
 pub(super) struct SimFile {
     content: Mutex<Content>,
     nature: Arc<Nature>,
+    /// Where it was made: that says which disk it is on.
+    made_at: PathBuf,
 }
 
 impl SimFile {
-    pub(super) fn new(nature: Arc<Nature>) -> Self {
-        Self { content: Mutex::default(), nature }
+    pub(super) fn new(nature: Arc<Nature>, path: &Path) -> Self {
+        Self { content: Mutex::default(), nature, made_at: path.to_owned() }
     }
 
     /// The file after a power cut, on a disk of that nature.
     pub(super) fn after_crash(&self, nature: &Arc<Nature>, draw: &mut impl FnMut(u64) -> u64) -> Self {
-        Self { content: Mutex::new(self.content.lock().after_crash(draw)), nature: nature.clone() }
+        let content = Mutex::new(self.content.lock().after_crash(draw));
+        Self { content, nature: nature.clone(), made_at: self.made_at.clone() }
     }
 
     pub(super) fn flip(&self, position: usize, mask: u8) -> bool {
@@ -51,8 +72,8 @@ impl SimFile {
     }
 
     fn writable(&self) -> io::Result<()> {
-        match *self.nature.fault.lock() {
-            None => Ok(()),
+        match self.nature.fault_at(&self.made_at) {
+            None | Some(Fault::Missing) => Ok(()),
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::WriteError) => Err(io::Error::other("simulated input/output error")),
         }

@@ -4,6 +4,7 @@ use crate::adapters::controller::{QuorumController, follow};
 use crate::adapters::known_cluster::KnownCluster;
 use crate::adapters::topics::LogTopics;
 use crate::kinds::tier::Cold;
+use crate::settings::absolute;
 use crate::{Error, Settings};
 use millstream_coordinator::group::{ConsumerConfig, ShareConfig};
 use millstream_coordinator::{
@@ -12,7 +13,7 @@ use millstream_coordinator::{
 use millstream_metadata::Listener as Advertised;
 use millstream_net::Handler;
 use millstream_partition::{
-    CleanerConfig, Config as PartitionConfig, DataDir, Deps as PartitionDeps, Partitions, ScrubConfig, boot_id,
+    CleanerConfig, Config as PartitionConfig, Deps as PartitionDeps, Folders, Layout, Partitions, ScrubConfig, boot_id,
 };
 use millstream_quorum::{Config as QuorumConfig, Handle as Quorum, Service as QuorumService, Unfence};
 use millstream_runtime::Runtime;
@@ -50,7 +51,12 @@ impl Core {
         let quorum = QuorumService::start(runtime, config).await?;
         let cold = Cold::open(runtime, metrics, settings)?;
         cold.load(&quorum.image()).await;
-        let data_dir = DataDir::open(runtime, &settings.data_dir, boot_id().as_deref()).await?;
+        let layout = Layout {
+            first: absolute(&settings.data_dir),
+            others: settings.other_dirs.clone(),
+            identity: quorum.identity(),
+        };
+        let folders = Folders::open(runtime, &layout, boot_id().as_deref()).await?;
         let deps = PartitionDeps {
             runtime: runtime.clone(),
             metrics: metrics.clone(),
@@ -63,7 +69,7 @@ impl Core {
             interval: Duration::from_millis(settings.broker_number("log.scrub.interval.ms")?),
             bytes_per_second: settings.broker_number("log.scrub.max.bytes.per.second")?,
         };
-        let partitions = Partitions::start(config, data_dir, deps).await?;
+        let partitions = Partitions::start(config, folders, deps).await?;
         cold.restore_lost(&partitions).await?;
         cold.follow(&quorum, &partitions);
         let controller = QuorumController {

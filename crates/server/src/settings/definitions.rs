@@ -30,7 +30,7 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         "Milliseconds that a client may go on for after it logged in; then it has to log in again on the same connection, or is closed. 0 is for ever.",
     )
     .min(0),
-    ConfigDef::new("data.dir", Text, "./millstream-data", "The folder of everything the node keeps."),
+    ConfigDef::new("data.dir", Text, "./millstream-data", "The folder of everything the node keeps, but for partitions that are in further folders (log.dirs)."),
     ConfigDef::new("function.component.bytes", Long, "67108864", "Bytes of the largest Wasm component accepted.")
         .min(1),
     ConfigDef::new(

@@ -19,6 +19,15 @@ impl Log {
         if state.deleted || state.closed { None } else { state.failed.clone() }
     }
 
+    /// Takes no more writes until it is opened anew: the folder that it is in can't be used, whatever its own files say. What can be read of
+    /// it is read on.
+    pub fn take_offline(&self, cause: &str) {
+        let mut state = self.0.state.lock();
+        if !state.closed {
+            state.failed = Some(cause.to_owned());
+        }
+    }
+
     /// Ends this log without a word to the disk, so that its folder can be opened anew. Returns when nothing is at work in it; reads that are
     /// on their way end in peace.
     pub async fn retire(&self) {
@@ -31,7 +40,7 @@ impl Log {
 
     /// Whether the disk takes writes in this log's folder again.
     pub async fn disk_takes_writes(&self) -> bool {
-        probe(&*self.0.runtime.disk, &self.0.folder).await.is_ok()
+        probe_folder(&*self.0.runtime.disk, &self.0.folder).await.is_ok()
     }
 
     /// Writes what was not synced once more, and syncs it. After a sync that failed the operating system takes pages for written that are not:
@@ -68,7 +77,11 @@ impl Log {
     }
 }
 
-async fn probe(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+/// Whether the disk takes writes in a folder: a small file is written, synced, and deleted.
+///
+/// # Errors
+/// The disk's.
+pub async fn probe_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
     let path = folder.join(PROBE);
     if disk.exists(&path).await? {
         disk.remove_file(&path).await?;

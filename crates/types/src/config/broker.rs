@@ -1,7 +1,7 @@
 //! The options of a broker under Kafka's names.
 
 use super::ConfigDef;
-use super::definition::ConfigType::{Boolean, Double, Int, Long, String};
+use super::definition::ConfigType::{Boolean, Double, Int, List, Long, String};
 
 /// The broker's own options, sorted by name. Those that give a topic option its default are that option's synonyms.
 pub const BROKER_CONFIGS: &[ConfigDef] = &[
@@ -49,6 +49,7 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("log.cleaner.io.buffer.size", Int, "524288", "Bytes of memory for reading and writing in compactions.").min(0),
     ConfigDef::new("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", "Bytes that compactions read and write in a second. Lower leaves more of the disk to clients.").min(1),
     ConfigDef::new("log.cleaner.threads", Int, "1", "Logs compacted at once.").min(0),
+    ConfigDef::new("log.dirs", List, "", "Folders that partitions are kept in, separated by commas. data.dir is always the first of them, named here or not; the metadata is in that one only. A new partition goes where the fewest are, and a folder that fails takes only its own partitions offline."),
     ConfigDef::new("log.retention.hours", Int, "168", "Hours that records are kept where neither a topic nor log.retention.ms nor log.retention.minutes says; -1 is for ever.").min(-1),
     ConfigDef::new("log.retention.minutes", Int, "10080", "Minutes that records are kept where neither a topic nor log.retention.ms says; -1 is for ever.").min(-1).falls_back(),
     ConfigDef::new("log.roll.hours", Int, "168", "Hours after which a segment is closed where neither a topic nor log.roll.ms says.").min(1),
