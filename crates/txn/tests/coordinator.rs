@@ -179,7 +179,7 @@ fn every_end_gets_kafkas_answer() {
     use Outcome::{Abort, Commit};
     use TransactionState as S;
     // The state is reached with epoch 5: it was 4 before the end that is decided or done.
-    let table: [(S, i16, Outcome, Reply); 18] = [
+    let table: [(S, i16, Outcome, Reply); 20] = [
         (S::Empty, 5, Commit, not_now(S::Empty, "commit")),
         (S::Empty, 5, Abort, Ok(me(6))),
         (S::Empty, 4, Abort, fenced(4, 5)),
@@ -188,9 +188,12 @@ fn every_end_gets_kafkas_answer() {
         (S::Ongoing, 4, Commit, fenced(4, 5)),
         (S::Ongoing, 6, Commit, fenced(6, 5)),
         (S::PrepareCommit, 4, Commit, concurrent()),
-        (S::PrepareCommit, 5, Commit, fenced(5, 5)),
+        // What is under way is told before who asks is looked at.
+        (S::PrepareCommit, 4, Abort, concurrent()),
+        (S::PrepareCommit, 5, Commit, concurrent()),
         (S::PrepareAbort, 4, Abort, concurrent()),
-        (S::PrepareAbort, 3, Abort, fenced(3, 5)),
+        (S::PrepareAbort, 4, Commit, concurrent()),
+        (S::PrepareAbort, 3, Abort, concurrent()),
         (S::CompleteCommit, 4, Commit, Ok(me(5))),
         (S::CompleteCommit, 4, Abort, not_now(S::CompleteCommit, "abort")),
         (S::CompleteCommit, 5, Commit, not_now(S::CompleteCommit, "commit")),
@@ -249,8 +252,9 @@ fn a_new_instance_fences_the_old_one_and_aborts_its_transaction() {
     // Once to fence, once at the end: nobody was given epoch 1.
     assert_eq!(desk.endings[0].marker.epoch, ProducerEpoch(2));
     assert_eq!(desk.init(None), concurrent());
-    assert_eq!(desk.end(me(0), Outcome::Commit), fenced(0, 2));
+    assert_eq!(desk.end(me(0), Outcome::Commit), concurrent());
     desk.mark();
+    assert_eq!(desk.end(me(0), Outcome::Commit), fenced(0, 2));
     assert_eq!(desk.init(None), Ok(me(3)));
     assert_eq!(desk.end(me(0), Outcome::Commit), fenced(0, 3));
 }
@@ -326,9 +330,10 @@ fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
         assert!(desk.run(effects).is_empty());
         assert_eq!(desk.state(), state);
     }
-    assert_eq!(desk.end(me(0), Outcome::Commit), fenced(0, 2));
+    assert_eq!(desk.end(me(0), Outcome::Commit), concurrent());
     desk.mark();
     assert_eq!(desk.state(), TransactionState::CompleteAbort);
+    assert_eq!(desk.end(me(0), Outcome::Commit), fenced(0, 2));
     assert_eq!(desk.add(me(0), &[0]), fenced(0, 2));
 }
 
@@ -410,6 +415,13 @@ fn one_step_at_a_time() {
     assert_eq!(desk.add(me(0), &[1]), concurrent());
     assert_eq!(desk.init(None), concurrent());
     assert_eq!(desk.end(me(0), Outcome::Abort), concurrent());
+    let another = Identity { producer: FRESH, epoch: ProducerEpoch(0) };
+    assert_eq!(desk.end(another, Outcome::Abort), concurrent(), "also to whom the id is not");
+    assert_eq!(desk.add(another, &[1]), concurrent());
+    assert!(
+        desk.end_as(another, Outcome::Abort, Version::Classic) != concurrent(),
+        "a classic client is looked at first"
+    );
     assert_eq!(desk.run(pending), [(Waiter(9), Ok(me(0)))]);
     let left = desk.shard.unload();
     assert!(left.replies.is_empty());

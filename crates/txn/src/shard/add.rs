@@ -47,11 +47,11 @@ impl Shard {
 
 impl Entry {
     fn check_add(&self, request: &AddRequest) -> Result<(), Error> {
-        self.check_identity(&request.id, request.identity)?;
+        // As in Kafka 4.3, before it is looked at who asks.
         if self.is_busy() || self.transaction.outcome().is_some() {
             return Err(concurrent(&request.id));
         }
-        Ok(())
+        self.check_identity(&request.id, request.identity)
     }
 
     fn has(&self, partitions: &BTreeSet<Partition>) -> bool {

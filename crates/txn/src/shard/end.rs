@@ -68,6 +68,10 @@ impl Entry {
     }
 
     fn check_bumping_end(&self, request: &EndRequest) -> Result<Decision, Error> {
+        // As in Kafka 4.3, before it is looked at who asks: what is being written may make an identity right or wrong.
+        if self.is_busy() {
+            return Err(concurrent(&request.id));
+        }
         let Identity { producer, epoch } = request.identity;
         let current = self.transaction.epoch;
         // The client did not hear of a change to another producer id, or of a bump.
@@ -89,9 +93,6 @@ impl Entry {
         };
         if !is_valid {
             return Err(Error::ProducerFenced { sent: epoch, current });
-        }
-        if self.is_busy() {
-            return Err(concurrent(&request.id));
         }
         let is_again = is_bumped || is_rotated;
         match (self.transaction.state, request.outcome) {
