@@ -8,7 +8,7 @@ use crate::Error;
 use crate::service::Broker;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
-use kafka_protocol::messages::{SaslAuthenticateResponse, SaslHandshakeResponse};
+use kafka_protocol::messages::{ApiVersionsResponse, SaslAuthenticateResponse, SaslHandshakeResponse};
 use millstream_metadata::Image;
 use millstream_net::{Answer, ConnectionContext, Part};
 use millstream_protocol::{ApiKey, Request, RequestKind, ResponseError, StrBytes};
@@ -148,9 +148,12 @@ impl Broker {
         let outcome = match &verdict {
             Verdict::Authenticated { .. } => "success",
             Verdict::Failed { .. } | Verdict::NotOffered(_) => "failed",
-            Verdict::Pass | Verdict::Chosen | Verdict::Challenge(_) | Verdict::Needless | Verdict::Close(_) => {
-                return verdict;
-            }
+            Verdict::Pass
+            | Verdict::Chosen
+            | Verdict::Challenge(_)
+            | Verdict::Needless
+            | Verdict::OutOfTurn
+            | Verdict::Close(_) => return verdict,
         };
         self.metrics.counter(&AUTHENTICATIONS, &[&connection.listener, outcome]).inc();
         verdict
@@ -171,6 +174,7 @@ impl Broker {
             Verdict::Close(reason) => return futures::future::ready(Answer::Close(reason)).boxed(),
             Verdict::Chosen => return futures::future::ready(words.answer(mechanisms())).boxed(),
             Verdict::Pass | Verdict::Needless => return futures::future::ready(Answer::NoReply).boxed(),
+            Verdict::OutOfTurn => return futures::future::ready(words.out_of_turn()).boxed(),
             Verdict::Challenge(token) => return futures::future::ready(words.token(token, 0)).boxed(),
             Verdict::Authenticated { token, session_ms } => {
                 connection.authentication.done();
@@ -211,6 +215,22 @@ impl Words<'_> {
         match millstream_protocol::encode_kind(&body.into(), request.version, request.correlation_id) {
             Ok(frame) => Answer::Reply(vec![Part::Bytes(frame)]),
             Err(error) => Answer::Close(error.to_string()),
+        }
+    }
+
+    /// It came where a token is due.
+    fn out_of_turn(&self) -> Answer {
+        let (code, reason) = (ResponseError::IllegalSaslState.code(), "it came in the middle of an authentication");
+        let answer = match self {
+            Words::Request(Request { body: RequestKind::SaslHandshake(_), .. }) => {
+                self.answer(SaslHandshakeResponse::default().with_error_code(code))
+            }
+            Words::Request(_) => self.answer(ApiVersionsResponse::default().with_error_code(code)),
+            Words::Bare => Answer::NoReply,
+        };
+        match answer {
+            Answer::Reply(parts) => Answer::Last(parts, reason.to_owned()),
+            Answer::NoReply | Answer::Last(..) | Answer::Close(_) => Answer::Close(reason.to_owned()),
         }
     }
 

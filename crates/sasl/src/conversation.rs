@@ -68,6 +68,8 @@ pub enum Verdict {
     },
     /// The client authenticated before, and that holds still: answer ILLEGAL_SASL_STATE and go on.
     Needless,
+    /// It came where a token is due: answer ILLEGAL_SASL_STATE, and close.
+    OutOfTurn,
     /// Close without an answer.
     Close(String),
 }
@@ -122,7 +124,7 @@ impl Conversation {
         match (request, &self.stage) {
             (_, Stage::Failed) => Verdict::Close("it was not let in".to_owned()),
             (Request::Handshake { version, mechanism, nonce }, Stage::Idle) => {
-                if !self.may_begin(*version, now_ms) {
+                if !self.may_begin(now_ms) {
                     return self.go_on(now_ms, Verdict::Needless);
                 }
                 self.begin((*version, mechanism), nonce.clone(), rules)
@@ -141,6 +143,13 @@ impl Conversation {
             (Request::Other(api), Stage::Idle) => Verdict::Close(format!(
                 "{api} came before the client said who it is; expected SaslHandshake: is its security.protocol SASL_PLAINTEXT or SASL_SSL?"
             )),
+            (Request::Handshake { .. } | Request::ApiVersions, _) => {
+                self.stage = Stage::Failed;
+                Verdict::OutOfTurn
+            }
+            (Request::Authenticate(_), Stage::Idle) => {
+                Verdict::Close("a token came before SaslHandshake said of which mechanism".to_owned())
+            }
             (request, _) => Verdict::Close(format!("{} came in the middle of an authentication", name(request))),
         }
     }
@@ -155,12 +164,11 @@ impl Conversation {
         }
     }
 
-    /// Whether a handshake begins an authentication.
-    fn may_begin(&mut self, version: i16, now_ms: u64) -> bool {
-        if self.session.is_none() {
-            return true;
-        }
-        if version == 0 || self.began_again_ms.is_some_and(|last| now_ms.saturating_sub(last) < AGAIN_MS_MIN) {
+    /// Whether a handshake begins an authentication. Who is in for ever has no need to come in again.
+    fn may_begin(&mut self, now_ms: u64) -> bool {
+        let Some(session) = &self.session else { return true };
+        let is_for_ever = session.ends_ms.is_none();
+        if is_for_ever || self.began_again_ms.is_some_and(|last| now_ms.saturating_sub(last) < AGAIN_MS_MIN) {
             return false;
         }
         self.began_again_ms = Some(now_ms);
@@ -272,9 +280,7 @@ mod tests {
             assert!(matches!(Client::new(None).asks(&request), Verdict::Close(_)), "{request:?}");
         }
         assert_eq!(client.chooses(1, "PLAIN"), Verdict::Chosen);
-        for request in [Request::Other("Metadata"), Request::ApiVersions] {
-            assert!(matches!(client.asks(&request), Verdict::Close(_)), "{request:?}");
-        }
+        assert!(matches!(client.asks(&Request::Other("Metadata")), Verdict::Close(_)));
         assert_eq!(client.asks(&Request::Authenticate(b"\0a\0is a")), is_in(0));
         assert_eq!(client.conversation.user().map(|user| &**user), Some("a"));
         assert_eq!(client.asks(&Request::Other("Metadata")), Verdict::Pass);
@@ -349,10 +355,48 @@ mod tests {
     }
 
     #[test]
-    fn authenticating_again_at_once_or_by_version_0_is_needless() {
+    fn who_is_in_for_ever_does_not_come_in_again() {
+        let mut client = Client::new(None);
+        assert_eq!(client.logs_in("a"), is_in(0));
+        client.now_ms += 10_000;
+        assert_eq!(client.chooses(1, "PLAIN"), Verdict::Needless);
+        assert_eq!(client.chooses(1, "GSSAPI"), Verdict::Needless);
+        assert_eq!(client.asks(&Request::Other("Produce")), Verdict::Pass);
+    }
+
+    #[test]
+    fn bare_tokens_may_follow_again() {
         let mut client = Client::new(Some(10_000));
         assert_eq!(client.logs_in("a"), is_in(10_000));
-        assert_eq!(client.chooses(0, "PLAIN"), Verdict::Needless);
+        assert_eq!(client.chooses(0, "PLAIN"), Verdict::Chosen);
+        assert!(client.conversation.takes_bare_token());
+        assert_eq!(client.asks(&Request::Authenticate(b"\0a\0is a")), is_in(10_000));
+    }
+
+    #[test]
+    fn what_comes_where_a_token_is_due_is_out_of_turn() {
+        for session_ms in [None, Some(10_000)] {
+            let mut client = Client::new(session_ms);
+            if session_ms.is_some() {
+                client.logs_in("a");
+            }
+            assert_eq!(client.chooses(1, "PLAIN"), Verdict::Chosen);
+            assert_eq!(client.chooses(1, "PLAIN"), Verdict::OutOfTurn);
+            assert!(matches!(client.asks(&Request::Authenticate(b"\0a\0is a")), Verdict::Close(_)), "that was the end");
+        }
+        let mut client = Client::new(None);
+        assert_eq!(client.chooses(1, "PLAIN"), Verdict::Chosen);
+        assert_eq!(client.asks(&Request::ApiVersions), Verdict::OutOfTurn);
+        let mut client = Client::new(None);
+        assert!(matches!(client.asks(&Request::Authenticate(b"\0a\0is a")), Verdict::Close(_)));
+        assert_eq!(client.chooses(1, "PLAIN"), Verdict::Chosen);
+        assert!(matches!(client.asks(&Request::Other("Produce")), Verdict::Close(_)), "it is not read at all");
+    }
+
+    #[test]
+    fn authenticating_again_at_once_is_needless() {
+        let mut client = Client::new(Some(10_000));
+        assert_eq!(client.logs_in("a"), is_in(10_000));
         assert_eq!(client.asks(&Request::Authenticate(b"\0a\0is a")), Verdict::Needless);
         assert_eq!(client.logs_in("a"), is_in(10_000));
         client.now_ms += 999;

@@ -41,9 +41,9 @@ impl<'a> First<'a> {
         let (Some(binding), Some(authorization), Some(bare)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(wrong("expected n,[a=NAME],n=USER,r=NONCE"));
         };
-        // `y` is a client that could bind to the channel and thinks that the server can't, which is so.
-        if binding != "n" && binding != "y" {
-            return Err(wrong("it binds to a channel, which is not offered"));
+        // Kafka takes nothing else either, not even `y`: a client that could bind to the channel and thinks that the server can't.
+        if binding != "n" {
+            return Err(wrong("it binds to a channel, or could: expected n"));
         }
         let authorization = match authorization.strip_prefix("a=") {
             Some(name) => Some(unescape(name).ok_or_else(|| wrong("a '=' in the name is neither =2C nor =3D"))?),
@@ -56,6 +56,10 @@ impl<'a> First<'a> {
         let user = unescape(user).ok_or_else(|| wrong("a '=' in the name is neither =2C nor =3D"))?;
         let nonce = attributes.next().and_then(|nonce| nonce.strip_prefix("r=")).filter(|nonce| is_nonce(nonce));
         let nonce = nonce.ok_or_else(|| wrong("expected r=NONCE, of printable ASCII"))?;
+        // It would be let in as somebody else: a token stands for the user who made it.
+        if attributes.any(|extension| extension.eq_ignore_ascii_case("tokenauth=true")) {
+            return Err(wrong("tokenauth=true, and there are no delegation tokens here"));
+        }
         Ok(Self { header: &text[..text.len() - bare.len()], bare, authorization, user, nonce })
     }
 }
@@ -102,9 +106,9 @@ mod tests {
 
     #[test]
     fn first_messages_are_parsed() {
-        let first = First::parse(Scram::Sha256, b"n,a=b=3Dc,n=b=3Dc=2Cd,r=abc,tokenauth=true").unwrap();
+        let first = First::parse(Scram::Sha256, b"n,a=b=3Dc,n=b=3Dc=2Cd,r=abc,color=red").unwrap();
         assert_eq!(first.header, "n,a=b=3Dc,");
-        assert_eq!(first.bare, "n=b=3Dc=2Cd,r=abc,tokenauth=true");
+        assert_eq!(first.bare, "n=b=3Dc=2Cd,r=abc,color=red");
         assert_eq!((first.authorization.as_deref(), first.user.as_str(), first.nonce), (Some("b=c"), "b=c,d", "abc"));
     }
 
@@ -121,6 +125,8 @@ mod tests {
             b"n,,n=us=\xc3\xa9,r=a",
             b"n,,n=user=2,r=a",
             b"p=tls-unique,,n=user,r=a",
+            b"y,,n=user,r=a",
+            b"n,,n=user,r=a,tokenauth=true",
             b"n,b=x,n=user,r=a",
             b"n,,r=a,n=user",
             b"n,,n=user,r=\x07",

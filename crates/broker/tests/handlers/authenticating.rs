@@ -85,6 +85,16 @@ async fn who_is_not_let_in_is_told_after_a_while_and_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_chooses_twice_is_told_so_and_closed() {
+    let node = node(None).await;
+    node.ask(1, &handshake("PLAIN")).await;
+    let Answer::Last(parts, _) = node.send(1, &handshake("PLAIN")).await else { panic!("the last answer") };
+    let (_, answer) = decode_response::<SaslHandshakeRequest>(whole(parts).await, 1).unwrap();
+    assert_eq!((answer.error_code, answer.mechanisms.len()), (ResponseError::IllegalSaslState.code(), 0));
+    assert!(matches!(node.send(2, &token(PASSED)).await, Answer::Close(_)), "it is too late");
+}
+
+#[tokio::test(start_paused = true)]
 async fn bare_tokens_of_old_clients_are_answered_barely() {
     let node = node(None).await;
     let context = connection(7, true);
