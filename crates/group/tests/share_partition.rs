@@ -138,15 +138,21 @@ fn a_lock_that_ends_makes_records_available_and_a_renewed_one_does_not() {
 }
 
 #[test]
-fn what_a_member_that_is_gone_did_not_see_was_no_delivery() {
+fn what_a_member_that_is_gone_had_was_delivered_and_is_given_up_in_the_end() {
     let mut partition = SharePartition::new(0, limits());
     acquire(&mut partition, &wish("a", 10), 0);
     acquire(&mut partition, &wish("b", 10), 0);
     let write = partition.release("a").unwrap();
-    assert_eq!(write.batches, [batch(0, 9, Delivery::Available, 0)]);
+    assert_eq!(write.batches, [batch(0, 9, Delivery::Available, 1)]);
     partition.written(write.ticket, true, 0);
-    assert_eq!(acquire(&mut partition, &wish("c", 10), 0), [acquired(0, 9, 1)]);
     assert_eq!(partition.release("a"), None);
+    for count in 2..=limits().deliveries_max {
+        assert!(acquire(&mut partition, &wish("c", 10), 0).iter().all(|given| given.count == count));
+        let write = partition.release("c").unwrap();
+        let left = if count < limits().deliveries_max { Delivery::Available } else { Delivery::Archived };
+        assert!(write.batches.iter().all(|batch| (batch.delivery, batch.count) == (left, count)), "{write:?}");
+        partition.written(write.ticket, true, 0);
+    }
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn what_was_compacted_away_is_given_up() {
     partition.written(write.ticket, true, 0);
     let read = Read { from: 0, batches: &[20..30, 50..60], aborted: &[] };
     // As in Kafka, what is new is given from the end on: the member tells that there is nothing between.
-    assert_eq!(partition.acquire(&wish("a", 100), &read, 0), [acquired(20, 29, 1), acquired(30, 59, 1)]);
+    assert_eq!(partition.acquire(&wish("a", 100), &read, 0), [acquired(20, 29, 2), acquired(30, 59, 1)]);
     assert_eq!(partition.start(), 20);
     settle(&mut partition, "a", &Acknowledgement::parse(&[(20, 29, vec![ACCEPT]), (30, 49, vec![0])], true).unwrap());
     assert_eq!(partition.start(), 50);

@@ -272,7 +272,7 @@ impl World {
         let ticket = write.as_ref().map_or(0, |write| write.ticket.0);
         for offset in held {
             let known = self.model.get_mut(&offset).unwrap();
-            known.pending = Some((ticket, Delivery::Available, known.count - 1));
+            known.pending = Some((ticket, again_or_not(known.count), known.count));
         }
         self.writes.extend(write);
     }

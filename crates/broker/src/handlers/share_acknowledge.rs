@@ -44,7 +44,9 @@ impl Said {
     fn of_acknowledge(request: &ShareAcknowledgeRequest) -> Self {
         let mut said = Self::default();
         for topic in &request.topics {
-            for partition in &topic.partitions {
+            // Nothing is answered of what nothing is said of.
+            let spoken = topic.partitions.iter().filter(|partition| !partition.acknowledgement_batches.is_empty());
+            for partition in spoken {
                 let batches = partition.acknowledgement_batches.iter();
                 let batches = batches.map(|one| (one.first_offset, one.last_offset, one.acknowledge_types.clone()));
                 said.add((TopicId(topic.topic_id), partition.partition_index), batches);
@@ -74,8 +76,7 @@ impl Member {
     /// A group or member without a name, or with one that is no member's.
     pub(crate) fn of(group: Option<&str>, member: Option<&str>) -> Result<Self, Failure> {
         let invalid = |what: &str| Failure::new(ResponseError::InvalidRequest, what.to_owned());
-        let group =
-            group.filter(|group| !group.is_empty()).ok_or_else(|| invalid("a share group has a name: set group.id"))?;
+        let group = group.ok_or_else(|| invalid("a share group has a name: set group.id"))?;
         let member = member.filter(|member| !member.is_empty() && member.len() <= MEMBER_ID_MAX);
         let member = member.ok_or_else(|| invalid("a member of a share group has an id of 1 to 36 characters"))?;
         Ok(Self { group: Arc::from(group), id: Arc::from(member) })
@@ -101,10 +102,6 @@ pub(crate) fn session_refused(refused: Refused, member: &Member, epoch: i32) -> 
         Refused::AcknowledgesFirst => (
             ResponseError::InvalidRequest,
             "a share session that begins has no records yet: send no acknowledgements with epoch 0".to_owned(),
-        ),
-        Refused::FetchesLast => (
-            ResponseError::InvalidRequest,
-            "a share session that ends fetches nothing: send no partitions with epoch -1".to_owned(),
         ),
     };
     Failure::new(code, message)

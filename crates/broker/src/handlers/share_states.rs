@@ -1,5 +1,6 @@
 //! The five APIs of the share coordinator (KIP-932): brokers that lead share partitions, and coordinators of share groups, keep their states by
-//! them. On one node they are asked within it; over the wire they answer the same.
+//! them. On one node they are asked within it; over the wire they answer the same. As in Kafka nothing is done at all where a topic is named
+//! without partitions, unless states are to begin; and what has no state is told before that there is no such partition.
 
 use crate::codes::Failure;
 use crate::service::Broker;
@@ -58,6 +59,9 @@ impl Broker {
         request: WriteShareGroupStateRequest,
     ) -> WriteShareGroupStateResponse {
         let WriteShareGroupStateRequest { message, complete } = request;
+        if message.topics.iter().any(|topic| topic.partitions.is_empty()) {
+            return kafka_protocol::messages::WriteShareGroupStateResponse::default().into();
+        }
         let mut complete = complete.into_iter().chain(std::iter::repeat(-1));
         let topics = message.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().zip(complete.by_ref());
@@ -68,8 +72,9 @@ impl Broker {
             topics,
             |(partition, _)| partition.partition,
             |key, (asked, complete)| async move {
-                self.check_shared(&key)?;
-                Ok(self.coordinator.write_share(&key, &write_state(&asked, complete)?).await?)
+                check_named(&key)?;
+                self.coordinator.write_share(&key, &write_state(&asked, complete)?).await?;
+                self.check_shared(&key)
             },
         );
         let results = answered.await.into_iter().map(|(topic, partitions)| {
@@ -84,18 +89,21 @@ impl Broker {
         kafka_protocol::messages::WriteShareGroupStateResponse::default().with_results(results).into()
     }
 
-    /// Answers DeleteShareGroupState. The topic may be deleted already.
+    /// Answers DeleteShareGroupState. What is kept of a topic goes with it, without being asked.
     pub(crate) async fn delete_share_states(
         &self,
         request: DeleteShareGroupStateRequest,
     ) -> DeleteShareGroupStateResponse {
+        if request.topics.iter().any(|topic| topic.partitions.is_empty()) {
+            return DeleteShareGroupStateResponse::default();
+        }
         let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &request.group_id,
             topics,
             |partition| partition.partition,
             |key, _| async move {
-                check_named(&key)?;
+                self.check_shared(&key)?;
                 Ok(self.coordinator.delete_share(&key).await?)
             },
         );
@@ -112,14 +120,18 @@ impl Broker {
 
     /// Answers ReadShareGroupState.
     pub(crate) async fn read_share_states(&self, request: ReadShareGroupStateRequest) -> ReadShareGroupStateResponse {
+        if request.topics.iter().any(|topic| topic.partitions.is_empty()) {
+            return ReadShareGroupStateResponse::default();
+        }
         let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &request.group_id,
             topics,
             |partition| partition.partition,
             |key, asked| async move {
-                self.check_shared(&key)?;
-                Ok(self.coordinator.read_share(&key, asked.leader_epoch).await?)
+                check_named(&key)?;
+                let state = self.coordinator.read_share(&key, asked.leader_epoch).await?;
+                self.check_shared(&key).map(|()| state)
             },
         );
         let results = answered.await.into_iter().map(|(topic, partitions)| {
@@ -144,6 +156,10 @@ impl Broker {
         request: ReadShareGroupStateSummaryRequest,
     ) -> ReadShareGroupStateSummaryResponse {
         let message = request.message;
+        if message.topics.iter().any(|topic| topic.partitions.is_empty()) {
+            let message = kafka_protocol::messages::ReadShareGroupStateSummaryResponse::default();
+            return ReadShareGroupStateSummaryResponse { message, complete: Vec::new() };
+        }
         let topics = message.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &message.group_id,
@@ -214,12 +230,10 @@ async fn each<P, T, F: Future<Output = Result<T, Failure>>>(
 }
 
 fn check_named(key: &ShareKey) -> Result<(), Failure> {
-    let why = match () {
-        () if key.topic == TopicId::ZERO => "a topic is named by its id, and there is none",
-        () if key.partition < 0 => "a partition is a number from 0",
-        () => return Ok(()),
-    };
-    Err(Failure::new(ResponseError::InvalidRequest, why))
+    if key.partition >= 0 {
+        return Ok(());
+    }
+    Err(Failure::new(ResponseError::InvalidRequest, "a partition is a number from 0"))
 }
 
 fn refusal(failure: Option<Failure>) -> (i16, Option<StrBytes>) {

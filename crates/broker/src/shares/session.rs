@@ -36,8 +36,6 @@ pub(crate) enum Refused {
     TooMany,
     /// A member that begins has nothing to acknowledge.
     AcknowledgesFirst,
-    /// A member that ends has nothing to fetch.
-    FetchesLast,
 }
 
 /// The session part of a ShareFetch.
@@ -89,16 +87,14 @@ impl Sessions {
     /// What a ShareFetch of `member` on `connection` fetches. One that ends the session leaves it to [`Self::end`].
     pub(crate) fn fetch(&mut self, member: &Member, request: Request, connection: u64) -> Result<Context, Refused> {
         match request.epoch {
-            FINAL_EPOCH => self.last(member, &request),
+            FINAL_EPOCH => self.last(member),
             INITIAL_EPOCH => self.begin(member, request, connection),
             _ => self.go_on(member, request),
         }
     }
 
-    fn last(&self, member: &Member, request: &Request) -> Result<Context, Refused> {
-        if !request.wanted.is_empty() {
-            return Err(Refused::FetchesLast);
-        }
+    /// Whatever it wants, it gets no more records.
+    fn last(&self, member: &Member) -> Result<Context, Refused> {
         if !self.sessions.contains_key(member) {
             return Err(Refused::NotFound);
         }

@@ -6,7 +6,11 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, Fetc
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use kafka_protocol::messages::read_share_group_state_request::{PartitionData as ReadPartition, ReadStateData};
 use kafka_protocol::messages::share_fetch_request::AcknowledgementBatch;
+use kafka_protocol::messages::{
+    DeleteShareGroupStateRequest, ReadShareGroupStateRequest, delete_share_group_state_request,
+};
 use kafka_protocol::protocol::StrBytes;
 use millstream_protocol::ResponseError as E;
 use millstream_record::{BatchBuilder, Codec, Limits, split};
@@ -71,9 +75,9 @@ async fn what_a_member_has_is_given_back_when_its_session_ends() {
     let (mut one, mut two, mut three) = (Member::new("one", 1), Member::new("two", 2), Member::new("three", 3));
     assert_eq!(one.take(&node).await.len(), 2);
     one.leave(&node).await;
-    assert_eq!(counted(&two.take(&node).await), [(0, 1), (1, 1)], "nobody has seen them");
+    assert_eq!(counted(&two.take(&node).await), [(0, 2), (1, 2)], "as Kafka counts");
     two.vanish(&node);
-    assert_eq!(counted(&three.take_within(&node, 1_000).await), [(0, 1), (1, 1)]);
+    assert_eq!(counted(&three.take_within(&node, 1_000).await), [(0, 3), (1, 3)]);
     let gone = two.request(&node, 0);
     assert_eq!(two.ask(&node, &gone).await.error_code, E::ShareSessionNotFound.code());
 }
@@ -289,4 +293,37 @@ async fn a_member_without_a_name_or_session_is_refused() {
     topics[0].topic_id = uuid::Uuid::from_u128(9);
     let response = unknown.ask(&node, &request.with_topics(topics)).await;
     assert_eq!(response.responses[0].partitions[0].error_code, E::UnknownTopicId.code());
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_are_told_by_kafkas_codes() {
+    let node = node().await;
+    node.produce("t", batch(&["a"])).await;
+    Member::new("one", 1).take(&node).await;
+    let ask = async |group: &'static str, topic, partitions: Vec<i32>| {
+        let partition = |index: i32| ReadPartition::default().with_partition(index).with_leader_epoch(0);
+        let topics = ReadStateData::default().with_topic_id(topic);
+        let topics = topics.with_partitions(partitions.into_iter().map(partition).collect());
+        let request = ReadShareGroupStateRequest::default().with_group_id(StrBytes::from_static_str(group));
+        let response = node.ask(0, &request.with_topics(vec![topics])).await;
+        let told = response.results.into_iter().flat_map(|result| result.partitions);
+        told.map(|partition| (partition.partition, partition.error_code)).collect::<Vec<_>>()
+    };
+    let (known, none) = (node.topic_id("t"), uuid::Uuid::nil());
+    let invalid = E::InvalidRequest.code();
+    assert_eq!(ask(GROUP, known, vec![0, -1]).await, [(0, 0), (-1, invalid)]);
+    assert_eq!(ask(GROUP, known, vec![7]).await, [(7, invalid)], "no state is told before no partition");
+    assert_eq!(ask("another", known, vec![0]).await, [(0, invalid)]);
+    assert_eq!(ask(GROUP, none, vec![0]).await, [(0, invalid)]);
+    assert_eq!(ask(GROUP, known, vec![]).await, []);
+    let delete = |topic| {
+        let partition = delete_share_group_state_request::PartitionData::default();
+        let topics = delete_share_group_state_request::DeleteStateData::default().with_topic_id(topic);
+        let request = DeleteShareGroupStateRequest::default().with_group_id(StrBytes::from_static_str(GROUP));
+        request.with_topics(vec![topics.with_partitions(vec![partition])])
+    };
+    let gone = node.ask(0, &delete(none)).await.results.remove(0).partitions.remove(0);
+    assert_eq!(gone.error_code, E::UnknownTopicOrPartition.code());
+    assert_eq!(node.ask(0, &delete(known)).await.results.remove(0).partitions.remove(0).error_code, 0);
+    assert_eq!(ask(GROUP, known, vec![0]).await, [(0, invalid)], "there is no state any more");
 }

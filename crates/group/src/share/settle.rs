@@ -57,8 +57,6 @@ enum Verdict {
     Missing,
     /// It is delivered again, if it may be.
     Returned,
-    /// Its member was given it and did not see it: that was no delivery.
-    Unseen,
 }
 
 impl Verdict {
@@ -72,7 +70,6 @@ impl Verdict {
                 (Delivery::Archived, count, Some(Cause::DeliveredTooOften))
             }
             Self::Returned => (Delivery::Available, count, None),
-            Self::Unseen => (Delivery::Available, count.saturating_sub(1).max(0), None),
         }
     }
 }
@@ -105,9 +102,10 @@ impl SharePartition {
         Ok(self.write(settling))
     }
 
-    /// The session of `member` is over: what it has was not seen by it.
+    /// The session of `member` is over: what it has is given to others. It was delivered all the same, as in Kafka, so that a record on which
+    /// members die is given up some day.
     pub fn release(&mut self, member: &str) -> Option<StateWrite> {
-        self.give_up(Verdict::Unseen, |lock| &*lock.member == member)
+        self.give_up(|lock| &*lock.member == member)
     }
 
     /// Takes records from members that had them for as long as they may.
@@ -115,7 +113,7 @@ impl SharePartition {
         if now_ms < self.lock_ends {
             return None;
         }
-        let write = self.give_up(Verdict::Returned, |lock| lock.until <= now_ms);
+        let write = self.give_up(|lock| lock.until <= now_ms);
         let locks = self.runs.iter().filter_map(|(_, run)| match &run.phase {
             Phase::Acquired(lock) => Some(lock.until),
             _ => None,
@@ -137,12 +135,12 @@ impl SharePartition {
         Settling { ticket: Ticket(self.tickets), ranges: Vec::new(), buried: Vec::new() }
     }
 
-    fn give_up(&mut self, verdict: Verdict, is_meant: impl Fn(&Lock) -> bool) -> Option<StateWrite> {
+    fn give_up(&mut self, is_meant: impl Fn(&Lock) -> bool) -> Option<StateWrite> {
         let meant = self.runs.iter().filter(|(_, run)| matches!(&run.phase, Phase::Acquired(lock) if is_meant(lock)));
         let meant: Vec<Range<i64>> = meant.map(|(first, run)| first..run.end).collect();
         let mut settling = self.begin();
         for range in meant {
-            self.settle(range, verdict, &mut settling);
+            self.settle(range, Verdict::Returned, &mut settling);
         }
         self.write(settling)
     }
