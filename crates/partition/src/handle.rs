@@ -4,7 +4,7 @@ use crate::partition::Partition;
 use crate::writer::Appending;
 use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter};
 use bytes::Bytes;
-use millstream_record::{Batch, Codec, DoorRules};
+use millstream_record::{Batch, Codec, Compression, DoorRules};
 use millstream_replica::Committed;
 use millstream_storage::{ClosedSegment, Epochs, Log};
 use millstream_types::{LeaderEpoch, Offset, TopicConfig, TopicPartition};
@@ -18,12 +18,16 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct PartitionHandle(pub(crate) Arc<Partition>);
 
-/// The codec that the topic's batches are stored in; none where it is the producer's.
-fn stored_codec(config: &TopicConfig) -> Option<Codec> {
+/// How the topic's batches are stored; none where it is as the producer sent them.
+fn stored(config: &TopicConfig) -> Option<Compression> {
+    let at = |codec, level| Some(Compression { codec, level });
     match config.compression_type.as_str() {
         "producer" => None,
-        "uncompressed" => Some(Codec::None),
-        name => name.parse().ok(),
+        "uncompressed" => Some(Codec::None.into()),
+        "gzip" => at(Codec::Gzip, config.compression_gzip_level),
+        "lz4" => at(Codec::Lz4, config.compression_lz4_level),
+        "zstd" => at(Codec::Zstd, config.compression_zstd_level),
+        name => name.parse::<Codec>().ok().map(Compression::from),
     }
 }
 
@@ -77,7 +81,7 @@ impl PartitionHandle {
             timestamps: (!config.log_append_time).then_some(before..=after),
             // A header tells the latest of its records' times, and not the earliest.
             walk_compressed: !config.log_append_time && config.message_timestamp_before_max_ms < i64::MAX,
-            codec: stored_codec(&config),
+            stored: stored(&config),
             ..DoorRules::client(usize::try_from(config.max_message_bytes).unwrap_or(0))
         }
     }

@@ -1,7 +1,7 @@
 //! The door: what a batch must be before it is stored. After it a batch is opaque.
 
 use crate::batch::{Batch, TimestampType};
-use crate::codec::{Codec, Limits};
+use crate::codec::{Codec, Compression, Limits};
 use crate::error::Error;
 use crate::walk;
 use bytes::Bytes;
@@ -20,8 +20,8 @@ pub struct DoorRules {
     pub timestamps: Option<RangeInclusive<i64>>,
     /// Whether compressed records are walked too. Costs the decompression; nothing in the broker depends on it.
     pub walk_compressed: bool,
-    /// The codec that batches are stored in; the producer's where this is absent. Another one costs a recompression.
-    pub codec: Option<Codec>,
+    /// How batches are stored; in the producer's codec where this is absent. Another one costs a recompression.
+    pub stored: Option<Compression>,
     /// How far a batch is unpacked, and how many records it may say it has.
     pub limits: Limits,
 }
@@ -36,7 +36,7 @@ impl DoorRules {
             keys_required: false,
             timestamps: None,
             walk_compressed: false,
-            codec: None,
+            stored: None,
             limits: Limits::default(),
         }
     }
@@ -78,7 +78,7 @@ fn check_batch(batch: Batch, rules: &DoorRules) -> Result<Batch, Error> {
     if !rules.from_client {
         return Ok(batch);
     }
-    let recoded = rules.codec.filter(|codec| *codec != batch.codec());
+    let recoded = rules.stored.filter(|stored| stored.codec != batch.codec());
     let true_max = if batch.codec() == Codec::None {
         walk_records(&batch, &batch.payload(), rules)?
     } else if rules.walk_compressed || rules.keys_required || recoded.is_some() {
@@ -90,8 +90,8 @@ fn check_batch(batch: Batch, rules: &DoorRules) -> Result<Batch, Error> {
     };
     let is_right = batch.timestamp_type() == TimestampType::CreateTime && batch.max_timestamp().0 == true_max;
     let batch = if is_right { batch } else { batch.restamped(TimestampType::CreateTime, true_max) };
-    let Some(codec) = recoded else { return Ok(batch) };
-    let batch = batch.recoded(codec, &rules.limits)?;
+    let Some(stored) = recoded else { return Ok(batch) };
+    let batch = batch.recoded(stored, &rules.limits)?;
     check_size(&batch, rules)?;
     Ok(batch)
 }

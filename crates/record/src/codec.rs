@@ -39,8 +39,44 @@ impl Default for Limits {
     }
 }
 
+/// A codec, and how hard it tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    /// By what.
+    pub codec: Codec,
+    /// The codec's level, as Kafka's topic options have it. Snappy has none, and this program's LZ4 has one only: they ignore it.
+    pub level: i32,
+}
+
+/// The level of gzip that says that zlib's own default is meant.
+const GZIP_DEFAULT: i32 = -1;
 /// zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_DEFAULT: i32 = 3;
+
+impl From<Codec> for Compression {
+    /// At the codec's default level.
+    fn from(codec: Codec) -> Self {
+        let level = match codec {
+            Codec::Gzip => GZIP_DEFAULT,
+            Codec::Zstd => ZSTD_DEFAULT,
+            Codec::None | Codec::Snappy | Codec::Lz4 => 0,
+        };
+        Self { codec, level }
+    }
+}
+
+impl Compression {
+    pub(crate) fn compress(self, plain: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let packed = match self.codec {
+            Codec::None => Ok(plain),
+            Codec::Gzip => gzip(&plain, self.level),
+            Codec::Snappy => snappy::compress(&plain),
+            Codec::Lz4 => lz4::compress(&plain),
+            Codec::Zstd => zstd::stream::encode_all(plain.as_slice(), self.level),
+        };
+        packed.map_err(|error| Error::Inflate { codec: self.codec, problem: error.to_string() })
+    }
+}
 
 impl Codec {
     /// Every codec, in order of its number.
@@ -72,15 +108,9 @@ impl Codec {
         }
     }
 
+    /// At the codec's default level.
     pub(crate) fn compress(self, plain: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let packed = match self {
-            Self::None => Ok(plain),
-            Self::Gzip => gzip(&plain),
-            Self::Snappy => snappy::compress(&plain),
-            Self::Lz4 => lz4::compress(&plain),
-            Self::Zstd => zstd::stream::encode_all(plain.as_slice(), ZSTD_LEVEL),
-        };
-        packed.map_err(|error| Error::Inflate { codec: self, problem: error.to_string() })
+        Compression::from(self).compress(plain)
     }
 
     /// The plain bytes, at most `limit` of them. Memory follows what was really inflated, never what the bytes claim.
@@ -136,8 +166,9 @@ impl std::str::FromStr for Codec {
 #[error("unknown compression {0:?}: expected none, gzip, snappy, lz4 or zstd")]
 pub struct UnknownCodecName(String);
 
-fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+fn gzip(plain: &[u8], level: i32) -> std::io::Result<Vec<u8>> {
+    let level = u32::try_from(level).map_or_else(|_| flate2::Compression::default(), flate2::Compression::new);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain)?;
     encoder.finish()
 }

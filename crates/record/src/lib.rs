@@ -20,7 +20,7 @@ mod walk;
 pub use batch::{Batch, TimestampType, split};
 pub use builder::{BatchBuilder, encode};
 pub use check::{DoorRules, check};
-pub use codec::{Codec, Limits};
+pub use codec::{Codec, Compression, Limits};
 pub use columns::{BinaryColumn, Columns, HeaderColumn};
 pub use error::{Error, Reason};
 pub use layout::{BATCH_HEADER_BYTES, CRC_COVERS_FROM, Crc32c, LENGTH_PREFIX_BYTES, crc32c};

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::batch::{Batch, TimestampType};
-use crate::codec::{Codec, Limits};
+use crate::codec::{Compression, Limits};
 use crate::error::Error;
 use crate::layout as at;
 use crate::layout::{BATCH_HEADER_BYTES, LENGTH_PREFIX_BYTES};
@@ -105,9 +105,9 @@ impl Batch {
     }
 
     /// The same records in another codec.
-    pub(crate) fn recoded(&self, codec: Codec, limits: &Limits) -> Result<Self, Error> {
-        let payload = codec.compress(self.plain(limits)?.to_vec())?;
-        let attributes = at::u16_at(self.bytes(), at::ATTRIBUTES) & !at::CODEC_BITS | u16::from(codec.id());
+    pub(crate) fn recoded(&self, stored: Compression, limits: &Limits) -> Result<Self, Error> {
+        let payload = stored.compress(self.plain(limits)?.to_vec())?;
+        let attributes = at::u16_at(self.bytes(), at::ATTRIBUTES) & !at::CODEC_BITS | u16::from(stored.codec.id());
         self.with_payload(&payload, |head| {
             head[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
         })
@@ -144,6 +144,7 @@ fn write(out: &mut Vec<u8>, record: &Staying<'_>, base_timestamp: i64) {
 mod tests {
     use super::*;
     use crate::builder::BatchBuilder;
+    use crate::codec::Codec;
     use millstream_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
     const HOW: Retain = Retain {

@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests and what they share")]
 
 use bytes::Bytes;
-use millstream_record::{Batch, BatchBuilder, Codec, Columns, DoorRules, Error, Limits, Reason, check, crc32c, split};
+use millstream_record::{
+    Batch, BatchBuilder, Codec, Columns, Compression, DoorRules, Error, Limits, Reason, check, crc32c, split,
+};
 use millstream_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 fn batch(codec: Codec) -> Batch {
@@ -271,7 +273,7 @@ fn a_batch_is_recoded_where_the_topic_asks_and_its_records_stay() {
     for sent in Codec::ALL {
         for stored in Codec::ALL {
             let batch = batch(sent);
-            let rules = DoorRules { codec: Some(stored), ..DoorRules::client(1 << 20) };
+            let rules = DoorRules { stored: Some(stored.into()), ..DoorRules::client(1 << 20) };
             let taken = check(batch.bytes().clone(), &rules).unwrap().remove(0);
             taken.check_crc().unwrap();
             assert_eq!(taken.codec(), stored, "from {sent}");
@@ -285,7 +287,25 @@ fn a_batch_is_recoded_where_the_topic_asks_and_its_records_stay() {
         builder.push(TimestampMs(1), None, Some(&[7; 5000]), []);
         builder.build(Offset(0), LeaderEpoch(0)).unwrap().into_bytes()
     };
-    let rules = DoorRules { codec: Some(Codec::None), ..DoorRules::client(1000) };
+    let rules = DoorRules { stored: Some(Codec::None.into()), ..DoorRules::client(1000) };
     let error = check(large, &rules).unwrap_err();
     assert_eq!(error.reason(), Reason::MessageTooLarge, "it is measured as it would be stored: {error}");
+}
+
+#[test]
+fn a_higher_level_makes_a_recoded_batch_smaller() {
+    let text: Vec<u8> =
+        (0_u32..40_000).flat_map(|at| format!("{} ", at.wrapping_mul(2_654_435_761) % 977).into_bytes()).collect();
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.push(TimestampMs(1), None, Some(&text), []);
+    let sent = builder.build(Offset(0), LeaderEpoch(0)).unwrap();
+    for (codec, low, high) in [(Codec::Gzip, 1, 9), (Codec::Zstd, -50, 19)] {
+        let [low, high] = [low, high].map(|level| {
+            let rules = DoorRules { stored: Some(Compression { codec, level }), ..DoorRules::client(1 << 20) };
+            let stored = check(sent.bytes().clone(), &rules).unwrap().remove(0);
+            assert_eq!(stored.records(&Limits::default()).unwrap(), sent.records(&Limits::default()).unwrap());
+            stored.size()
+        });
+        assert!(high < low, "{codec}: {high} bytes at the high level, {low} at the low one");
+    }
 }

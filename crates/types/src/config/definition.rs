@@ -30,6 +30,8 @@ pub struct ConfigDef {
     pub min: Option<i64>,
     /// The largest number accepted.
     pub max: Option<i64>,
+    /// A number that is accepted though it is out of the range.
+    pub or: Option<i64>,
     /// The texts accepted; any where this is empty.
     pub one_of: &'static [&'static str],
     /// The broker option that gives the default, where one does (a DescribeConfigs synonym).
@@ -40,6 +42,8 @@ pub struct ConfigDef {
     pub may_be_empty: bool,
     /// As a broker's option it is not set by default, and another gives the value: DescribeConfigs tells null.
     pub falls_back: bool,
+    /// Its value is nobody's to see: DescribeConfigs tells that there is one, and null.
+    pub secret: bool,
     /// Purpose, unit, and the effect of raising it.
     pub doc: &'static str,
 }
@@ -54,11 +58,13 @@ impl ConfigDef {
             default,
             min: None,
             max: None,
+            or: None,
             one_of: &[],
             synonym: None,
             coarser: &[],
             may_be_empty: false,
             falls_back: false,
+            secret: false,
             doc,
         }
     }
@@ -74,6 +80,13 @@ impl ConfigDef {
     #[must_use]
     pub const fn max(mut self, max: i64) -> Self {
         self.max = Some(max);
+        self
+    }
+
+    /// The same with a number that is accepted besides its range.
+    #[must_use]
+    pub const fn or(mut self, number: i64) -> Self {
+        self.or = Some(number);
         self
     }
 
@@ -112,6 +125,13 @@ impl ConfigDef {
         self
     }
 
+    /// The same, with a value that is nobody's to see.
+    #[must_use]
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
     /// Every broker option that gives the default, the first that is set winning, each with this option's units in one of its.
     pub fn inherited(&self) -> impl Iterator<Item = (&'static str, i64)> {
         self.synonym.map(|name| (name, 1)).into_iter().chain(self.coarser.iter().copied())
@@ -139,8 +159,11 @@ impl ConfigDef {
     fn check_integer(&self, value: &str, lowest: i64, highest: i64) -> Result<(), ConfigError> {
         let (min, max) = (self.min.unwrap_or(lowest), self.max.unwrap_or(highest));
         match value.trim().parse::<i64>() {
-            Ok(number) if (min..=max).contains(&number) => Ok(()),
-            _ => Err(self.unexpected(value, format!("an integer from {min} to {max}"))),
+            Ok(number) if (min..=max).contains(&number) || self.or == Some(number) => Ok(()),
+            _ => {
+                let or = self.or.map_or_else(String::new, |number| format!(", or {number}"));
+                Err(self.unexpected(value, format!("an integer from {min} to {max}{or}")))
+            }
         }
     }
 

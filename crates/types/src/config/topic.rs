@@ -18,6 +18,25 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
     .or_nothing()
     .synonym("log.cleanup.policy"),
     ConfigDef::new(
+        "compression.gzip.level",
+        Int,
+        "-1",
+        "How hard gzip tries where compression.type is gzip and batches come in another codec: 1 to 9, or -1 for its default. Higher makes them smaller and takes more time.",
+    )
+    .min(1)
+    .max(9)
+    .or(-1)
+    .synonym("compression.gzip.level"),
+    ConfigDef::new(
+        "compression.lz4.level",
+        Int,
+        "9",
+        "Taken as Kafka takes it, from 1 to 17. LZ4 has one level here, that of Kafka's default: others change nothing.",
+    )
+    .min(1)
+    .max(17)
+    .synonym("compression.lz4.level"),
+    ConfigDef::new(
         "compression.type",
         Text,
         "producer",
@@ -25,6 +44,15 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
     )
     .one_of(COMPRESSION)
     .synonym("compression.type"),
+    ConfigDef::new(
+        "compression.zstd.level",
+        Int,
+        "3",
+        "How hard zstd tries where compression.type is zstd and batches come in another codec. Higher makes them smaller and takes more time.",
+    )
+    .min(-131_072)
+    .max(22)
+    .synonym("compression.zstd.level"),
     ConfigDef::new(
         "delete.retention.ms",
         Long,
@@ -207,7 +235,10 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
 pub struct TopicConfig {
     pub compact: bool,
     pub delete: bool,
+    pub compression_gzip_level: i32,
+    pub compression_lz4_level: i32,
     pub compression_type: String,
+    pub compression_zstd_level: i32,
     pub delete_retention_ms: i64,
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
@@ -262,7 +293,10 @@ impl TopicConfig {
         Ok(Self {
             compact: values.text("cleanup.policy")?.split(',').any(|policy| policy.trim() == "compact"),
             delete: values.text("cleanup.policy")?.split(',').any(|policy| policy.trim() == "delete"),
+            compression_gzip_level: values.parsed("compression.gzip.level")?,
+            compression_lz4_level: values.parsed("compression.lz4.level")?,
             compression_type: values.text("compression.type")?.to_owned(),
+            compression_zstd_level: values.parsed("compression.zstd.level")?,
             delete_retention_ms: values.parsed("delete.retention.ms")?,
             file_delete_delay_ms: values.parsed("file.delete.delay.ms")?,
             flush_messages: values.parsed("flush.messages")?,
@@ -341,6 +375,19 @@ mod tests {
             error.to_string(),
             "invalid value \"3\" for segment.bytes: expected an integer from 14 to 2147483647"
         );
+    }
+
+    #[test]
+    fn levels_have_kafkas_ranges() {
+        for (name, taken, refused) in [
+            ("compression.gzip.level", ["-1", "1", "9"], ["0", "10", "-2"]),
+            ("compression.lz4.level", ["1", "9", "17"], ["0", "18", "-1"]),
+            ("compression.zstd.level", ["-131072", "0", "22"], ["-131073", "23", "x"]),
+        ] {
+            let check = |level: &str| TopicConfig::definition(name).unwrap().check(level);
+            assert!(taken.iter().all(|level| check(level).is_ok()), "{name}");
+            assert!(refused.iter().all(|level| check(level).is_err()), "{name}");
+        }
     }
 
     #[test]
