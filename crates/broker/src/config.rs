@@ -2,7 +2,7 @@
 
 use crate::{Error, Sasl};
 use millstream_metadata::configs::broker_definition;
-use millstream_types::{BROKER_CONFIGS, BrokerId};
+use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,8 +13,23 @@ pub struct Config {
     pub node: BrokerId,
     /// Broker options under Kafka's names, as given; the rest have their defaults.
     pub values: BTreeMap<String, String>,
+    /// Options of the node that are not the broker's, for DescribeConfigs.
+    pub told: Vec<NodeOption>,
     /// The listeners whose clients log in, and who may.
     pub sasl: Sasl,
+}
+
+/// An option of the node, as clients are told it.
+#[derive(Debug, Clone)]
+pub struct NodeOption {
+    /// Its name: the definition's, with its listener's before it where it is one listener's.
+    pub name: String,
+    /// What it is.
+    pub definition: &'static ConfigDef,
+    /// Whether it was given at start.
+    pub is_given: bool,
+    /// What was given; none where that is nobody's to see.
+    pub value: Option<String>,
 }
 
 /// The options that handlers decide by.
@@ -30,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) failed_authentication_delay: Duration,
     /// What was given, for DescribeConfigs.
     pub(crate) given: BTreeMap<String, String>,
+    /// The rest of the node's, for the same.
+    pub(crate) told: Vec<NodeOption>,
 }
 
 impl Settings {
@@ -53,6 +70,7 @@ impl Settings {
                 values.read("connection.failed.authentication.delay.ms")?,
             ),
             given: config.values.clone(),
+            told: config.told.clone(),
         })
     }
 }
@@ -74,7 +92,7 @@ mod tests {
 
     fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Settings::new(&Config { node: BrokerId(1), values, sasl: Sasl::default() })
+        Settings::new(&Config { node: BrokerId(1), values, told: Vec::new(), sasl: Sasl::default() })
     }
 
     #[test]

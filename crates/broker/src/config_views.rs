@@ -1,8 +1,10 @@
 //! Options as DescribeConfigs and CreateTopics show them: the value in force, where it comes from, and what it would be otherwise.
 
+use crate::config::NodeOption;
 use millstream_metadata::Image;
 use millstream_metadata::client_metrics::OPTIONS;
 use millstream_types::{BROKER_CONFIGS, BrokerId, ConfigDef, ConfigType, GROUP_CONFIGS, TOPIC_CONFIGS};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Where a value comes from. The first that has one wins.
@@ -42,8 +44,10 @@ impl Source {
 /// One option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
-    pub(crate) definition_name: &'static str,
+    pub(crate) definition_name: Cow<'static, str>,
     pub(crate) kind: ConfigType,
+    /// Its value is nobody's to see.
+    pub(crate) is_secret: bool,
     pub(crate) doc: &'static str,
     /// None for an option of a broker that is not set, where another gives the value.
     pub(crate) value: Option<String>,
@@ -53,9 +57,15 @@ pub(crate) struct View {
     pub(crate) synonyms: Vec<(&'static str, String, Source)>,
 }
 
+/// Kafka's number of the type of passwords.
+const PASSWORD: i8 = 9;
+
 /// Kafka's number of an option's type.
-pub(crate) const fn kind(kind: ConfigType) -> i8 {
-    match kind {
+pub(crate) const fn kind(view: &View) -> i8 {
+    if view.is_secret {
+        return PASSWORD;
+    }
+    match view.kind {
         ConfigType::Boolean => 1,
         ConfigType::String => 2,
         ConfigType::Int => 3,
@@ -73,19 +83,33 @@ pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> V
         (Some(&**image.static_configs()), Source::Static),
     ];
     let told = |definition: &'static ConfigDef| {
-        let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic));
+        let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic, 1));
         let layers = &layers;
         let inherited = definition.inherited().flat_map(|(name, units)| {
             layers.iter().filter_map(move |(options, source)| {
                 let set = options.as_ref()?.get(name)?;
-                Some((name, in_units(set, units), *source))
+                Some((name, set.clone(), *source, units))
             })
         });
-        let synonyms = own.into_iter().chain(inherited);
-        let default = definition.synonym.map(|name| (name, definition.default));
-        View { synonyms: with_default(synonyms, default), ..view(definition, definition.name) }.in_force()
+        let set: Vec<_> = own.into_iter().chain(inherited).collect();
+        let unset = view(definition, definition.name);
+        let (value, source) = match set.first() {
+            Some((_, value, source, units)) => (Some(in_units(value, *units)), *source),
+            None => (unset.value, unset.source),
+        };
+        let synonyms = set.into_iter().map(|(name, value, source, _)| (name, value, source));
+        View { value, source, synonyms: with_default(synonyms, default_of(definition)), ..unset }
     };
     TOPIC_CONFIGS.iter().map(told).collect()
+}
+
+/// The broker's option that has a topic's default, as it is there: of those in several units, the coarsest.
+fn default_of(definition: &ConfigDef) -> Option<(&'static str, &'static str)> {
+    let Some((coarsest, _)) = definition.coarser.last() else {
+        return definition.synonym.map(|name| (name, definition.default));
+    };
+    let option = BROKER_CONFIGS.iter().find(|option| option.name == *coarsest)?;
+    Some((option.name, option.default))
 }
 
 /// A value of a coarser option in units of a topic's; -1 is none of either.
@@ -112,8 +136,13 @@ pub(crate) fn of_group(image: &Image, group: &str) -> Vec<View> {
     GROUP_CONFIGS.iter().map(told).collect()
 }
 
-/// The options of this broker: its own, and the defaults it gives to topics.
-pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, String>) -> Vec<View> {
+/// The options of this broker: its own, the defaults it gives to topics, and the rest of its node's.
+pub(crate) fn of_broker(
+    image: &Image,
+    node: BrokerId,
+    given: &BTreeMap<String, String>,
+    told: &[NodeOption],
+) -> Vec<View> {
     let own = BROKER_CONFIGS.iter().map(|definition| (definition, definition.name, true));
     let for_topics = TOPIC_CONFIGS.iter().filter_map(|definition| Some((definition, definition.synonym?, false)));
     let layers = [
@@ -132,9 +161,26 @@ pub(crate) fn of_broker(image: &Image, node: BrokerId, given: &BTreeMap<String, 
             View { synonyms: with_default(set, default), ..unset }.in_force()
         })
         .collect();
-    views.sort_by_key(|view| view.definition_name);
-    views.dedup_by_key(|view| view.definition_name);
+    views.extend(told.iter().map(of_node));
+    views.sort_by(|a, b| a.definition_name.cmp(&b.definition_name));
+    views.dedup_by(|a, b| a.definition_name == b.definition_name);
     views
+}
+
+/// An option of the node beside the broker's: set at start, or not at all.
+fn of_node(option: &NodeOption) -> View {
+    let definition = option.definition;
+    let is_shown = !definition.secret && !definition.falls_back;
+    let given = option.value.iter().map(|value| (definition.name, value.clone(), Source::Static));
+    let default = is_shown.then_some((definition.name, definition.default));
+    let unset = View {
+        definition_name: Cow::Owned(option.name.clone()),
+        value: default.map(|(_, value)| value.to_owned()),
+        source: if option.is_given { Source::Static } else { Source::Default },
+        read_only: true,
+        ..view(definition, definition.name)
+    };
+    View { synonyms: with_default(given, default), ..unset }.in_force()
 }
 
 /// The options of a subscription to client metrics, which need not be there.
@@ -163,8 +209,9 @@ pub(crate) fn of_all_brokers(image: &Image) -> Vec<View> {
 /// An option that nobody set.
 fn view(definition: &'static ConfigDef, name: &'static str) -> View {
     View {
-        definition_name: name,
+        definition_name: Cow::Borrowed(name),
         kind: definition.kind,
+        is_secret: definition.secret,
         doc: definition.doc,
         value: Some(definition.default.to_owned()),
         source: Source::Default,
@@ -205,7 +252,7 @@ mod tests {
         let views = of_topic(&Image::default(), &overrides);
         let view = find(&views, "retention.ms");
         assert_eq!((view.value.as_deref(), view.source), (Some("5"), Source::Topic));
-        let default = ("log.retention.ms", "604800000".to_owned(), Source::Default);
+        let default = ("log.retention.hours", "168".to_owned(), Source::Default);
         assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), default]);
         assert_eq!(find(&views, "segment.ms").source, Source::Default);
         assert_eq!(views.len(), TOPIC_CONFIGS.len());
@@ -217,8 +264,8 @@ mod tests {
         let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
         let view = find(&of_topic(&image, &BTreeMap::new()), "retention.ms");
         assert_eq!((view.value.as_deref(), view.source), (Some("1000"), Source::Static));
-        let [given, default] = [("1000", Source::Static), ("604800000", Source::Default)]
-            .map(|(value, source)| ("log.retention.ms", value.to_owned(), source));
+        let given = ("log.retention.ms", "1000".to_owned(), Source::Static);
+        let default = ("log.retention.hours", "168".to_owned(), Source::Default);
         assert_eq!(view.synonyms, [given.clone(), default.clone()]);
         let overrides = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
         let view = find(&of_topic(&image, &overrides), "retention.ms");
@@ -226,9 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_coarser_option_gives_is_told_there_in_its_units_and_here_in_its_own() {
+        let given = BTreeMap::from([("log.roll.hours".to_owned(), "2".to_owned())]);
+        let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
+        let view = find(&of_topic(&image, &BTreeMap::new()), "segment.ms");
+        assert_eq!((view.value.as_deref(), view.source), (Some("7200000"), Source::Static));
+        let told = [("2", Source::Static), ("168", Source::Default)];
+        assert_eq!(view.synonyms, told.map(|(value, source)| ("log.roll.hours", value.to_owned(), source)));
+    }
+
+    #[test]
     fn what_a_broker_was_started_with_is_static() {
         let given = BTreeMap::from([("num.partitions".to_owned(), "6".to_owned())]);
-        let views = of_broker(&Image::default(), BrokerId(1), &given);
+        let views = of_broker(&Image::default(), BrokerId(1), &given, &[]);
         let view = find(&views, "num.partitions");
         assert_eq!((view.value.as_deref(), view.source, view.read_only), (Some("6"), Source::Static, true));
         assert!(views.windows(2).all(|pair| pair[0].definition_name < pair[1].definition_name));
@@ -237,7 +294,7 @@ mod tests {
     #[test]
     fn what_another_option_gives_is_not_set_on_a_broker() {
         let given = BTreeMap::from([("log.roll.ms".to_owned(), "7".to_owned())]);
-        let views = of_broker(&Image::default(), BrokerId(1), &given);
+        let views = of_broker(&Image::default(), BrokerId(1), &given, &[]);
         for name in ["log.retention.ms", "log.retention.minutes", "log.roll.jitter.ms", "log.flush.interval.ms"] {
             let view = find(&views, name);
             assert_eq!((view.value.as_deref(), view.source, view.synonyms), (None, Source::Default, vec![]), "{name}");
@@ -245,6 +302,34 @@ mod tests {
         assert_eq!(find(&views, "log.retention.hours").value.as_deref(), Some("168"));
         let view = find(&views, "log.roll.ms");
         assert_eq!((view.value.as_deref(), view.source), (Some("7"), Source::Static));
+    }
+
+    #[test]
+    fn a_nodes_options_are_told_and_its_secrets_are_not() {
+        static SECRET: ConfigDef = ConfigDef::new("a.secret", ConfigType::String, "", "").secret();
+        static TYPE: ConfigDef = ConfigDef::new("a.type", ConfigType::String, "PEM", "");
+        static PLACE: ConfigDef = ConfigDef::new("a.place", ConfigType::String, "", "").falls_back();
+        let option = |name: &str, definition, value: Option<&str>| NodeOption {
+            name: name.to_owned(),
+            definition,
+            is_given: value.is_some(),
+            value: value.map(str::to_owned),
+        };
+        let told = [
+            NodeOption { is_given: true, ..option("a.secret", &SECRET, None) },
+            option("a.type", &TYPE, None),
+            option("a.place", &PLACE, None),
+            option("listener.name.door.a.place", &PLACE, Some("here")),
+        ];
+        let views = of_broker(&Image::default(), BrokerId(1), &BTreeMap::new(), &told);
+        let found = |name: &str| {
+            let view = find(&views, name);
+            (kind(&view), view.value, view.source)
+        };
+        assert_eq!(found("a.secret"), (PASSWORD, None, Source::Static));
+        assert_eq!(found("a.type"), (2, Some("PEM".to_owned()), Source::Default));
+        assert_eq!(found("a.place"), (2, None, Source::Default));
+        assert_eq!(found("listener.name.door.a.place"), (2, Some("here".to_owned()), Source::Static));
     }
 
     #[test]

@@ -24,6 +24,6 @@ mod topics;
 mod transactions;
 
 pub use authentication::{Sasl, read_users};
-pub use config::Config;
+pub use config::{Config, NodeOption};
 pub use error::Error;
 pub use service::{Deps, Service};

@@ -14,7 +14,8 @@ pub use listeners::KafkaListener;
 pub use sources::Sources;
 pub use users::Secrets;
 
-use millstream_types::{BrokerId, ConfigError, ErrorKind};
+use millstream_broker::NodeOption;
+use millstream_types::{BrokerId, ConfigDef, ConfigError, ErrorKind};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub http: SocketAddr,
     /// Broker options under Kafka's names that differ from their defaults, and among them defaults of topics.
     pub broker: BTreeMap<String, String>,
+    /// The node's other options, as clients are told them.
+    pub told: Vec<NodeOption>,
     /// Where cold segments go: a URL, or a folder.
     pub tier_url: String,
     /// Options of the object store, without the `tier.store.` before their names; secrets among them.
@@ -163,6 +166,7 @@ impl Settings {
             tls_reload_interval: Duration::from_millis(values.number("ssl.reload.interval.ms")?),
             http,
             broker,
+            told: values.told(),
             tier_url,
             tier_store: values.below("tier.store."),
             tier_cache_bytes: values.number("tier.cache.bytes")?,
@@ -196,6 +200,25 @@ impl Values<'_> {
         named.filter(|(_, value)| !value.is_empty()).collect()
     }
 
+    /// Every option that is not the broker's, and those that listeners have of their own. What is secret stays here.
+    fn told(&self) -> Vec<NodeOption> {
+        let all = all_definitions();
+        let own = NODE_CONFIGS.iter().map(|definition| (definition.name.to_owned(), definition));
+        let of_listeners = self.0.keys().filter(|name| name.starts_with(definitions::LISTENER_PREFIX));
+        let of_listeners = of_listeners.filter_map(|name| Some((name.clone(), definitions::definition(&all, name)?)));
+        let given = |name: &str, definition: &ConfigDef| {
+            let value = self.0.get(name)?;
+            (value != definition.default || name != definition.name).then(|| value.clone())
+        };
+        own.chain(of_listeners)
+            .map(|(name, definition)| {
+                let value = given(&name, definition);
+                let is_given = value.is_some();
+                NodeOption { name, definition, is_given, value: value.filter(|_| !definition.secret) }
+            })
+            .collect()
+    }
+
     fn broker(&self) -> BTreeMap<String, String> {
         let own = millstream_types::BROKER_CONFIGS.iter().map(|def| (def.name, def));
         own.chain(definitions::topic_defaults())
@@ -212,6 +235,21 @@ mod tests {
 
     fn load(set: &[&str]) -> Result<Settings, SettingsError> {
         Settings::load(&Sources { set: set.iter().map(|text| (*text).to_owned()).collect(), ..Sources::default() })
+    }
+
+    #[test]
+    fn secrets_are_not_told() {
+        let given = ["sasl.users=ann:guess", "listener.name.plaintext.max.connections=7", "broker.rack=r"];
+        let settings = load(&given).unwrap();
+        let told = |name: &str| {
+            let option = settings.told.iter().find(|option| option.name == name).unwrap();
+            (option.is_given, option.value.as_deref())
+        };
+        assert_eq!(told("sasl.users"), (true, None));
+        assert_eq!(told("tier.store.secret.access.key"), (false, None));
+        assert_eq!(told("broker.rack"), (true, Some("r")));
+        assert_eq!(told("listener.name.plaintext.max.connections"), (true, Some("7")));
+        assert_eq!(told("ssl.client.auth"), (false, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use kafka_protocol::messages::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
 };
 use millstream_metadata::topics::{Create, Created, Layout, check_new};
-use millstream_protocol::ResponseError;
+use millstream_protocol::{ResponseError, StrBytes};
 use millstream_types::BrokerId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ fn failed(name: TopicName, failure: Failure) -> CreatableTopicResult {
 
 fn config(view: View) -> CreatableTopicConfigs {
     CreatableTopicConfigs::default()
-        .with_name(view.definition_name.into())
+        .with_name(StrBytes::from_string(view.definition_name.into_owned()))
         .with_value(view.value.map(Into::into))
         .with_read_only(view.read_only)
         .with_config_source(view.source.wire())

@@ -8,7 +8,7 @@ use kafka_protocol::messages::describe_configs_request::{DescribeConfigsRequest,
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use millstream_protocol::ResponseError;
+use millstream_protocol::{ResponseError, StrBytes};
 
 /// Kafka's numbers of resource types.
 pub(crate) const TOPIC: i8 = 2;
@@ -57,7 +57,7 @@ impl Broker {
             BROKER if name.is_empty() => Ok(config_views::of_all_brokers(&image)),
             BROKER => {
                 self.check_is_me(name)?;
-                Ok(config_views::of_broker(&image, self.settings.node, &self.settings.given))
+                Ok(config_views::of_broker(&image, self.settings.node, &self.settings.given, &self.settings.told))
             }
             CLIENT_METRICS if name.is_empty() => {
                 let message = "a subscription to client metrics needs a name";
@@ -116,12 +116,14 @@ fn is_wanted(resource: &DescribeConfigsResource, config: &DescribeConfigsResourc
 }
 
 fn describe(view: View, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
+    let kind = config_views::kind(&view);
     let mut result = DescribeConfigsResourceResult::default()
-        .with_name(view.definition_name.into())
+        .with_name(StrBytes::from_string(view.definition_name.into_owned()))
+        .with_is_sensitive(view.is_secret)
         .with_value(view.value.map(Into::into))
         .with_read_only(view.read_only)
         .with_config_source(view.source.wire())
-        .with_config_type(config_views::kind(view.kind));
+        .with_config_type(kind);
     if synonyms {
         let told = view.synonyms.into_iter().map(|(name, value, source)| {
             DescribeConfigsSynonym::default()

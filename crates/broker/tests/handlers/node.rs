@@ -97,7 +97,7 @@ impl Node {
             coordinator: coordinator.clone(),
         };
         let asks = !sasl.listeners.is_empty();
-        let service = Service::new(Config { node: ME, values, sasl }, deps).unwrap();
+        let service = Service::new(Config { node: ME, values, told: Vec::new(), sasl }, deps).unwrap();
         let context = connection(1, asks);
         Self { runtime, quorum, partitions, coordinator, service, metrics, context }
     }

@@ -104,7 +104,8 @@ impl Core {
     pub fn broker(&self, runtime: &Runtime, metrics: &Metrics, settings: &Settings) -> Result<Arc<dyn Handler>, Error> {
         let rules = settings.listeners.iter().filter_map(|one| Some((one.name.clone(), one.sasl.clone()?)));
         let sasl = millstream_broker::Sasl { listeners: rules.collect(), users: settings.users.0.clone() };
-        let config = millstream_broker::Config { node: settings.node_id, values: settings.broker.clone(), sasl };
+        let (node, values, told) = (settings.node_id, settings.broker.clone(), settings.told.clone());
+        let config = millstream_broker::Config { node, values, told, sasl };
         let deps = millstream_broker::Deps {
             runtime: runtime.clone(),
             metrics: metrics.clone(),

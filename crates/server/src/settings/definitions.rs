@@ -7,10 +7,11 @@ use millstream_types::{BROKER_CONFIGS, ConfigDef, TOPIC_CONFIGS};
 pub const NODE_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new(
         "advertised.listeners",
-        Text,
+        List,
         "",
         "What clients are told to connect to, NAME://HOST:PORT by the name of the listener; the listener's own address where none is given.",
-    ),
+    )
+    .falls_back(),
     ConfigDef::new(
         "allow.unauthenticated.remote",
         Boolean,
@@ -22,7 +23,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         Text,
         "",
         "The rack of this node, for placement and for reading from a close replica.",
-    ),
+    )
+    .falls_back(),
     ConfigDef::new(
         "connections.max.reauth.ms",
         Long,
@@ -47,7 +49,7 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
     ),
     ConfigDef::new(
         "listeners",
-        Text,
+        List,
         "PLAINTEXT://127.0.0.1:9092",
         "Where Kafka's protocol listens: NAME://HOST:PORT, separated by commas.",
     ),
@@ -64,7 +66,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         Text,
         "",
         "The first users, NAME:PASSWORD separated by commas; best given as MILLSTREAM_SASL_USERS. They log in by PLAIN, and by SCRAM until credentials are stored for them (kafka-configs --entity-type users). Never logged.",
-    ),
+    )
+    .secret(),
     ConfigDef::new(
         "sasl.users.file",
         Text,
@@ -92,7 +95,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         Text,
         "",
         "A PEM file with the private key of listeners with TLS and its certificates, the own one first. Read again when it changes.",
-    ),
+    )
+    .falls_back(),
     ConfigDef::new("ssl.keystore.type", Text, "PEM", "What ssl.keystore.location is.").one_of(&["PEM"]),
     ConfigDef::new(
         "ssl.reload.interval.ms",
@@ -106,7 +110,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         Text,
         "",
         "A PEM file with the certificates that clients' certificates are signed by. Read again when it changes.",
-    ),
+    )
+    .falls_back(),
     ConfigDef::new("ssl.truststore.type", Text, "PEM", "What ssl.truststore.location is.").one_of(&["PEM"]),
     ConfigDef::new(
         "task.commit.interval.ms",
@@ -129,7 +134,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         "Milliseconds between two looks for closed segments to copy and local copies to drop.",
     )
     .min(10),
-    ConfigDef::new("tier.store.access.key.id", Text, "", "The object store's key id; AWS_ACCESS_KEY_ID by default."),
+    ConfigDef::new("tier.store.access.key.id", Text, "", "The object store's key id; AWS_ACCESS_KEY_ID by default.")
+        .secret(),
     ConfigDef::new("tier.store.allow.http", Boolean, "false", "Whether the object store may be reached without TLS."),
     ConfigDef::new(
         "tier.store.endpoint",
@@ -143,7 +149,8 @@ pub const NODE_CONFIGS: &[ConfigDef] = &[
         Text,
         "",
         "The object store's secret; AWS_SECRET_ACCESS_KEY by default. Never logged.",
-    ),
+    )
+    .secret(),
     ConfigDef::new(
         "tier.url",
         Text,
