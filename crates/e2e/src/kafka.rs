@@ -82,6 +82,8 @@ pub struct Kafka {
     folder: tempfile::TempDir,
     /// Where it speaks its protocol.
     pub bootstrap: String,
+    /// Where it speaks it to clients that log in, where it does.
+    pub door: Option<String>,
 }
 
 impl Kafka {
@@ -91,11 +93,29 @@ impl Kafka {
     /// When it does not listen.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// The same, with a listener besides (SASL over plain sockets: PLAIN, and both of SCRAM) whose clients log in. `users` are names and
+    /// passwords for PLAIN.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn start_with_door(users: &[(&str, &str)]) -> Self {
+        Self::start_as(Some(users))
+    }
+
+    fn start_as(users: Option<&[(&str, &str)]>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (broker, controller) = free_ports();
-        let properties = properties(folder.path(), broker, controller);
+        let [broker, controller, door] = free_ports();
+        let mut properties = properties(folder.path(), broker, controller);
+        if let Some(users) = users {
+            properties.push_str(&door_properties((broker, controller, door), users));
+        }
         std::fs::write(folder.path().join("server.properties"), properties).expect("the folder is writable");
-        let mut node = Self { process: None, folder, bootstrap: format!("127.0.0.1:{broker}") };
+        let (bootstrap, door) = (format!("127.0.0.1:{broker}"), users.map(|_| format!("127.0.0.1:{door}")));
+        let mut node = Self { process: None, folder, bootstrap, door };
         let settings = node.settings();
         let format = ["format", "-t", CLUSTER_ID, "-c", settings.to_str().expect("it is UTF-8")];
         let _ = kafka_tool("kafka.tools.StorageTool", &format);
@@ -159,15 +179,14 @@ impl Drop for Kafka {
     }
 }
 
-/// Two ports that nobody has, from below those that outgoing connections get: a JVM may take a while until it listens there.
-fn free_ports() -> (u16, u16) {
+/// Ports that nobody has, from below those that outgoing connections get: a JVM may take a while until it listens there.
+fn free_ports() -> [u16; 3] {
     let first = std::process::id() % 10_000;
     let ports = (0..10_000).map(|at| 20_000 + (first + at) % 10_000);
     let listeners = ports.filter_map(|port| TcpListener::bind(format!("127.0.0.1:{port}")).ok());
-    // Both are held until both are known, and given back before anybody connects.
-    let held: Vec<TcpListener> = listeners.take(2).collect();
-    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-    (port(&held[0]), port(&held[1]))
+    // All are held until all are known, and given back before anybody connects.
+    let held: Vec<TcpListener> = listeners.take(3).collect();
+    [0, 1, 2].map(|at| held[at].local_addr().expect("it is bound").port())
 }
 
 /// Whether a broker tells of any: it listens some time before its controller lets it take part, and until then it refuses to make topics.
@@ -181,6 +200,23 @@ fn has_brokers(address: &str) -> std::io::Result<bool> {
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
     Ok(head[8..] != [0; 4])
+}
+
+/// What is set besides, and instead, for a listener whose clients log in: of an option that is there twice, the last counts.
+fn door_properties((broker, controller, door): (u16, u16, u16), users: &[(&str, &str)]) -> String {
+    let login = "org.apache.kafka.common.security";
+    let users: String = users.iter().map(|(name, password)| format!(" user_{name}=\"{password}\"")).collect();
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller},DOOR://127.0.0.1:{door}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},DOOR://127.0.0.1:{door}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOOR:SASL_PLAINTEXT
+listener.name.door.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.door.connections.max.reauth.ms=3600000
+listener.name.door.plain.sasl.jaas.config={login}.plain.PlainLoginModule required{users};
+listener.name.door.scram-sha-256.sasl.jaas.config={login}.scram.ScramLoginModule required;
+listener.name.door.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;
+"
+    )
 }
 
 fn properties(folder: &Path, broker: u16, controller: u16) -> String {

@@ -14,6 +14,9 @@ const SEED: &str = "1";
 /// Versions that both serve, at least: fewer would mean that an API has gone from one of them.
 const VERSIONS_MIN: u64 = 200;
 
+/// Who may log in by PLAIN (`clients/python/differential/sasl.py`).
+const USERS: &[(&str, &str)] = &[("ann", "ann's secret"), ("bob", "bob's secret")];
+
 fn setting(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
@@ -22,9 +25,18 @@ fn setting(name: &str, default: &str) -> String {
 fn answers_differ_from_apache_kafkas_only_where_the_document_says_so() {
     let (seed, requests) =
         (setting("MILLSTREAM_DIFFERENTIAL_SEED", SEED), setting("MILLSTREAM_DIFFERENTIAL", REQUESTS));
-    let kafka = Kafka::start();
+    let kafka = Kafka::start_with_door(USERS);
+    let users = tempfile::NamedTempFile::new().unwrap();
+    let lines: String = USERS.iter().map(|(name, password)| format!("{name}:{password}\n")).collect();
+    std::fs::write(users.path(), lines).unwrap();
     // As that broker is set.
     let node = Node::start(&[
+        "listeners=PLAINTEXT://127.0.0.1:0,DOOR://127.0.0.1:0",
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,DOOR:SASL_PLAINTEXT",
+        "listener.name.door.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.door.connections.max.reauth.ms=3600000",
+        &format!("sasl.users.file={}", users.path().display()),
+        "share.coordinator.state.topic.num.partitions=1",
         "offsets.topic.num.partitions=1",
         "transaction.state.log.num.partitions=1",
         "auto.create.topics.enable=false",
@@ -34,7 +46,9 @@ fn answers_differ_from_apache_kafkas_only_where_the_document_says_so() {
         Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("docs/kafka-compatibility.md");
     let libs = clients_folder().join("java/libs");
     let (libs, document) = (libs.to_str().unwrap(), document.to_str().unwrap());
-    let args = [node.kafka.as_str(), &kafka.bootstrap, libs, &seed, &requests, document];
+    let ours = node.listeners.join(",");
+    let theirs = format!("{},{}", kafka.bootstrap, kafka.door.as_deref().unwrap());
+    let args = [ours.as_str(), &theirs, libs, &seed, &requests, document];
     let printed = run_script("differential/main.py", &args, &[]);
     let (differences, totals): (Vec<&Value>, Vec<&Value>) =
         printed.iter().partition(|line| line.get("difference").is_some());

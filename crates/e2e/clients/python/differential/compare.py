@@ -11,13 +11,13 @@ IDENTITY = (
     ("TransactionalId",), ("ApiKey",), ("ResourceType", "ResourceName"), ("EntityType", "EntityName"), ("Name", "Source"),
     ("Name", "TopicId"), ("TopicName",), ("Topic",), ("Name",), ("TopicId",), ("PartitionIndex",), ("Partition",), ("PartitionId",), ("Index",),
     ("GroupId",), ("Key",), ("NodeId",), ("BrokerId",), ("ReplicaId",), ("Feature",), ("User",), ("ProducerId",), ("MemberId",),
-    ("BatchIndex",),
+    ("BatchIndex",), ("Mechanism",),
 )  # fmt: skip
 
 SIGN = "only its sign is compared: "
 # A field's name (a pattern) -> what is compared of it, and why not all.
 RULES = [
-    (r"(Error)?Message|BatchIndexErrorMessage|Documentation", "nothing", "texts are each broker's own words; the code beside them is compared"),
+    (r"(Acknowledge)?(Error)?Message|BatchIndexErrorMessage|Documentation", "nothing", "texts are each broker's own words; the code beside them is compared"),
     (r"Host|Port|Rack", "nothing", "each broker has an address of its own"),
     (r"ClusterId", "nothing", "each cluster has an id of its own"),
     (r"LogDir", "nothing", "each broker has a folder of its own"),
@@ -74,6 +74,18 @@ def merged(topics):
         else:
             found[key] = topic
     return list(found.values())
+
+
+def joined(acquired):
+    """Acquired records by what is known of them: Kafka tells neighbours that have been delivered as often in as many ranges as it read them in
+    at first, which it forgets when it starts anew."""
+    found = []
+    for one in acquired:
+        if found and found[-1]["LastOffset"] + 1 == one["FirstOffset"] and found[-1]["DeliveryCount"] == one["DeliveryCount"]:
+            found[-1] = {**found[-1], "LastOffset": one["LastOffset"]}
+        else:
+            found.append(one)
+    return found
 
 
 def identity(element):

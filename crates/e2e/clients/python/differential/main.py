@@ -1,25 +1,33 @@
 """The same requests to Apache Kafka and to this node, and what of their answers differs.
 
-main.py OURS KAFKAS JARS SEED REQUESTS DOCUMENT    addresses, the folder of Kafka's jars, a number, requests for each version of each API,
-                                                   and docs/kafka-compatibility.md, whose tables explain what may differ
+main.py OURS KAFKAS JARS SEED REQUESTS DOCUMENT    addresses (of a plain listener, and behind a comma of one with SASL), the folder of Kafka's
+                                                   jars, a number, requests for each version of each API, and
+                                                   docs/kafka-compatibility.md, whose tables explain what may differ
 
 Prints one JSON object a line: {"difference": ...} for each that no row explains, and last {"asked": ..., "answered": ..., "explained": ...}.
 """
 
+import base64
 import json
 import re
 import sys
 import time
+import uuid
 
+import sasl
+import shares
 from batch import batch
-from compare import differences, merged, normal
-from requests import Maker, resolved
+from compare import differences, joined, merged, normal
+from requests import POOLS, Maker, resolved
 from wire import API_VERSIONS, Closed, Peer, Wrong, load
 
 # Sent last, in this order: what they change is then behind all others.
-CHANGING = [0, 21, 8, 47, 42, 11, 22, 24, 25, 28, 26, 27, 33, 44, 49, 37, 19, 20, 57]
+CHANGING = [0, 21, 8, 47, 42, 11, 22, 24, 25, 28, 26, 27, 33, 44, 49, 37, 19, 20, 51, 57]
 SETTLES = {33, 44, 49, 37, 19, 20, 21}
+# What of a transaction may go on after the answer, and what it is asked about then.
+ENDS = {22, 26}
 METADATA, CREATE_TOPICS, FIND_COORDINATOR, PRODUCE, OFFSET_COMMIT, INIT_PRODUCER_ID = 3, 19, 10, 0, 8, 22
+DESCRIBE_TRANSACTIONS, ALTER_SCRAM = 65, 51
 # A wait for what a broker does after it answered (seconds).
 SETTLE_LIMIT = 10
 ANSWER_LIMIT = 10
@@ -84,6 +92,16 @@ class Pair:
                 answers.append(f"broken: {error}")
         return answers
 
+    def ask_each(self, key, version, bodies):
+        """The same, with a body for each."""
+        answers = []
+        for place, peer in enumerate(self.peers):
+            try:
+                answers.append(peer.ask(key, version, resolved(bodies[place], self.ids[place]), ANSWER_LIMIT))
+            except (Closed, OSError, Wrong) as error:
+                answers.append(f"{type(error).__name__}")
+        return answers
+
     def topics(self):
         """The topics of each: partitions by name."""
         found = []
@@ -100,6 +118,17 @@ class Pair:
                 {name: count for name, count in topics.items() if not name.startswith("__")} for topics in self.topics()
             )
             if ours == theirs or time.monotonic() > end:
+                return
+            time.sleep(0.02)
+
+
+    def ended(self):
+        """Waits until no transaction of either is in the middle of its end."""
+        asked = {"TransactionalIds": [name for name in POOLS["TransactionalId"] if name]}
+        end = time.monotonic() + SETTLE_LIMIT
+        while time.monotonic() < end:
+            answers = self.ask(DESCRIBE_TRANSACTIONS, 0, asked)
+            if not any(one["TransactionState"].startswith("Prepare") for answer in answers for one in answer["TransactionStates"]):
                 return
             time.sleep(0.02)
 
@@ -162,6 +191,30 @@ def prepare(pair):
     body = {"TransactionalId": "tx", "TransactionTimeoutMs": 60_000}
     ready(pair, "a producer has an id", INIT_PRODUCER_ID, 4, body)
     pair.settle()
+    prepare_shares(pair)
+
+
+def prepare_shares(pair):
+    """More records, a share coordinator, and a share group with a member that has its partition; nothing of it is compared."""
+    for body in shares.more_records():
+        ready(pair, "records are produced", PRODUCE, 9, body, "Responses", "PartitionResponses")
+    for ids, peer in zip(pair.ids, pair.peers):
+        topic = base64.urlsafe_b64encode(uuid.UUID(ids[shares.TOPIC]).bytes).decode().rstrip("=")
+        body = {"KeyType": shares.SHARE_KEY, "CoordinatorKeys": [f"{shares.GROUP}:{topic}:0"]}
+        until("there is a share coordinator", lambda: is_ready(peer.ask(FIND_COORDINATOR, 6, body, 60), "Coordinators"))
+    ready(pair, "a share group has options", *shares.options(shares.GROUP), "Responses")
+    epochs = []
+    for peer in pair.peers:
+        told = {"epoch": 0}
+
+        def has_partition():
+            answer = peer.ask(*shares.heartbeat(told["epoch"], topics=None if told["epoch"] else [shares.TOPIC]), 60)
+            told["epoch"] = answer["MemberEpoch"]
+            return answer["ErrorCode"] == 0 and answer["Assignment"] and answer["Assignment"]["TopicPartitions"]
+
+        until("a member of a share group has its partition", has_partition)
+        epochs.append(told["epoch"])
+    pair.epochs = epochs
 
 
 def served(pair):
@@ -173,17 +226,20 @@ def served(pair):
 def main():
     ours, theirs, jars, seed, count, document = sys.argv[1:]
     schemas = load(jars)
+    (ours, our_door), (theirs, their_door) = ours.split(","), theirs.split(",")
     pair, explained = Pair(ours, theirs, schemas), Explained(document)
     prepare(pair)
     apis = served(pair)
+    totals = {"asked": 0, "answered": 0, "versions": 0}
     for place, whose in enumerate(("ours", "Kafka's")):
         told = {key: f"{low}-{high}" if low < high else str(low) for key, (low, high) in apis[place].items()}
         if told != explained.apis[place]:
             wrong = {key: (explained.apis[place].get(key), told.get(key)) for key in told.keys() | explained.apis[place].keys()}
             wrong = {key: pair for key, pair in wrong.items() if pair[0] != pair[1]}
             print(json.dumps({"difference": f"the document's versions of {whose} APIs are not those told", "versions": wrong}))
+    share(pair, explained, (seed, int(count)), totals)
+    log_in(pair, explained, ([our_door, their_door], schemas), totals)
     common = sorted(apis[0].keys() & apis[1].keys(), key=lambda key: (key in CHANGING, CHANGING.index(key) if key in CHANGING else key))
-    totals = {"asked": 0, "answered": 0, "versions": 0}
     for key in common:
         compare_api(pair, explained, key, apis, (seed, int(count)), totals)
     totals["explained"] = [[*row, times] for row, times in explained.used.items()]
@@ -206,9 +262,57 @@ def compare_api(pair, explained, key, apis, plan, totals):
             report(pair, explained, (api, version), body, answers)
             if key in SETTLES:
                 pair.settle()
+            if key in ENDS:
+                pair.ended()
 
 
-def report(pair, explained, call, body, answers):
+def share(pair, explained, plan, totals):
+    """What a member of a share group does."""
+
+    def ask(key, version, *bodies):
+        """Where both are not asked the same, there are two bodies."""
+        answers = pair.ask(key, version, bodies[0]) if len(bodies) == 1 else pair.ask_each(key, version, bodies)
+        totals["asked"] += 1
+        totals["answered"] += isinstance(answers[1], dict)
+        report(pair, explained, (pair.requests[key].name.removesuffix("Request"), version), bodies[0], answers)
+        return answers[1]
+
+    ask(*shares.describe())
+    steps, answer = shares.Session(plan[0]).steps(12 * plan[1]), None
+    while True:
+        try:
+            answer = ask(*steps.send(answer))
+        except StopIteration:
+            break
+    ask(shares.HEARTBEAT, 1, *(shares.heartbeat(epoch)[2] for epoch in pair.epochs))
+    for body in shares.offsets():
+        for version in (0, 1):
+            ask(shares.OFFSETS, version, body)
+    ask(*shares.heartbeat(-1))
+    ask(*shares.heartbeat(-1))
+    ask(*shares.describe())
+
+
+def log_in(pair, explained, doors, totals):
+    """What clients and brokers say on a listener with SASL."""
+    for body in sasl.credentials():
+        report(pair, explained, ("AlterUserScramCredentials", 0), body, pair.ask(ALTER_SCRAM, 0, body))
+    # A broker of Kafka hears of users some time after it answered.
+    addresses, schemas = doors
+    for address in addresses:
+        for mechanism in sasl.HASHES:
+            until(f"{address} knows a user of {mechanism}", lambda: sasl.lets_in((address, schemas), sasl.with_scram(mechanism, 2)))
+    for what, conversation in sasl.conversations():
+        for step, answers in sasl.talk(addresses, schemas, conversation):
+            totals["asked"] += 1
+            totals["answered"] += isinstance(answers[1], dict)
+            key, version = (sasl.AUTHENTICATE, 0) if isinstance(step, sasl.Bare) else step[:2]
+            call = (pair.requests[key].name.removesuffix("Request"), version)
+            report(pair, explained, call, f"{what}: {step}", answers, f"({what}) ")
+
+
+def report(pair, explained, call, body, answers, situation=""):
+    """`situation` is told before the path of each difference, where there is more to it than the API."""
     if call[0] == "Metadata":
         pair.topics()
     names = [{id: name for name, id in ids.items()} for ids in pair.ids]
@@ -217,13 +321,16 @@ def report(pair, explained, call, body, answers):
         if call[0] == "Fetch":
             for answer in answers:
                 answer["Responses"] = merged(answer["Responses"])
+        if call[0] == "ShareFetch":
+            for partition in (one for answer in answers for topic in answer["Responses"] for one in topic["Partitions"]):
+                partition["AcquiredRecords"] = joined(partition["AcquiredRecords"])
         found = differences(*answers)
     else:
         words = [answer if isinstance(answer, str) else "answered" for answer in answers]
         found = [] if words[0] == words[1] else [(f"({words[0]}, and there {words[1]})", *words)]
     for path, ours, theirs in found:
-        if not explained.has(*call, path):
-            difference = {"api": call[0], "version": call[1], "field": path, "ours": ours, "kafkas": theirs}
+        if not any(explained.has(*call, told) for told in {situation + path, path}):
+            difference = {"api": call[0], "version": call[1], "field": situation + path, "ours": ours, "kafkas": theirs}
             print(json.dumps({"difference": difference, "request": str(body)[:2000]}), flush=True)
 
 

@@ -111,8 +111,26 @@ POOLS = {
     "RackId": [None, "", "r"],
     "GroupId@AlterShareGroupOffsets": ["g", "share", "share", ""],
     "GroupId@DeleteShareGroupOffsets": ["g", "share", "never", ""],
-    "GroupId@DescribeShareGroupOffsets": ["g", "share", "share", "never", ""],
-    "GroupIds@ShareGroupDescribe": ["g", "share", "never", ""],
+    # Kafka fails within, or never answers, for a group without a name and for several partitions or one that is not there.
+    "GroupId@DescribeShareGroupOffsets": ["g", "share", "share", "sharing", "never"],
+    "Partitions@DescribeShareGroupOffsets": [0],
+    "GroupIds@ShareGroupDescribe": ["g", "share", "sharing", "never", ""],
+    "GroupId@ShareFetch": ["g", "sharing", "sharing", "never", ""],
+    "GroupId@ShareAcknowledge": ["g", "sharing", "sharing", "never", ""],
+    **{f"GroupId@{name}ShareGroupState": ["sharing", "share", "g", ""] for name in ("Initialize", "Read", "Write", "Delete")},
+    "GroupId@ReadShareGroupStateSummary": ["sharing", "share", "g", ""],
+    "MemberId@ShareFetch": ["c2hhcmVtZW1iZXIwMDAwMQ", "c2hhcmVtZW1iZXIwMDAwMQ", "unknown-member", ""],
+    "MemberId@ShareAcknowledge": ["c2hhcmVtZW1iZXIwMDAwMQ", "c2hhcmVtZW1iZXIwMDAwMQ", "unknown-member", ""],
+    "ShareSessionEpoch": [0, 0, -1, 1, 2, 7, -2],
+    # Kafka fails within for another number.
+    "ShareAcquireMode": [0, 1],
+    "AcknowledgeTypes": [0, 1, 2, 3, 4, 9, -1],
+    "FirstOffset": [0, 1, 3, 5, -1],
+    "LastOffset": [0, 1, 3, 5, 6, -1],
+    "StateEpoch": [-1, 0, 1, 2],
+    "StartOffset": [-1, 0, 1, 5],
+    "DeliveryState": [0, 2, 4],
+    "DeliveryCount": [0, 1, 5, -1],
     "StartOffset@AlterShareGroupOffsets": [0, 1, 5],
     # A commit of which nothing was taken leaves an empty group behind in Kafka, and none here: groups of their own, then.
     "GroupId@OffsetCommit": ["g", "g", "committed", ""],
@@ -133,6 +151,14 @@ POOLS = {
     "Key@AlterClientQuotas": ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate", "connection_creation_rate", "nope", ""],
     "EntityType": ["user", "client-id", "ip", "nope", ""],
     "EntityName": ["quiet", None, "127.9.9.9", ""],
+    "Name@DescribeUserScramCredentials": ["sam", "sam", "nope", ""],
+    "Name@AlterUserScramCredentials": ["sam", "tim", "tim", "nope", ""],
+    "Mechanism": [1, 1, 2, 2, 0, 3, -1],
+    "Mechanism@SaslHandshake": ["PLAIN", "SCRAM-SHA-256", "GSSAPI", ""],
+    "Iterations": [4096, 8192, 16384, 4095, 16385, 0, -1],
+    "Salt": [b"salt", b"s", b""],
+    # Kafka fails within for none at all.
+    "SaltedPassword": [b"p" * 32, b"p"],
     "MatchType": [0, 1, 2, 3, -1],
     "Match": ["quiet", None, ""],
     "MemberId": ["", "unknown-member"],
@@ -175,11 +201,15 @@ COUNTS = {
     "Partitions@AddPartitionsToTxn": [1, 2],
     "Transactions@AddPartitionsToTxn": [1, 2],
     "Topics@WriteTxnMarkers": [1, 2],
+    "Topics@DescribeShareGroupOffsets": [1],
+    "Partitions@DescribeShareGroupOffsets": [1],
     "SubscribedTopicNames@ShareGroupHeartbeat": [0],
 }
 # Fields that tell elements of a list apart. What a request names twice is asked about only where Kafka says what comes of it.
 DISTINCT = ("Name", "Topic", "TopicName", "TopicId", "PartitionIndex", "Partition", "Index", "GroupId", "TransactionalId", "Feature")
-TWICE = {"CreateTopics", "ListOffsets", "IncrementalAlterConfigs", "AlterClientQuotas"}
+TWICE = {
+    "CreateTopics", "ListOffsets", "IncrementalAlterConfigs", "AlterClientQuotas", "AlterUserScramCredentials", "DescribeUserScramCredentials",
+}  # fmt: skip
 NAME_FIELDS = {"Topic", "TopicName"}
 PARTITION_FIELDS = {"PartitionIndex", "Partition", "Partitions", "PartitionIndexes", "PartitionId", "Index", "PartitionIds"}
 
@@ -211,6 +241,12 @@ class Maker:
         if self.api == "OffsetCommit" and body["GroupId"] == "committed":
             for partition in (one for topic in body["Topics"] for one in topic["Partitions"]):
                 partition["CommittedMetadata"] = "m"
+        # Kafka stores records of a share partition that end before they begin, or are in no state, and can't read them then.
+        if self.api == "WriteShareGroupState":
+            for partition in (one for topic in body["Topics"] for one in topic["Partitions"]):
+                for records in partition["StateBatches"]:
+                    records["FirstOffset"] = max(records["FirstOffset"], 0)
+                    records["LastOffset"] = max(records["LastOffset"], records["FirstOffset"])
         # What a cluster is set to when it is made can't be taken away in Kafka, and is not set here.
         if self.api == "AlterConfigs":
             for resource in body["Resources"]:

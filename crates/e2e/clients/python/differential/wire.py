@@ -271,10 +271,13 @@ class Peer:
         self.send(key, version, body, limit)
         return self.receive(key, version)
 
-    def send(self, key, version, body, limit=30):
+    def connect(self, limit=30):
         if self.socket is None:
             self.socket = socket.create_connection(self.address)
         self.socket.settimeout(limit)
+
+    def send(self, key, version, body, limit=30):
+        self.connect(limit)
         self.correlation += 1
         self.socket.sendall(put_request(self.requests[key], version, body, self.correlation, self.client))
 
