@@ -5,7 +5,7 @@ use millstream_e2e::{Bystander, Node};
 
 #[test]
 fn a_statement_that_can_not_be_is_refused_in_words() {
-    let node = Node::start(&["sql.memory.bytes=8000000", "sql.time.ms=3000"]);
+    let node = Node::start(&["sql.memory.bytes=64000000", "sql.time.ms=3000"]);
     let mut bystander = Bystander::start(&node);
     node.ok(&["topic", "create", "raw"]);
     let cases: [(&str, &[&str]); 16] = [
@@ -23,7 +23,10 @@ fn a_statement_that_can_not_be_is_refused_in_words() {
         ("CREATE STREAM s AS SELECT nope FROM raw", &["no column \"nope\""]),
         ("CREATE STREAM s AS SELECT count(*) FROM raw", &["an aggregate such as count in a stream is not supported"]),
         ("CREATE STREAM raw AS SELECT _value FROM raw", &["the topic it reads", "another topic"]),
-        ("SELECT array_agg(value) FROM generate_series(1, 10000000)", &["8000000 bytes of memory", "sql.memory.bytes"]),
+        (
+            "SELECT array_agg(value) FROM generate_series(1, 10000000)",
+            &["64000000 bytes of memory", "sql.memory.bytes"],
+        ),
         ("SELECT sum(value % 7) FROM generate_series(1, 100000000000)", &["3000 ms", "sql.time.ms"]),
     ];
     for (statement, words) in cases {
