@@ -89,8 +89,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let transactions =
         transactions.map(|record| input(TRANSACTIONS, &record.key, record.value.as_deref().unwrap_or(&[])));
     let metadata = METADATA_TEXTS.iter().map(|text| [&[METADATA], text.as_bytes()].concat());
+    // Partitions of a transaction that was not begun: they were read, and not written again.
+    let broke = include_bytes!("../kept/stored-partitions-of-an-empty-transaction").to_vec();
     let marker = input(MARKERS, &[0, 0, 0, 1], &[0, 0, 0, 0, 0, 9]);
-    stored.chain(transactions).chain(metadata).chain([marker]).collect()
+    stored.chain(transactions).chain(metadata).chain([marker, broke]).collect()
 }
 
 fn input(kind: u8, key: &[u8], value: &[u8]) -> Vec<u8> {

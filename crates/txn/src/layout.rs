@@ -131,7 +131,9 @@ fn read_value(value: &[u8]) -> Result<Transaction, Malformed> {
     let timeout_ms = value.i32("timeout")?;
     let state = TransactionState::of_id(value.i8("status")?);
     let state = state.ok_or(Malformed { field: "status", why: "no state has that number" })?;
-    let partitions = read_partitions(&mut value)?;
+    // Where no transaction was begun there are none, whatever is written there: Kafka passes over them too, and writes no such record.
+    let written = read_partitions(&mut value)?;
+    let partitions = if state == TransactionState::Empty { BTreeSet::new() } else { written };
     let updated_at = TimestampMs(value.i64("last update")?);
     let started_at = TimestampMs(value.i64("start")?);
     let mut transaction = Transaction {

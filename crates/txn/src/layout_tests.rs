@@ -75,6 +75,17 @@ fn version_0_of_an_older_kafka_is_read() {
 }
 
 #[test]
+fn partitions_of_a_transaction_that_was_not_begun_are_passed_over() {
+    const STATUS_AT: usize = 16;
+    let record = encode("tx", Some(&ongoing())).unwrap();
+    let mut value = record.value.unwrap().to_vec();
+    value[STATUS_AT] = TransactionState::Empty.id().to_be_bytes()[0];
+    let read = Change::decode(&record.key, Some(&value));
+    let expected = Transaction { state: TransactionState::Empty, partitions: BTreeSet::new(), ..ongoing() };
+    assert_eq!(read, Ok(Change::Transaction("tx".to_owned(), Some(expected))));
+}
+
+#[test]
 fn a_record_cut_anywhere_is_refused() {
     let record = encode("tx", Some(&ongoing())).unwrap();
     let value = record.value.unwrap();
