@@ -130,7 +130,8 @@ fn row(target: &Path, name: &str, seconds: u64) -> Result<Row, String> {
         let count = told.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         executions += count.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
         had += took;
-        if had >= seconds || !was_only_stopped(&program, &broken)? {
+        let was_only_late = remove_late(&program, &broken)?;
+        if had >= seconds || !was_only_late {
             break;
         }
     }
@@ -172,23 +173,25 @@ fn fuzz(program: &Path, corpus: &Path, broken: &Path, log: &Path, seconds: u64) 
     Ok((had, fs::read_to_string(log).map_err(failed)?))
 }
 
-/// Whether nothing broke but inputs that seemed to take too long, and do not when they are tried alone: libFuzzer's clock goes on while its
-/// process is stopped, or while others have the processor. Those inputs are removed.
-fn was_only_stopped(program: &Path, broken: &Path) -> Result<bool, String> {
+/// Removes inputs that seemed to take too long and do not when they are tried alone: libFuzzer's clock goes on while its process is stopped,
+/// or while others have the processor. Gives back whether there were such and no others.
+fn remove_late(program: &Path, broken: &Path) -> Result<bool, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", broken.display());
-    let mut is_only = false;
+    let (mut late, mut others) = (0, 0);
     for entry in fs::read_dir(broken).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is_late = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("timeout-"));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let seemed_late = name.starts_with("timeout-") || name.starts_with("slow-unit-");
         let mut alone = Command::new(program);
         alone.arg(format!("-timeout={INPUT_SECONDS_MAX}")).arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
-        if !is_late || !alone.status().map_err(failed)?.success() {
-            return Ok(false);
+        if seemed_late && alone.status().map_err(failed)?.success() {
+            fs::remove_file(&path).map_err(failed)?;
+            late += 1;
+        } else {
+            others += 1;
         }
-        fs::remove_file(&path).map_err(failed)?;
-        is_only = true;
     }
-    Ok(is_only)
+    Ok(late > 0 && others == 0)
 }
 
 /// Seconds of the processor that a process had; none where the system does not say.
