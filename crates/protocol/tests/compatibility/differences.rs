@@ -545,4 +545,11 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "are set at start",
         why: "the files that they name are read again when they change, without being asked",
     },
+    Difference {
+        api: "*",
+        versions: "all",
+        field: "(a request that came in part)",
+        what: "is let go when nothing more of it comes for 30 seconds, or less than 4 KiB a second",
+        why: "Kafka holds the whole of its memory until the connection has been idle for ten minutes; its clients give up a request after 30 seconds",
+    },
 ];
