@@ -74,6 +74,17 @@ impl Budget {
         self.left.load(SeqCst) > self.max / 2
     }
 
+    /// So many bytes, if there are plenty and nobody waits for some.
+    pub(crate) fn spare(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
+        let signed = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if !self.has_plenty() || self.waiting.load(SeqCst) > 0 || !self.take(signed) {
+            return None;
+        }
+        let mut charge = self.begin(false);
+        charge.bytes = signed;
+        Some(charge)
+    }
+
     /// A frame begins that is charged once, or step by step where it is a giant.
     pub(crate) fn begin(self: &Arc<Self>, is_giant: bool) -> Charge {
         Charge { budget: self.clone(), bytes: 0, is_giant, giant: None, wait: None }

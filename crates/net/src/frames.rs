@@ -2,18 +2,21 @@
 //!
 //! Small frames are slices of a shared buffer, so that one read may bring many. A large one is read into a buffer of its own, which grows
 //! with what really comes: a peer that only announces bytes makes us reserve nothing. While nothing comes, a reader has no buffer. A frame
-//! that has begun to come has to go on.
+//! that has begun to come has to go on. A connection that brings much has a larger shared buffer, which its large frames share, too.
 
 use crate::Error;
 use crate::budget::Charge;
+use crate::gather::{Gather, ROOM_BYTES, Together};
 use crate::idle::{Arrival, Idle};
 use crate::memory::{self, LARGE_BYTES_HERE, Memory, SHARED_BYTES};
+use crate::wire::Source;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 
 const LENGTH_BYTES: usize = 4;
 /// Bytes of room below which the shared buffer is taken back or renewed: a smaller read is not worth its system call.
@@ -36,6 +39,12 @@ pub struct FrameReader {
     memory: Arc<Memory>,
     /// Of the large frame that was given last.
     charge: Option<Charge>,
+    gather: Gather,
+    together: Together,
+    /// What the stream was told last: see [`Source::set_low_water`].
+    low_water: usize,
+    /// Of a shared buffer with room for large frames.
+    room: Option<Charge>,
     frame_bytes_max: usize,
     idle: Idle,
     frame_wait: Duration,
@@ -46,7 +55,18 @@ impl FrameReader {
     #[must_use]
     pub fn new(frame_bytes_max: usize, waits: Waits, memory: Arc<Memory>) -> Self {
         let idle = Idle::new(waits.idle);
-        Self { shared: BytesMut::new(), memory, charge: None, frame_bytes_max, idle, frame_wait: waits.frame }
+        Self {
+            shared: BytesMut::new(),
+            memory,
+            charge: None,
+            gather: Gather::new(),
+            together: Together::default(),
+            low_water: 1,
+            room: None,
+            frame_bytes_max,
+            idle,
+            frame_wait: waits.frame,
+        }
     }
 
     /// Frames from now on are at most so large.
@@ -56,9 +76,38 @@ impl FrameReader {
 
     /// Gives back the buffer of a reader that has nothing, and is not asked for the next frame for long.
     pub fn rest(&mut self) {
-        if self.shared.is_empty() && self.shared.try_reclaim(SHARED_BYTES) {
+        if self.shared.is_empty() {
+            self.put_back();
+        }
+    }
+
+    /// Gives back an empty shared buffer, if no frame in it is held any more.
+    fn put_back(&mut self) {
+        if self.room.take().is_some() {
+            self.memory.give_back(std::mem::take(&mut self.shared).freeze());
+        } else if self.shared.try_reclaim(SHARED_BYTES) {
             memory::give_back_shared(std::mem::take(&mut self.shared));
         }
+    }
+
+    /// Changes to the shared buffer that what comes asks for, if there is memory for a larger one.
+    fn settle(&mut self) {
+        let wants_room = self.gather.wants_room(SHARED_BYTES);
+        if wants_room && self.room.is_none() {
+            self.room = self.memory.budget.spare(ROOM_BYTES);
+        } else if !wants_room && self.room.is_some() && self.shared.len() <= SHARED_BYTES {
+            let rest = self.shared.split();
+            self.put_back();
+            if !rest.is_empty() {
+                self.shared = memory::take_shared();
+                self.shared.extend_from_slice(&rest);
+            }
+        }
+    }
+
+    /// Bytes of the largest frame that is read into the shared buffer. In one with room, it leaves as much for what comes with it.
+    const fn shared_frame_max(&self) -> usize {
+        if self.room.is_some() { ROOM_BYTES / 2 } else { SHARED_BYTES }
     }
 
     /// The next frame, without its length; the one before is done with. After an error, or when it was dropped while it waited, the stream is out of step.
@@ -66,8 +115,9 @@ impl FrameReader {
     /// # Errors
     /// [`Error::PeerClosed`] at the stream's end, [`Error::FrameLength`], [`Error::TlsToPlaintext`], [`Error::Idle`], [`Error::SlowFrame`], or
     /// the stream's own.
-    pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
+    pub async fn next<R: Source>(&mut self, stream: &mut R) -> Result<Bytes, Error> {
         self.charge = None;
+        self.settle();
         let mut arrival = Arrival::new(self.frame_wait);
         while self.shared.len() < LENGTH_BYTES {
             let has_begun = !self.shared.is_empty();
@@ -76,7 +126,8 @@ impl FrameReader {
         let announced = self.shared.get_i32();
         let len = usize::try_from(announced).ok().filter(|len| *len <= self.frame_bytes_max);
         let len = len.ok_or_else(|| too_long(announced, self.frame_bytes_max))?;
-        if len > SHARED_BYTES {
+        self.gather.came(LENGTH_BYTES + len);
+        if len > self.shared_frame_max() {
             return self.large(stream, len, arrival).await;
         }
         while self.shared.len() < len {
@@ -92,45 +143,62 @@ impl FrameReader {
         if !wanted(rest.get(..len)?) {
             return None;
         }
+        self.gather.came(LENGTH_BYTES + len);
         self.shared.advance(LENGTH_BYTES);
         Some(self.shared.split_to(len).freeze())
     }
 
     /// Reads what there is into the shared buffer, which has room for `needed` bytes in all; within a frame, or between two.
-    async fn fill<R: AsyncRead + Unpin>(
+    async fn fill<R: Source>(
         &mut self,
         stream: &mut R,
         needed: usize,
         arrival: Option<&mut Arrival>,
     ) -> Result<(), Error> {
-        let Self { shared, idle, .. } = self;
-        let received = shared.len();
-        let read = poll_fn(|context| {
-            make_room(shared, needed);
-            let room = shared.capacity() - shared.len();
-            let polled = pin!(stream.read_buf(&mut (&mut *shared).limit(room))).poll(context);
-            // Another connection has the buffer until something comes, if no frame in it is held any more.
-            if polled.is_pending() && shared.is_empty() && shared.try_reclaim(SHARED_BYTES) {
-                memory::give_back_shared(std::mem::take(shared));
+        let fits = self.room.is_some() || !self.gather.wants_room(SHARED_BYTES);
+        self.tell(stream, if fits { self.gather.low_water() } else { 1 });
+        let mut read = None;
+        if self.low_water > 1 {
+            let Self { shared, together, room, memory, .. } = self;
+            let buffer = Buffer { bytes: shared, room: room.as_ref().map(|_| &**memory), needed };
+            read = together.within(buffer.read(stream)).await;
+            if read.is_none() {
+                self.gather.late(self.shared.len() + stream.here());
+                self.tell(stream, 1);
             }
-            polled
-        });
-        let read = match arrival {
-            Some(arrival) => idle.limit_within_frame(arrival, received, read).await,
-            None => idle.limit(read).await,
+        }
+        let read = match read {
+            Some(read) => read,
+            None => {
+                let Self { shared, idle, room, memory, .. } = self;
+                let received = shared.len();
+                let buffer = Buffer { bytes: shared, room: room.as_ref().map(|_| &**memory), needed };
+                match arrival {
+                    Some(arrival) => idle.limit_within_frame(arrival, received, buffer.read(stream)).await?,
+                    None => idle.limit(buffer.read(stream)).await?,
+                }
+            }
         };
-        if read?? == 0 { Err(Error::PeerClosed) } else { Ok(()) }
+        if read? == 0 { Err(Error::PeerClosed) } else { Ok(()) }
     }
 
-    async fn large<R: AsyncRead + Unpin>(
-        &mut self,
-        stream: &mut R,
-        len: usize,
-        mut arrival: Arrival,
-    ) -> Result<Bytes, Error> {
+    /// Tells the stream how many bytes to wait for, where it was told something else.
+    fn tell<R: Source>(&mut self, stream: &R, bytes: usize) {
+        if bytes == self.low_water {
+            return;
+        }
+        if stream.set_low_water(bytes) {
+            self.low_water = bytes;
+        } else {
+            self.gather.refuse();
+        }
+    }
+
+    async fn large<R: Source>(&mut self, stream: &mut R, len: usize, mut arrival: Arrival) -> Result<Bytes, Error> {
         while self.shared.len() < LARGE_BYTES_HERE {
             self.fill(stream, LARGE_BYTES_HERE, Some(&mut arrival)).await?;
         }
+        self.tell(stream, 1);
         // Memory is paid for before it is taken, and until the next frame is asked for.
         let mut paid = self.memory.first_charge(len);
         let mut charge = self.memory.budget.begin(paid < len);
@@ -161,15 +229,50 @@ impl FrameReader {
     }
 }
 
-/// Has the shared buffer take `needed` bytes in all, and enough to be worth a read.
-fn make_room(shared: &mut BytesMut, needed: usize) {
-    if shared.capacity() == 0 {
-        *shared = memory::take_shared();
+/// A shared buffer that is read into.
+struct Buffer<'a> {
+    bytes: &'a mut BytesMut,
+    /// Where one with room for large frames comes from, if it is to be one.
+    room: Option<&'a Memory>,
+    /// Bytes that it has to have place for in all.
+    needed: usize,
+}
+
+impl Buffer<'_> {
+    /// Reads what there is, once.
+    async fn read<R: Source>(mut self, stream: &mut R) -> io::Result<usize> {
+        poll_fn(move |context| {
+            self.make_room();
+            let place = self.bytes.capacity() - self.bytes.len();
+            let polled = pin!(stream.read_buf(&mut (&mut *self.bytes).limit(place))).poll(context);
+            // Another connection has the buffer until something comes, if no frame in it is held any more.
+            if polled.is_pending()
+                && self.room.is_none()
+                && self.bytes.is_empty()
+                && self.bytes.try_reclaim(SHARED_BYTES)
+            {
+                memory::give_back_shared(std::mem::take(self.bytes));
+            }
+            polled
+        })
+        .await
     }
-    let room = shared.capacity() - shared.len();
-    if shared.capacity() < needed || room < ROOM_BYTES_MIN {
-        // Takes back the whole buffer where no frame of it is held any more, and moves to a new one otherwise.
-        shared.reserve(SHARED_BYTES - shared.len());
+
+    /// Has the buffer take what it has to, and enough to be worth a read.
+    fn make_room(&mut self) {
+        let bytes = &mut *self.bytes;
+        if bytes.capacity() == 0 {
+            *bytes = self.room.map_or_else(memory::take_shared, |memory| memory.take_large(ROOM_BYTES));
+        }
+        let (all, place_min) = match self.room {
+            // What was waited for is to come at once.
+            Some(_) => (ROOM_BYTES, ROOM_BYTES - bytes.len()),
+            None => (SHARED_BYTES, ROOM_BYTES_MIN),
+        };
+        if bytes.capacity() < self.needed || bytes.capacity() - bytes.len() < place_min {
+            // Takes back the whole buffer where no frame of it is held any more, and moves to a new one otherwise.
+            bytes.reserve(all - bytes.len());
+        }
     }
 }
 
@@ -186,6 +289,9 @@ mod tests {
     use futures::FutureExt;
     use millstream_telemetry::{Metrics, catalogue};
     use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    impl Source for tokio::io::DuplexStream {}
 
     const FOR_EVER: Waits = Waits { idle: None, frame: Duration::from_secs(30) };
 
@@ -416,5 +522,75 @@ mod tests {
         assert_eq!(third.next(&mut of_third.0).await.expect("a frame").len(), SHARED_BYTES);
         assert!(first.next(&mut of_first.0).now_or_never().is_none(), "it has been answered");
         assert_eq!(waiting.await.expect("a frame").len(), 100_000);
+    }
+
+    /// A socket, and a reader of it that finds it busy with frames of so many bytes.
+    async fn busy(len: usize, memory: &Arc<Memory>) -> (TcpStream, TcpStream, FrameReader) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("port 0 is free");
+        let far = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let (near, _) = listener.accept().await.expect("it has connected");
+        let mut reader = FrameReader::new(1 << 20, FOR_EVER, memory.clone());
+        is_busy(&mut reader, len);
+        (near, far, reader)
+    }
+
+    fn is_busy(reader: &mut FrameReader, len: usize) {
+        (0..200).for_each(|_| reader.gather.came(LENGTH_BYTES + len));
+        assert!(reader.gather.low_water() > 3 * len, "so fast is busy");
+    }
+
+    #[tokio::test]
+    async fn a_busy_stream_is_waited_for_and_not_for_long() {
+        let (mut near, mut far, mut reader) = busy(196, &memory()).await;
+        far.write_all(&framed(&[1; 196]).repeat(5)).await.expect("written");
+        assert_eq!(reader.next(&mut near).await.expect("a frame"), [1; 196][..]);
+        assert_eq!(reader.low_water, 700);
+        while reader.next_here(|_| true).is_some() {}
+        // One more than was asked for may have come, or not all of that.
+        far.write_all(&framed(&[2; 196])).await.expect("written");
+        while reader.next(&mut near).await.expect("a frame") != [2; 196][..] {}
+        assert_eq!((reader.low_water, reader.gather.low_water()), (1, 1), "it was late");
+        is_busy(&mut reader, 196);
+        far.write_all(&framed(&[3; 196])[..7]).await.expect("written");
+        let rest = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            far.write_all(&framed(&[3; 196])[7..]).await.expect("written");
+        };
+        assert_eq!(tokio::join!(reader.next(&mut near), rest).0.expect("a frame"), [3; 196][..]);
+        is_busy(&mut reader, 196);
+        drop(far);
+        assert!(matches!(reader.next(&mut near).await, Err(Error::PeerClosed)));
+    }
+
+    #[tokio::test]
+    async fn large_frames_of_a_busy_stream_share_a_buffer_that_is_paid_for_while_it_is_busy() {
+        for (budget, paid) in [(100 << 20, ROOM_BYTES as u64), (ROOM_BYTES - 1, 0)] {
+            let memory = memory_of(budget);
+            let (mut near, mut far, mut reader) = busy(90_000, &memory).await;
+            let contents: Vec<Vec<u8>> = (0..40).map(|at| vec![at; 80_000 + 900 * usize::from(at)]).collect();
+            let bytes: Vec<u8> = contents.iter().flat_map(|content| framed(content)).collect();
+            let write = async { far.write_all(&bytes).await.expect("written") };
+            let read = async {
+                let mut frames = vec![reader.next(&mut near).await.expect("a frame").to_vec()];
+                let used = memory.budget.used();
+                while frames.len() < contents.len() {
+                    let here = reader.next_here(|_| true);
+                    let next = match here {
+                        Some(frame) => frame,
+                        None => reader.next(&mut near).await.expect("a frame"),
+                    };
+                    frames.push(next.to_vec());
+                }
+                (used, frames)
+            };
+            let ((used, frames), ()) = tokio::join!(read, write);
+            assert!(frames == contents);
+            assert!(used == paid || paid == 0, "{used}");
+            reader.gather.late(0);
+            far.write_all(&framed(&[5; 10])).await.expect("written");
+            assert_eq!(reader.next(&mut near).await.expect("a frame"), [5; 10][..]);
+            assert_eq!(memory.budget.used(), 0);
+            assert!(reader.shared.capacity() <= SHARED_BYTES, "it has a small one again");
+        }
     }
 }

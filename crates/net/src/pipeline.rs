@@ -6,11 +6,12 @@ use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// See the module.
 pub struct Pipeline<'a> {
     waiting: VecDeque<MaybeDone<BoxFuture<'a, Answer>>>,
+    has_begun: bool,
     /// The frames, which may be used again when all are answered.
     pub frames: Vec<Bytes>,
 }
@@ -18,7 +19,7 @@ pub struct Pipeline<'a> {
 impl<'a> Pipeline<'a> {
     /// The work on `frames`.
     pub fn new(work: Vec<BoxFuture<'a, Answer>>, frames: Vec<Bytes>) -> Self {
-        Self { waiting: work.into_iter().map(maybe_done).collect(), frames }
+        Self { waiting: work.into_iter().map(maybe_done).collect(), has_begun: false, frames }
     }
 
     /// The next answers, one at least; none when all were given.
@@ -30,7 +31,14 @@ impl<'a> Pipeline<'a> {
     }
 
     fn poll_answers(&mut self, context: &mut Context<'_>) -> Poll<Vec<Answer>> {
-        // All are polled, in order: what one begins, those after it may join.
+        // All are polled, in order: what one begins, those after it may join. One that waits just for them asks to be polled again at once:
+        // all are, without the scheduler, which would wake another thread for it.
+        if !std::mem::replace(&mut self.has_begun, true) && self.waiting.len() > 1 {
+            let mut unheard = Context::from_waker(Waker::noop());
+            for work in &mut self.waiting {
+                let _ = Pin::new(work).poll(&mut unheard);
+            }
+        }
         for work in &mut self.waiting {
             let _ = Pin::new(work).poll(context);
         }

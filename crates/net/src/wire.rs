@@ -2,6 +2,7 @@
 
 use crate::counts::Counts;
 use crate::idle::Idle;
+use crate::low_water;
 use crate::send::Sender;
 use crate::{Error, Part};
 use bytes::Bytes;
@@ -15,8 +16,21 @@ use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// What frames come from.
+pub trait Source: AsyncRead + Unpin {
+    /// Has the system tell of bytes only when so many are here, or when there is no room for more. Returns whether it does.
+    fn set_low_water(&self, _bytes: usize) -> bool {
+        false
+    }
+
+    /// Bytes that are here to be read, where the system tells.
+    fn here(&self) -> usize {
+        0
+    }
+}
+
 /// A connected stream.
-pub trait Wire: AsyncRead + Unpin + Send {
+pub trait Wire: Source + Send {
     /// Sends all parts, in order. When it fails, or is dropped while it waits, the stream is out of step.
     fn send(
         &mut self,
@@ -24,6 +38,17 @@ pub trait Wire: AsyncRead + Unpin + Send {
         idle: &mut Idle,
         counts: &Counts,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl Source for TcpStream {
+    fn set_low_water(&self, bytes: usize) -> bool {
+        low_water::set(self, bytes)
+    }
+
+    fn here(&self) -> usize {
+        let here = rustix::io::ioctl_fionread(self).unwrap_or(0);
+        usize::try_from(here).unwrap_or(usize::MAX)
+    }
 }
 
 impl Wire for TcpStream {
@@ -130,6 +155,9 @@ struct Ways<'a> {
     idle: &'a mut Idle,
     counts: &'a Counts,
 }
+
+/// Its bytes come record by record, whatever the socket has.
+impl Source for Secured {}
 
 impl Wire for Secured {
     async fn send(&mut self, parts: &mut Vec<Part>, idle: &mut Idle, counts: &Counts) -> Result<(), Error> {

@@ -10,6 +10,8 @@ mod harness;
 mod pressure;
 #[path = "sockets/tls.rs"]
 mod tls;
+#[path = "sockets/together.rs"]
+mod together;
 
 use harness::{Node, OVERLAPS, frame, read_frame, until};
 use millstream_net::{Answer, Error, Listener, ListenerConfig, Part};
