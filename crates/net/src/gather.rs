@@ -4,9 +4,9 @@
 //! read, a write to the log and a send, and finds the processor's caches cold. Where a connection brings so much that this is felt, the
 //! system is asked to tell of its bytes when a few requests of it are there (`SO_RCVLOWAT`): they share all that.
 //!
-//! Nobody waits for long: what is there is read after [`WAIT_MAX`] in any case, and the connection is then woken for each byte, as others
-//! are, until it has shown again that it is busy. One that is often late for it has fewer requests on their way, and is waited for with
-//! fewer.
+//! Nobody waits for long: what is there is read after [`WAIT_MAX`] in any case. Where that was not two frames, the connection is then woken
+//! for each byte, as others are, until it has shown again that it is busy; one to which that happens often has fewer requests on their
+//! way, and fewer are waited for.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -25,8 +25,10 @@ const FRAMES_MAX: usize = 4;
 const WINDOW: u32 = 64;
 /// How often a connection is late, with fewer windows in time between, before one frame less is waited for.
 const LATE_MAX: u32 = 4;
-/// Windows after which one frame more is waited for.
+/// Windows after which one frame more is waited for, at least.
 const CALM_WINDOWS: u32 = 64;
+/// Those at most: four times as many after each time that fewer are waited for, half as many after each that more are.
+const CALM_WINDOWS_MAX: u32 = 64 * CALM_WINDOWS;
 /// Frames a second from which a connection is busy: below, what its wakes cost is a few hundredths of a core.
 const BUSY_FRAMES: u128 = 8_000;
 /// Bytes a second from which a connection is busy.
@@ -70,7 +72,9 @@ pub struct Gather {
     together: usize,
     /// How often it was late, less the windows in which it was not.
     late: u32,
+    /// Windows since the frames to wait for last changed, and how many until they do.
     calm: u32,
+    calm_windows: u32,
     /// Bytes to wait for, where it is busy.
     low_water: usize,
     /// Whether the stream can't wait for more than a byte.
@@ -88,6 +92,7 @@ impl Gather {
             together: FRAMES_MAX,
             late: 0,
             calm: 0,
+            calm_windows: CALM_WINDOWS,
             low_water: 1,
             is_refused: false,
         }
@@ -114,15 +119,27 @@ impl Gather {
 
     /// Less than was waited for was here after [`WAIT_MAX`]: so many bytes.
     pub fn late(&mut self, here: usize) {
+        let frames = here / self.frame_bytes.max(1);
+        if frames > 1 {
+            // It was worth the wait. Until the pace is looked at again, no more is waited for than comes in that time.
+            self.low_water = self.bytes_of(frames);
+            return;
+        }
         self.low_water = 1;
         // With nothing at all the peer has only stopped, which says nothing of how many it has on their way.
         self.late += u32::from(here > 0);
         if self.late == LATE_MAX {
             self.late = 0;
             self.calm = 0;
+            self.calm_windows = (4 * self.calm_windows).min(CALM_WINDOWS_MAX);
             self.together = (self.together - 1).max(1);
         }
         self.begin_window();
+    }
+
+    /// Bytes of so many frames: half a frame less than they are on average, since each may be a little smaller.
+    const fn bytes_of(&self, frames: usize) -> usize {
+        frames * self.frame_bytes - self.frame_bytes / 2
     }
 
     /// Bytes that have to be here before they are told of: 1 where nothing is waited for.
@@ -148,14 +165,14 @@ impl Gather {
             || u128::from(self.bytes) * second >= BUSY_BYTES * took;
         self.late = self.late.saturating_sub(u32::from(self.low_water > 1));
         self.calm += 1;
-        if self.calm == CALM_WINDOWS {
+        if self.calm >= self.calm_windows {
             self.calm = 0;
+            self.calm_windows = (self.calm_windows / 2).max(CALM_WINDOWS);
             self.together = (self.together + 1).min(FRAMES_MAX);
         }
         self.begin_window();
         let together = self.together.min(BYTES_MAX / self.frame_bytes.max(1));
-        // Half a frame less than they are on average, since each may be a little smaller.
-        let wanted = if is_busy && together > 1 { together * self.frame_bytes - self.frame_bytes / 2 } else { 1 };
+        let wanted = if is_busy && together > 1 { self.bytes_of(together) } else { 1 };
         // To tell the system costs a call, too.
         if wanted == 1 || wanted.abs_diff(self.low_water) > self.low_water / 4 {
             self.low_water = wanted;
@@ -202,15 +219,19 @@ mod tests {
         gather.late(0);
         assert_eq!(gather.low_water(), 1);
         assert_eq!(wanted(&mut gather, 1).await, 700, "it had only stopped");
+        gather.late(600);
+        assert_eq!(gather.low_water(), 500, "three came in time");
+        assert_eq!(wanted(&mut gather, 1).await, 700);
         for fewer in [500, 300, 1] {
             for _ in 0..LATE_MAX {
-                gather.late(600);
+                gather.late(390);
                 bring(&mut gather, WINDOW, 200, 10_000).await;
             }
             assert_eq!(gather.low_water(), fewer);
         }
-        assert_eq!(wanted(&mut gather, CALM_WINDOWS).await, 300);
-        assert_eq!(wanted(&mut gather, 3 * CALM_WINDOWS).await, 700, "and no more");
+        assert_eq!(wanted(&mut gather, CALM_WINDOWS).await, 1, "it has been late again and again");
+        assert_eq!(wanted(&mut gather, CALM_WINDOWS_MAX).await, 300);
+        assert_eq!(wanted(&mut gather, 3 * CALM_WINDOWS_MAX).await, 700, "and no more");
     }
 
     #[tokio::test(start_paused = true)]
