@@ -198,7 +198,6 @@ impl FrameReader {
         while self.shared.len() < LARGE_BYTES_HERE {
             self.fill(stream, LARGE_BYTES_HERE, Some(&mut arrival)).await?;
         }
-        self.tell(stream, 1);
         // Memory is paid for before it is taken, and until the next frame is asked for.
         let mut paid = self.memory.first_charge(len);
         let mut charge = self.memory.budget.begin(paid < len);
@@ -214,9 +213,20 @@ impl FrameReader {
             }
             let room = paid - frame.len();
             frame.reserve(room);
+            self.tell(stream, self.gather.low_water_of(room));
             let received = frame.len();
             let mut buffer = (&mut frame).limit(room);
-            let read = self.idle.limit_within_frame(&mut arrival, received, stream.read_buf(&mut buffer)).await??;
+            let mut read = None;
+            if self.low_water > 1 {
+                read = self.together.within(stream.read_buf(&mut buffer)).await;
+                if read.is_none() {
+                    self.tell(stream, 1);
+                }
+            }
+            let read = match read {
+                Some(read) => read?,
+                None => self.idle.limit_within_frame(&mut arrival, received, stream.read_buf(&mut buffer)).await??,
+            };
             if read == 0 {
                 return Err(Error::PeerClosed);
             }

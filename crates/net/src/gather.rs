@@ -68,6 +68,7 @@ pub struct Gather {
     bytes: u64,
     /// Bytes of a frame with its length, on average of the last ones.
     frame_bytes: usize,
+    is_busy: bool,
     /// Frames to wait for.
     together: usize,
     /// How often it was late, less the windows in which it was not.
@@ -89,6 +90,7 @@ impl Gather {
             frames: 0,
             bytes: 0,
             frame_bytes: 0,
+            is_busy: false,
             together: FRAMES_MAX,
             late: 0,
             calm: 0,
@@ -101,6 +103,7 @@ impl Gather {
     /// The stream can't wait for more than a byte.
     pub const fn refuse(&mut self) {
         self.is_refused = true;
+        self.is_busy = false;
         self.low_water = 1;
     }
 
@@ -126,6 +129,7 @@ impl Gather {
             return;
         }
         self.low_water = 1;
+        self.is_busy = false;
         // With nothing at all the peer has only stopped, which says nothing of how many it has on their way.
         self.late += u32::from(here > 0);
         if self.late == LATE_MAX {
@@ -147,6 +151,11 @@ impl Gather {
         self.low_water
     }
 
+    /// Bytes to wait for of a large frame's rest: all of it, or what is worth a read, where the connection is busy.
+    pub fn low_water_of(&self, rest: usize) -> usize {
+        if self.is_busy { rest.clamp(1, BYTES_MAX) } else { 1 }
+    }
+
     /// Whether what is waited for doesn't fit the buffer for small frames of so many bytes.
     pub const fn wants_room(&self, small: usize) -> bool {
         self.low_water > 1 && self.low_water + self.frame_bytes > small
@@ -161,7 +170,7 @@ impl Gather {
     fn look(&mut self) {
         let took = self.since.elapsed().as_micros().max(1);
         let second = Duration::from_secs(1).as_micros();
-        let is_busy = u128::from(self.frames) * second >= BUSY_FRAMES * took
+        self.is_busy = u128::from(self.frames) * second >= BUSY_FRAMES * took
             || u128::from(self.bytes) * second >= BUSY_BYTES * took;
         self.late = self.late.saturating_sub(u32::from(self.low_water > 1));
         self.calm += 1;
@@ -172,7 +181,7 @@ impl Gather {
         }
         self.begin_window();
         let together = self.together.min(BYTES_MAX / self.frame_bytes.max(1));
-        let wanted = if is_busy && together > 1 { self.bytes_of(together) } else { 1 };
+        let wanted = if self.is_busy && together > 1 { self.bytes_of(together) } else { 1 };
         // To tell the system costs a call, too.
         if wanted == 1 || wanted.abs_diff(self.low_water) > self.low_water / 4 {
             self.low_water = wanted;
@@ -203,6 +212,9 @@ mod tests {
             bring(&mut gather, 1, bytes, a_second).await;
             assert_eq!(gather.low_water(), wanted, "{a_second} of {bytes} bytes a second");
             assert_eq!(gather.wants_room(16 << 10), bytes == 90_000);
+            let of_rest = gather.low_water_of(600_000);
+            assert_eq!(of_rest, if wanted > 1 || bytes == 700_000 { BYTES_MAX } else { 1 });
+            assert_eq!(gather.low_water_of(50), of_rest.min(50));
             bring(&mut gather, 2 * WINDOW, bytes, 500).await;
             assert_eq!(gather.low_water(), 1, "it became slow");
         }
