@@ -163,7 +163,7 @@ impl FrameReader {
             let buffer = Buffer { bytes: shared, room: room.as_ref().map(|_| &**memory), needed };
             read = together.within(buffer.read(stream)).await;
             if read.is_none() {
-                self.gather.late(self.shared.len() + stream.here());
+                self.gather.late(stream.here(), self.shared.len());
                 self.tell(stream, 1);
             }
         }
@@ -596,7 +596,7 @@ mod tests {
             let ((used, frames), ()) = tokio::join!(read, write);
             assert!(frames == contents);
             assert!(used == paid || paid == 0, "{used}");
-            reader.gather.late(0);
+            reader.gather.late(0, 0);
             far.write_all(&framed(&[5; 10])).await.expect("written");
             assert_eq!(reader.next(&mut near).await.expect("a frame"), [5; 10][..]);
             assert_eq!(memory.budget.used(), 0);

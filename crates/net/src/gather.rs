@@ -120,10 +120,10 @@ impl Gather {
         }
     }
 
-    /// Less than was waited for was here after [`WAIT_MAX`]: so many bytes.
-    pub fn late(&mut self, here: usize) {
-        let frames = here / self.frame_bytes.max(1);
-        if frames > 1 {
+    /// Less than was waited for was here after [`WAIT_MAX`]: so many bytes, besides those that had been read before.
+    pub fn late(&mut self, here: usize, before: usize) {
+        let frames = (here + before) / self.frame_bytes.max(1);
+        if frames > 1 && here >= self.frame_bytes {
             // It was worth the wait. Until the pace is looked at again, no more is waited for than comes in that time.
             self.low_water = self.bytes_of(frames);
             return;
@@ -228,15 +228,15 @@ mod tests {
             gather.low_water()
         };
         assert_eq!(wanted(&mut gather, 1).await, 700);
-        gather.late(0);
+        gather.late(0, 0);
         assert_eq!(gather.low_water(), 1);
         assert_eq!(wanted(&mut gather, 1).await, 700, "it had only stopped");
-        gather.late(600);
+        gather.late(400, 200);
         assert_eq!(gather.low_water(), 500, "three came in time");
         assert_eq!(wanted(&mut gather, 1).await, 700);
         for fewer in [500, 300, 1] {
             for _ in 0..LATE_MAX {
-                gather.late(390);
+                gather.late(190, 5_000);
                 bring(&mut gather, WINDOW, 200, 10_000).await;
             }
             assert_eq!(gather.low_water(), fewer);
