@@ -23,6 +23,7 @@ mod partition;
 mod run;
 mod settle;
 mod stored;
+mod together;
 
 pub use acknowledgement::{Acknowledgement, Kind};
 pub use acquire::{Acquired, Read, Wish};

@@ -275,7 +275,42 @@ fn records_that_were_delivered_often_come_a_few_at_a_time_and_for_the_last_time_
     for offset in 0..10 {
         give_and_take(&[acquired(offset, offset, 5)]);
     }
-    give_and_take(&[acquired(10, 14, 4)]);
+    // Half of those that were given together at first, though half of them are gone.
+    give_and_take(&[acquired(10, 19, 4)]);
+}
+
+#[test]
+fn what_comes_back_of_records_that_were_given_together_is_given_together_again() {
+    let mut partition = SharePartition::new(0, limits());
+    acquire(&mut partition, &Wish { batch_records: 30, ..wish("a", 40) }, 0);
+    for piece in [say(0, 29, RELEASE), say(30, 39, RELEASE)] {
+        settle(&mut partition, "a", &piece);
+    }
+    assert_eq!(acquire(&mut partition, &wish("b", 1), 0), [acquired(0, 29, 2)], "though one was asked for");
+    assert_eq!(acquire(&mut partition, &wish("b", 1), 0), [acquired(30, 39, 2)]);
+}
+
+#[test]
+fn what_comes_back_often_takes_nothing_with_it_that_was_given_apart_at_first() {
+    let mut partition = SharePartition::new(0, Limits { deliveries_max: 5, ..limits() });
+    let strict = Wish { keeps_limit: true, ..wish("a", 1) };
+    // 0 alone; 1 to 9 were given with it, and came back less often.
+    for count in 1..=3 {
+        assert_eq!(acquire(&mut partition, &strict, 0), [acquired(0, 0, count)]);
+        settle(&mut partition, "a", &say(0, 0, RELEASE));
+    }
+    assert_eq!(acquire(&mut partition, &wish("a", 12), 0), [acquired(0, 0, 4), acquired(1, 4, 1)], "five of ten");
+    assert_eq!(acquire(&mut partition, &wish("a", 12), 0), [acquired(5, 9, 1), acquired(10, 19, 1)]);
+}
+
+#[test]
+fn what_is_above_a_limit_that_is_kept_is_in_flight_and_nobodys() {
+    let mut partition = SharePartition::new(0, limits());
+    let strict = Wish { keeps_limit: true, ..wish("a", 5) };
+    assert_eq!(acquire(&mut partition, &strict, 0), [acquired(0, 4, 1)]);
+    assert_eq!((partition.end(), partition.next_fetch_offset()), (10, 5));
+    let refused = partition.acknowledge("a", &say(0, 5, ACCEPT), 0).unwrap_err();
+    assert!(matches!(refused, Error::InvalidRecordState { .. }), "{refused}");
 }
 
 #[test]

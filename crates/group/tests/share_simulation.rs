@@ -159,8 +159,10 @@ impl World {
         }
         assert!(!wish.keeps_limit || count <= wish.records_max, "{count} records for {wish:?}");
         self.seen.acquired += given.len();
-        // What was read and not given, and is new, is not there or was aborted.
-        self.over(end_before.min(self.partition.end())..self.partition.end());
+        // What was read and not given, and is new, is above a limit that is kept.
+        for offset in end_before.max(self.partition.start())..self.partition.end() {
+            self.model.entry(offset).or_insert_with(Known::fresh);
+        }
         for range in self.aborted.clone() {
             self.over_where_reached(&range);
         }

@@ -188,15 +188,16 @@ impl Consumer {
                 PartitionResult { partition: *partition, result }
             });
             let partitions = results.collect();
-            if let Some(topic) = topic.filter(|_| !known.is_empty()) {
+            // Also where none of its partitions is there, as in Kafka: there is such a group then.
+            if let Some(topic) = topic.filter(|topic| !known.is_empty() || !next.has(topic.id)) {
                 next.initialize(topic, name, known);
             }
             altered.push(AlteredTopic { name: name.clone(), id: topic.map(|topic| topic.id), partitions });
         }
+        self.change_shares(next);
         if starts.is_empty() {
             return self.answer(waiter, Reply::SharesAltered(Ok(altered)));
         }
-        self.change_shares(next);
         let (group, state_epoch) = (self.id.clone(), self.stored.epoch());
         self.work.next = Some(ShareWork::Initialize { group, state_epoch, starts });
         self.work.waiting.push(Waiting::Altered(altered, waiter));
@@ -224,7 +225,8 @@ impl Consumer {
                         }
                         None => Err(unknown_offset(&self.id, name, "an offset")),
                     };
-                    deleted.push(DeletedTopic { name: name.clone(), id: topic.map(|topic| topic.id), result });
+                    let id = topic.filter(|_| result.is_ok()).map(|topic| topic.id);
+                    deleted.push(DeletedTopic { name: name.clone(), id, result });
                 }
             }
         }
@@ -255,6 +257,11 @@ fn unknown_offset(group: &str, topic: &str, what: &'static str) -> Error {
 }
 
 impl ShareTopics {
+    /// Whether anything of the topic has a state, or is to get one.
+    fn has(&self, topic: TopicId) -> bool {
+        self.initialized.contains_key(&topic) || self.initializing.contains_key(&topic)
+    }
+
     /// Partitions are to get a state, whether they had one or not.
     fn initialize(&mut self, topic: Topic, name: &str, partitions: BTreeSet<i32>) {
         remove(&mut self.initialized, topic.id, &partitions);

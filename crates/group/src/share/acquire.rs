@@ -58,13 +58,12 @@ struct Giving<'a> {
 }
 
 impl Giving<'_> {
-    /// Where to stop in `range`, of which all may be given.
+    /// Where to stop in `range`, which was never given out: batches are not cut.
     fn stop(&self, range: &Range<i64>) -> i64 {
         if self.left >= range.end - range.start {
             return range.end;
         }
-        let stop = range.start + self.left;
-        if self.wish.keeps_limit { stop } else { self.read.batch_end(stop - 1).min(range.end) }
+        self.read.batch_end(range.start + self.left - 1).min(range.end)
     }
 
     fn give(&mut self, range: &Range<i64>, count: i16) {
@@ -82,7 +81,7 @@ impl SharePartition {
         let lock = Lock { member: wish.member.clone(), until: now_ms.saturating_add(self.limits.lock_ms) };
         let mut giving = Giving { wish, read, lock, left, given: Vec::new() };
         let from = first.start.max(self.start);
-        let goes_on = self.give_again(from..limit.min(self.end), &mut giving);
+        let goes_on = self.give_again(&(from..limit.min(self.end)), &mut giving);
         if goes_on && giving.left > 0 && limit > self.end {
             self.give_new(from.max(self.end)..limit, &mut giving);
         }
@@ -119,38 +118,80 @@ impl SharePartition {
         self.go_on();
     }
 
-    /// Gives what is available again. Tells whether more may be given with it.
-    fn give_again(&mut self, range: Range<i64>, giving: &mut Giving<'_>) -> bool {
-        let available = self.runs.from(range.start).take_while(|(first, _)| *first < range.end);
-        let available =
-            available.filter(|(first, run)| run.phase == Phase::Available && run.end > range.start.max(*first));
-        let available: Vec<(Range<i64>, i16)> =
-            available.map(|(first, run)| (first.max(range.start)..run.end.min(range.end), run.count)).collect();
-        for (part, count) in available {
+    /// Gives what is available again, and what was passed over before. Tells whether more may be given with it.
+    fn give_again(&mut self, range: &Range<i64>, giving: &mut Giving<'_>) -> bool {
+        let mut at = range.start;
+        for together in self.together.touching(range) {
+            let goes_on = self.give_passed_over(at..together.start, giving);
+            if !goes_on || giving.left <= 0 || !self.give_back(&together, range, giving) {
+                return false;
+            }
+            at = together.end;
+        }
+        self.give_passed_over(at..range.end, giving)
+    }
+
+    /// Gives what was stored to be between records that were given out, and was not itself.
+    fn give_passed_over(&mut self, range: Range<i64>, giving: &mut Giving<'_>) -> bool {
+        for (part, _) in self.available(&range) {
             if giving.left <= 0 {
                 return false;
             }
-            let cautious = count - self.limits.cautious_from();
-            if cautious >= 0 && !giving.given.is_empty() {
-                return false;
-            }
-            let stop = if cautious >= 0 { part.start + self.few_of(&part, count) } else { giving.stop(&part) };
-            let part = part.start..stop.min(giving.stop(&part));
-            self.lock(&part, count.saturating_add(1), &giving.lock);
-            giving.give(&part, count.saturating_add(1));
-            if cautious >= 0 {
-                return false;
-            }
+            self.give_first(part, giving);
         }
         true
     }
 
-    /// Of records that were delivered often already, half as many are delivered with every time; those for the last time alone.
-    fn few_of(&self, range: &Range<i64>, count: i16) -> i64 {
-        let is_last_time = self.limits.deliveries_max > 2 && count >= self.limits.deliveries_max - 1;
+    /// Gives what came back of records that were `together`. Where they come back often, fewer of them are given, and nothing with them.
+    fn give_back(&mut self, together: &Range<i64>, range: &Range<i64>, giving: &mut Giving<'_>) -> bool {
+        let available = self.available(&(together.start.max(range.start)..together.end.min(range.end)));
+        let is_cautious = available.iter().any(|(_, count)| *count >= self.limits.cautious_from());
+        if is_cautious && !giving.given.is_empty() {
+            return false;
+        }
+        let limit = if giving.wish.keeps_limit { giving.left } else { i64::MAX };
+        let mut few = None;
+        let mut taken = 0;
+        for (part, count) in available {
+            let is_last_time = self.is_last_time(count);
+            if taken >= limit || (is_last_time && taken > 0) {
+                break;
+            }
+            if count >= self.limits.cautious_from() {
+                few = few.or_else(|| Some(self.few_of(together, count)));
+            }
+            // As many as are few may have been taken before it was known that they are.
+            let most = few.filter(|few| taken < *few).map_or(limit, |few| limit.min(few)) - taken;
+            let end = part.end.min(part.start.saturating_add(if is_last_time { 1 } else { most }));
+            self.lock(&(part.start..end), count.saturating_add(1), &giving.lock);
+            giving.give(&(part.start..end), count.saturating_add(1));
+            taken += end - part.start;
+            if is_last_time || few == Some(taken) {
+                break;
+            }
+        }
+        !(is_cautious && taken > 0)
+    }
+
+    /// What is available in `range`, and how often it was delivered.
+    fn available(&self, range: &Range<i64>) -> Vec<(Range<i64>, i16)> {
+        if range.start >= range.end {
+            return Vec::new();
+        }
+        let runs = self.runs.from(range.start).take_while(|(first, _)| *first < range.end);
+        let available = runs.filter(|(_, run)| run.phase == Phase::Available && run.end > range.start);
+        available.map(|(first, run)| (first.max(range.start)..run.end.min(range.end), run.count)).collect()
+    }
+
+    /// Whether a record that was delivered so often is delivered once more, and alone.
+    const fn is_last_time(&self, count: i16) -> bool {
+        self.limits.deliveries_max > 2 && count >= self.limits.deliveries_max - 1
+    }
+
+    /// Of records that were delivered often already, half as many are delivered with every time.
+    fn few_of(&self, together: &Range<i64>, count: i16) -> i64 {
         let halvings = u32::try_from(count - self.limits.cautious_from() + 1).unwrap_or(0);
-        let half = (range.end - range.start).checked_shr(halvings).unwrap_or(0);
-        if is_last_time { 1 } else { half.max(1) }
+        (together.end - together.start).checked_shr(halvings).unwrap_or(0).max(1)
     }
 
     fn lock(&mut self, range: &Range<i64>, count: i16, lock: &Lock) {
@@ -168,17 +209,33 @@ impl SharePartition {
             self.runs.push(self.end..range.start, 0, Phase::Archived);
         }
         let range = range.start..giving.stop(&range);
-        self.runs.push(range.clone(), 1, Phase::Acquired(giving.lock.clone()));
+        self.runs.push(range.clone(), 0, Phase::Available);
         self.end = range.end;
+        self.give_first(range, giving);
+    }
+
+    /// Gives what is available and was never given out, up to the end of the last batch of which any is given. Where the limit is to be kept,
+    /// what is above it stays with the others, and is there for who comes next.
+    fn give_first(&mut self, range: Range<i64>, giving: &mut Giving<'_>) {
+        let range = range.start..giving.stop(&range);
+        if giving.wish.keeps_limit {
+            let given = range.start..range.end.min(range.start.saturating_add(giving.left));
+            self.together.add(&range);
+            self.search_from = self.search_from.min(range.start);
+            self.lock(&given, 1, &giving.lock);
+            return giving.give(&given, 1);
+        }
+        self.lock(&range, 1, &giving.lock);
         let mut first = range.start;
-        if !giving.wish.keeps_limit {
-            for batch in giving.read.batches.iter().take_while(|batch| batch.start < range.end) {
-                if batch.start - first >= giving.wish.batch_records.max(1) {
-                    giving.give(&(first..batch.start), 1);
-                    first = batch.start;
-                }
+        let batches = giving.read.batches;
+        for batch in batches.iter().take_while(|batch| batch.start < range.end) {
+            if batch.start - first >= giving.wish.batch_records.max(1) {
+                self.together.add(&(first..batch.start));
+                giving.give(&(first..batch.start), 1);
+                first = batch.start;
             }
         }
+        self.together.add(&(first..range.end));
         giving.give(&(first..range.end), 1);
     }
 

@@ -7,6 +7,7 @@
 
 use super::batch::{Delivery, StateBatch};
 use super::run::{Phase, Runs};
+use super::together::Together;
 use crate::Error;
 use millstream_types::{Ticket, TimestampMs};
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ impl Limits {
 pub struct SharePartition {
     pub(super) limits: Limits,
     pub(super) runs: Runs,
+    pub(super) together: Together,
     pub(super) start: i64,
     pub(super) end: i64,
     /// What is being written, by the write.
@@ -61,6 +63,7 @@ impl SharePartition {
         Self {
             limits,
             runs: Runs::default(),
+            together: Together::default(),
             start,
             end: start,
             pending: BTreeMap::new(),
@@ -85,6 +88,7 @@ impl SharePartition {
             let end = batch.last + 1;
             partition.runs.push(partition.end..batch.first, 0, Phase::Available);
             partition.runs.push(batch.first..end, batch.count, Phase::settled(batch.delivery));
+            partition.together.add(&(batch.first..end));
             partition.end = end;
         }
         partition.go_on();
@@ -156,6 +160,7 @@ impl SharePartition {
         if self.runs.is_empty() {
             self.start = self.end;
         }
+        self.together.forget_below(self.start);
         self.search_from = self.search_from.max(self.start);
     }
 
