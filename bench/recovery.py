@@ -22,7 +22,7 @@ import batch  # noqa: E402
 
 TOPICS = 10
 REQUEST_BYTES = 16 << 20
-PATIENCE_S = 600
+PATIENCE_S = 120
 
 
 class Client:
@@ -94,6 +94,8 @@ def first_records(node, topics, record):
             client.send(topic, missing, record)
             codes = client.answer()
             missing = [number for number in missing if codes.get(number, -1) != 0]
+            if missing and time.monotonic() > accepted + PATIENCE_S:
+                sys.exit(f"recovery.py: {len(missing)} partitions of {topic} refuse: {set(codes.values())}; see {DIR}/millstream.out")
             if missing:
                 time.sleep(0.01)
     return accepted

@@ -1,11 +1,12 @@
 //! Any bytes as the files that a broker keeps beside its logs: checkpoints of offsets, snapshots of producers, names of folders.
 
 use bytes::Bytes;
-use millstream_partition::{parse_checkpoint, print_checkpoint};
+use millstream_partition::{decode_producers, encode_producers, parse_checkpoint, print_checkpoint};
 use millstream_record::crc32c;
 use millstream_storage::{
     ProducerSnapshotEntry, decode_producer_snapshot, encode_producer_snapshot, folder_name, parse_folder_name,
 };
+use millstream_txn::{Producers, SnapshotEntry};
 use millstream_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
 use std::path::Path;
 
@@ -20,6 +21,10 @@ pub fn run(bytes: &[u8]) {
     }
     if let Some((topic, partition)) = std::str::from_utf8(bytes).ok().and_then(parse_folder_name) {
         assert_eq!(folder_name(topic, partition).as_bytes(), bytes, "a folder has one name");
+    }
+    if let Some(memory) = decode_producers(Bytes::copy_from_slice(bytes)) {
+        let again = decode_producers(encode_producers(&memory));
+        assert_eq!(again, Some(memory), "what is kept of producers says the same when it is written again");
     }
     snapshot(bytes);
     if bytes.len() > SNAPSHOT_CRC_COVERS_FROM {
@@ -53,10 +58,21 @@ pub fn seeds() -> Vec<Vec<u8>> {
         coordinator_epoch: 0,
         current_txn_first_offset: Some(Offset(63)),
     };
+    let known = SnapshotEntry {
+        producer_id: ProducerId(7),
+        epoch: ProducerEpoch(0),
+        last_sequence: 2,
+        last_offset: Offset(65),
+        offset_delta: 2,
+        timestamp: TimestampMs(1_000),
+        coordinator_epoch: 0,
+        current_txn_first_offset: Offset(63),
+    };
     vec![
         print_checkpoint(&offsets.into()).to_vec(),
         print_checkpoint(&[].into()).to_vec(),
         folder_name("orders", PartitionIndex(13)).into_bytes(),
+        encode_producers(&Producers::restore(&[known]).memory()).to_vec(),
         encode_producer_snapshot(&[]).to_vec(),
         encode_producer_snapshot(&[entry, entry]).to_vec(),
         include_bytes!("../../storage/tests/golden/small-0/00000000000000000820.snapshot").to_vec(),

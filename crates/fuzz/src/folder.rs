@@ -95,6 +95,7 @@ async fn template() -> Vec<(PathBuf, Bytes)> {
         current_txn_first_offset: None,
     };
     log.flush().await.expect("a disk in memory");
+    log.keep_producers(log.log_end(), Bytes::from_static(b"of one producer")).await.expect("a disk in memory");
     log.checkpoint().await.expect("a disk in memory");
     log.close(Some(encode_producer_snapshot(&[entry]))).await.expect("a disk in memory");
     let mut files = Vec::new();

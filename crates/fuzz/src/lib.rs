@@ -40,7 +40,12 @@ pub const TARGETS: &[Target] = &[
     target!(folder, ["/storage/src/", "/record/src/"]),
     target!(
         checkpoints,
-        ["/partition/src/checkpoint.rs", "/storage/src/producer_snapshot.rs", "/storage/src/names.rs"]
+        [
+            "/partition/src/checkpoint.rs",
+            "/partition/src/kept.rs",
+            "/storage/src/producer_snapshot.rs",
+            "/storage/src/names.rs"
+        ]
     ),
     target!(
         stored,

@@ -37,6 +37,8 @@ pub(crate) struct Folder {
     pub(crate) place: usize,
     /// Held by whoever writes how far its logs are compacted.
     pub(crate) writing: tokio::sync::Mutex<()>,
+    /// Held by whoever writes the checkpoints of its logs.
+    pub(crate) checkpointing: tokio::sync::Mutex<()>,
     /// How many of its logs couldn't be written at the last look.
     pub(crate) offline: AtomicUsize,
     /// Something was not written: the next look tries whether it can be.
@@ -61,6 +63,7 @@ impl Folder {
             path: path.to_owned(),
             place,
             writing: tokio::sync::Mutex::new(()),
+            checkpointing: tokio::sync::Mutex::new(()),
             offline: AtomicUsize::new(0),
             is_suspect: AtomicBool::new(false),
             disk: runtime.disk.clone(),

@@ -2,7 +2,7 @@
 
 use crate::partition::Partition;
 use crate::writer::Appending;
-use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter};
+use crate::{AppendOptions, Appended, Bounds, EpochEnd, Error, Isolation, Meter, producers};
 use bytes::Bytes;
 use millstream_record::{Batch, Codec, Compression, DoorRules};
 use millstream_replica::Committed;
@@ -271,13 +271,26 @@ impl PartitionHandle {
         &self.0.log
     }
 
-    /// Takes over a log whose ends were changed beside the partition (recovered from the object store). Not while it is written.
-    pub fn reload_bounds(&self) {
-        let mut replica = self.0.replica.lock();
-        let min_isr = self.0.log.config().min_insync_replicas;
-        replica.start_at(self.0.log.log_start());
-        replica.appended(self.0.log.log_end(), min_isr);
-        self.0.tell(&replica);
+    /// Takes over a log that was changed beside the partition (recovered from the object store): its ends, and what is known of its producers.
+    /// Not while it is written.
+    ///
+    /// # Errors
+    /// The log's.
+    pub async fn reload(&self) -> Result<(), millstream_storage::Error> {
+        let partition = &self.0;
+        let (loaded, _) = producers::load(&partition.log).await?;
+        {
+            let mut producers = partition.producers.lock();
+            *producers = loaded;
+            partition.producers_to.store(partition.log.log_end().0, Ordering::Release);
+            partition.note_unstable(&producers);
+        }
+        let mut replica = partition.replica.lock();
+        let min_isr = partition.log.config().min_insync_replicas;
+        replica.start_at(partition.log.log_start());
+        replica.appended(partition.log.log_end(), min_isr);
+        partition.tell(&replica);
+        Ok(())
     }
 
     pub(crate) fn check_leads(&self, epoch: LeaderEpoch) -> Result<(), Error> {

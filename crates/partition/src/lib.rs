@@ -17,6 +17,7 @@ mod folder;
 mod folders;
 mod follow;
 mod handle;
+mod kept;
 mod look;
 mod meter;
 mod partition;
@@ -38,6 +39,7 @@ pub use error::Error;
 pub use folder::boot_id;
 pub use folders::{FolderStatus, Folders, Layout};
 pub use handle::PartitionHandle;
+pub use kept::{decode as decode_producers, encode as encode_producers};
 pub use meter::Meter;
 pub use millstream_storage::AbortedTxn;
 pub use request::{

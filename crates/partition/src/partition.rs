@@ -9,7 +9,7 @@ use millstream_txn::Producers;
 use millstream_types::{BrokerId, Offset, TopicConfig, TopicPartition};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 use crate::writer::Queue;
@@ -33,6 +33,14 @@ pub(crate) struct Partition {
     pub(crate) queue: Mutex<Queue>,
     /// Changed by the writer alone, in the order of the log.
     pub(crate) producers: Mutex<Producers>,
+    /// Where the producers' state is of: everything below is in it. Changed with it, under its lock.
+    pub(crate) producers_to: AtomicI64,
+    /// Aborts that are in the producers' state and not noted beside the log yet. Changed under the same lock.
+    pub(crate) aborts_unnoted: AtomicBool,
+    /// The offset at which a checkpoint last kept the producers' state.
+    pub(crate) kept_at: AtomicI64,
+    /// Bytes that the log had at the last checkpoint: what came since is what a recovery checks.
+    pub(crate) checkpointed_bytes: AtomicU64,
     /// The first offset of a transaction that is not over; [`STABLE`] when there is none. Read after the high watermark: it goes down before
     /// that goes up over a transaction's first record, and up after that went up over its marker.
     pub(crate) first_unstable: AtomicI64,
@@ -63,7 +71,9 @@ impl Partition {
         let id = log.id().partition;
         let name: Arc<str> = millstream_storage::folder_name(&topic, id.partition).into();
         let failed = |error| Error::Storage { name: name.clone(), source: Arc::new(error) };
-        let producers = producers::load(&log).await.map_err(failed)?;
+        let (producers, kept_at) = producers::load(&log).await.map_err(failed)?;
+        let producers_to = AtomicI64::new(log.log_end().0);
+        let checkpointed_bytes = log.size();
         let replica = Replica::new(local, log.log_start(), log.log_end(), high_watermark);
         let high_watermark = watch::Sender::new(replica.high_watermark());
         let first_unstable = producers.first_unstable().map_or(STABLE, |offset| offset.0);
@@ -79,6 +89,10 @@ impl Partition {
             replica: Mutex::new(replica),
             queue: Mutex::default(),
             producers: Mutex::new(producers),
+            producers_to,
+            aborts_unnoted: AtomicBool::new(false),
+            kept_at: AtomicI64::new(kept_at.0),
+            checkpointed_bytes: AtomicU64::new(checkpointed_bytes),
             first_unstable: AtomicI64::new(first_unstable),
             high_watermark,
             closed: AtomicBool::new(false),

@@ -1,5 +1,7 @@
 //! The state of a partition's idempotent producers: from snapshots and the log at opening, and to snapshots.
 
+use crate::kept;
+use crate::partition::Partition;
 use bytes::Bytes;
 use millstream_record::{Batch, Limits, split};
 use millstream_storage::{
@@ -7,6 +9,7 @@ use millstream_storage::{
 };
 use millstream_txn::{Completed, Marker, Outcome, Producers, Sequenced, SnapshotEntry};
 use millstream_types::{Offset, ProducerId, TimestampMs};
+use std::sync::atomic::Ordering;
 
 /// Bytes read at once while the log's end is read again for its producers.
 const SCAN_BYTES: usize = 4 << 20;
@@ -46,15 +49,17 @@ pub(crate) fn aborted(completed: &Completed) -> Option<AbortedTxn> {
     (outcome == Outcome::Abort).then_some(AbortedTxn { producer, first_offset, last_offset, last_stable })
 }
 
-/// The producers at the log's end: the newest snapshot, and the batches after it. What they aborted is noted again.
-pub(crate) async fn load(log: &Log) -> Result<Producers, Error> {
+/// The producers at the log's end: what was kept or snapshotted last, and the batches after it. What they aborted is noted again. Beside them
+/// the offset of what was kept.
+pub(crate) async fn load(log: &Log) -> Result<(Producers, Offset), Error> {
     let end = log.log_end();
-    let (mut producers, at) = newest_snapshot(log, end).await?;
-    let mut from = at.max(log.local_start());
+    let (mut producers, mut kept_at) = newest(log, end).await?;
+    let mut from = kept_at.max(log.local_start());
     if !log.forget_aborted_from(from).await? {
         tracing::warn!(folder = %log.folder().display(), "an index of aborted transactions is damaged; the whole log is read again for it");
+        log.forget_kept_producers().await?;
         log.remove_producer_snapshots(|_| true).await?;
-        (producers, from) = (Producers::new(), log.local_start());
+        (producers, from, kept_at) = (Producers::new(), log.local_start(), Offset::NONE);
         // From the segment's first offset: what is torn may be of any marker in it. Of segments that are gone nothing can be read again.
         let first = log.segment_bases(Offset::ZERO).first().copied().unwrap_or(from);
         log.forget_aborted_from(first).await?;
@@ -70,7 +75,20 @@ pub(crate) async fn load(log: &Log) -> Result<Producers, Error> {
     if !found.is_empty() {
         log.add_aborted(&found).await?;
     }
-    Ok(producers)
+    Ok((producers, kept_at))
+}
+
+/// What is known of the producers at the latest offset: what was kept with a checkpoint, or a snapshot where a later one was written since.
+async fn newest(log: &Log, end: Offset) -> Result<(Producers, Offset), Error> {
+    let kept = log.kept_producers().and_then(|(at, content)| Some((Producers::recall(&kept::decode(content)?), at)));
+    if let Some((producers, at)) = kept {
+        // Of one at the same offset Kafka's snapshot says less.
+        let is_newest = at == end || log.producer_snapshot(end).await?.is_none_or(|(snapshot, _)| snapshot <= at);
+        if is_newest {
+            return Ok((producers, at));
+        }
+    }
+    newest_snapshot(log, end).await
 }
 
 async fn newest_snapshot(log: &Log, end: Offset) -> Result<(Producers, Offset), Error> {
@@ -98,6 +116,15 @@ fn apply(producers: &mut Producers, records: Bytes, from: Offset) -> Vec<Aborted
         }
     }
     found
+}
+
+/// What a checkpoint is to keep of the producers, and the offset that it is of; none where that is kept already, or where an abort in it is not
+/// noted beside the log yet.
+pub(crate) fn to_keep(partition: &Partition) -> Option<(Offset, Bytes)> {
+    let producers = partition.producers.lock();
+    let at = partition.producers_to.load(Ordering::Acquire);
+    let is_due = at != partition.kept_at.load(Ordering::Acquire) && !partition.aborts_unnoted.load(Ordering::Acquire);
+    is_due.then(|| (Offset(at), kept::encode(&producers.memory())))
 }
 
 /// The bytes of a snapshot file.

@@ -33,6 +33,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
     }
     let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
     shared.tasks.spawn("scrubber", async move {
+        // What a recovery took as it was is checked at each read until this is through.
+        scrub_logs(&owned, Part::Unchecked).await;
         let mut wait = interval.min(FIRST_AFTER);
         loop {
             tokio::select! {
@@ -46,31 +48,55 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
     });
 }
 
+/// What is looked at of a log.
+#[derive(Clone, Copy)]
+enum Part {
+    /// What nobody writes any more.
+    Closed,
+    /// What was not checked when it was opened.
+    Unchecked,
+}
+
 /// One look at every log. Returns how many damaged batches there are.
 pub(crate) async fn scrub_all(shared: &Arc<Shared>) -> usize {
+    let damaged = scrub_logs(shared, Part::Closed).await + scrub_logs(shared, Part::Unchecked).await;
+    shared.metrics.gauge(&LOG_DAMAGED_BATCHES, &[]).set(i64::try_from(damaged).unwrap_or(i64::MAX));
+    damaged
+}
+
+async fn scrub_logs(shared: &Arc<Shared>, part: Part) -> usize {
     let mut damaged = 0;
     for handle in shared.open().into_iter().filter(|handle| handle.0.folder.is_online()) {
         if shared.tasks.shutdown().is_requested() {
             break;
         }
-        if let Some(scrubbed) = scrub(shared, &handle).await {
+        if let Some(scrubbed) = scrub(shared, &handle, part).await {
             shared.metrics.counter(&LOG_SCRUBBED_BYTES, &[]).add(scrubbed.bytes);
             damaged += scrubbed.damages.len();
         }
     }
-    shared.metrics.gauge(&LOG_DAMAGED_BATCHES, &[]).set(i64::try_from(damaged).unwrap_or(i64::MAX));
     damaged
 }
 
-async fn scrub(shared: &Arc<Shared>, handle: &PartitionHandle) -> Option<Scrubbed> {
+async fn scrub(shared: &Arc<Shared>, handle: &PartitionHandle, part: Part) -> Option<Scrubbed> {
     let (owned, log) = (shared.clone(), handle.0.log.clone());
+    if matches!(part, Part::Unchecked) && !log.has_unchecked() {
+        return None;
+    }
     let partition = &handle.0.name;
-    match shared.runtime.compute.run(async move { log.scrub(&owned.scrubber.pace).await }).await {
+    let look = async move {
+        let pace = &owned.scrubber.pace;
+        match part {
+            Part::Closed => log.scrub(pace).await,
+            Part::Unchecked => log.scrub_unchecked(pace).await,
+        }
+    };
+    match shared.runtime.compute.run(look).await {
         Ok(Ok(scrubbed)) => {
             for damage in scrubbed.iter().flat_map(|scrubbed| &scrubbed.damages) {
                 let (first, end) = (damage.offsets.start.0, damage.offsets.end.0);
                 let error = damage.error();
-                tracing::error!(%partition, first, end, %error, "records of a closed segment are damaged; they are not served from this disk");
+                tracing::error!(%partition, first, end, %error, "records are damaged; they are not served from this disk");
             }
             scrubbed
         }

@@ -186,6 +186,11 @@ impl Partitions {
         join_all(self.0.folders.all().iter().map(|folder| upkeep::flush(&self.0, folder))).await;
     }
 
+    /// Writes down now how far each log is whole, and what is known of its producers.
+    pub async fn checkpoint_now(&self) {
+        join_all(self.0.folders.all().iter().map(|folder| upkeep::checkpoint_now(&self.0, folder))).await;
+    }
+
     /// Ends the service: every log is synced and closed, and each folder marked as left in order, if all went well in it. Appends after it
     /// fail.
     ///

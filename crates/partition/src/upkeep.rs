@@ -5,7 +5,7 @@ use crate::folder::Folder;
 use crate::service::{Shared, Slot};
 use crate::{Bounds, Error, PartitionHandle, cleaner, producers, revive};
 use bytes::Bytes;
-use millstream_storage::Log;
+use millstream_storage::{Error as LogError, Log};
 use millstream_telemetry::catalogue::{
     LEADER_COUNT, LOG_FLUSH_TIME, OFFLINE_FOLDERS, OFFLINE_REPLICAS, PARTITION_COUNT, UNDER_MIN_ISR, UNDER_REPLICATED,
 };
@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 
 /// Logs from which on one sync of everything is cheaper than a sync of each of their files.
 const TOGETHER_MIN: usize = 16;
+
+/// Bytes from which on a flush is followed by a checkpoint at once: a recovery after a kill reads what came after the last one, twice.
+const UNCHECKED_BYTES_MAX: u64 = 1 << 30;
 
 type Round = for<'a> fn(&'a Arc<Shared>, &'a Arc<Folder>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -129,6 +132,9 @@ pub(crate) async fn flush(shared: &Arc<Shared>, folder: &Arc<Folder>) {
         }
     }
     all.iter().for_each(|handle| handle.0.measure());
+    if unchecked_bytes(&all) >= UNCHECKED_BYTES_MAX {
+        checkpoint_now(shared, folder).await;
+    }
 }
 
 /// Does `work` on the disk pool in one trip; none when it panicked, which is logged.
@@ -144,28 +150,59 @@ async fn on_disk<T: Send + 'static>(shared: &Shared, work: impl Future<Output = 
     outcome.await.ok()
 }
 
-async fn checkpoint_now(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+/// Writes down how far each log is known to be whole, and what is known of its producers: a recovery begins there.
+pub(crate) async fn checkpoint_now(shared: &Arc<Shared>, folder: &Arc<Folder>) {
+    let _checkpointing = folder.checkpointing.lock().await;
     if !folder.is_online() {
         return;
     }
-    let logs: Vec<Log> = shared.open_in(folder).iter().map(|handle| handle.0.log.clone()).collect();
+    let handles = shared.open_in(folder);
+    let to_keep: Vec<_> = handles.iter().map(|handle| producers::to_keep(&handle.0)).collect();
+    let sizes: Vec<u64> = handles.iter().map(|handle| handle.0.log.size()).collect();
+    let places: Vec<Option<Offset>> = to_keep.iter().map(|kept| kept.as_ref().map(|(at, _)| *at)).collect();
+    let logs: Vec<Log> = handles.iter().map(|handle| handle.0.log.clone()).collect();
     let outcomes = on_disk(shared, async move {
         if logs.len() >= TOGETHER_MIN {
-            return Log::checkpoint_all(&logs).await;
+            return Log::checkpoint_all(&logs, to_keep).await;
         }
         let mut outcomes = Vec::new();
-        for log in logs {
-            outcomes.push(log.checkpoint().await);
+        for (log, kept) in logs.iter().zip(to_keep) {
+            outcomes.push(checkpoint_one(log, kept).await);
         }
         outcomes
     });
-    for error in outcomes.await.into_iter().flatten().filter_map(Result::err) {
-        tracing::warn!(%error, "a recovery point was not written; recovery checks more then");
+    let outcomes = outcomes.await.into_iter().flatten();
+    for (((handle, at), size), outcome) in handles.iter().zip(places).zip(sizes).zip(outcomes) {
+        match outcome {
+            Ok(()) => {
+                let partition = &handle.0;
+                partition.checkpointed_bytes.store(size, Ordering::Release);
+                partition
+                    .kept_at
+                    .store(at.map_or(partition.kept_at.load(Ordering::Acquire), |at| at.0), Ordering::Release);
+            }
+            Err(error) => tracing::warn!(%error, "a recovery point was not written; recovery checks more then"),
+        }
     }
     if let Err(error) = write_checkpoints(shared, folder).await {
         folder.is_suspect.store(true, Ordering::Release);
         tracing::warn!(%error, "the checkpoints were not written; they are tried again at the next round");
     }
+}
+
+async fn checkpoint_one(log: &Log, kept: Option<(Offset, Bytes)>) -> Result<(), LogError> {
+    if let Some((at, producers)) = kept {
+        log.keep_producers(at, producers).await?;
+    }
+    log.checkpoint().await
+}
+
+/// Bytes that came into the logs since their checkpoints.
+fn unchecked_bytes(handles: &[PartitionHandle]) -> u64 {
+    let since = |handle: &PartitionHandle| {
+        handle.0.log.size().saturating_sub(handle.0.checkpointed_bytes.load(Ordering::Acquire))
+    };
+    handles.iter().map(since).sum()
 }
 
 /// Writes Kafka's checkpoint files of a data folder.

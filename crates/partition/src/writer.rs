@@ -24,6 +24,7 @@ use millstream_txn::{Duplicate, Guard, Producers, Verdict, Version};
 use millstream_types::{ErrorKind, LeaderEpoch, Offset, ProducerId, TimestampMs};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -356,6 +357,7 @@ async fn settle(
     if !aborted.is_empty() {
         // Before the high watermark passes the markers: from then on readers of committed records go past them.
         partition.log.add_aborted(&aborted).await?;
+        partition.aborts_unnoted.store(false, Ordering::Release);
     }
     // A snapshot says that the aborts below it are noted.
     snapshots.into_iter().for_each(|(at, content)| write_snapshot(partition, at, content));
@@ -397,6 +399,10 @@ fn note_producers(partition: &Partition, batches: &[Batch], placed: &Placed) -> 
         }
         is_transactional |= batch.is_transactional();
         next = next + i64::from(batch.last_offset_delta()) + 1;
+    }
+    partition.producers_to.store(next.0, Ordering::Release);
+    if !noted.aborted.is_empty() {
+        partition.aborts_unnoted.store(true, Ordering::Release);
     }
     if is_transactional {
         partition.note_unstable(&producers);

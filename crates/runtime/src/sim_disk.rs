@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use file::{Nature, SimFile};
 use parking_lot::Mutex;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tree::{Node, Tree, not_found};
@@ -84,6 +85,17 @@ impl SimDisk {
             Some(Node::File(file)) => file.flip(position, mask),
             Some(Node::Folder(_)) | None => false,
         }
+    }
+
+    /// Takes note of what is read from now on.
+    pub fn watch_reads(&self) {
+        *self.nature.reads.lock() = Some(Vec::new());
+    }
+
+    /// What was read of which files since [`SimDisk::watch_reads`], in order. A file has the name it was made with.
+    #[must_use]
+    pub fn take_reads(&self) -> Vec<(PathBuf, Range<u64>)> {
+        self.nature.reads.lock().take().unwrap_or_default()
     }
 
     /// Every file's path and length, sorted: what a trace may hash.

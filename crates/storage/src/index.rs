@@ -8,11 +8,12 @@
 //! Kafka gives an active segment's index its full size ahead and trims it on close; ours is as long as its entries.
 
 use crate::error::Error;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use millstream_runtime::{Disk, DiskFile, OpenMode};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::OnceCell;
 
 /// Entries read at once at the end of a search.
@@ -77,17 +78,35 @@ pub struct Index<E> {
     file: OnceCell<Arc<dyn DiskFile>>,
     /// The entries of an active segment; none where they are only in the file.
     memory: Mutex<Option<Vec<E>>>,
+    /// Held by whoever writes the file.
+    writing: tokio::sync::Mutex<()>,
+    /// The file may have entries that are not in memory any more.
+    is_stale: AtomicBool,
 }
 
 impl<E: Entry> Index<E> {
     /// The index of a closed segment. The file is opened when it is first needed.
     pub fn closed(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { path, disk, file: OnceCell::new(), memory: Mutex::new(None) }
+        Self {
+            path,
+            disk,
+            file: OnceCell::new(),
+            memory: Mutex::new(None),
+            writing: tokio::sync::Mutex::new(()),
+            is_stale: AtomicBool::new(false),
+        }
     }
 
     /// An empty index that is being written to `file`, which is to be at `path` later.
     pub fn writing(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
-        Self { path, disk, file: OnceCell::new_with(Some(file)), memory: Mutex::new(Some(Vec::new())) }
+        Self {
+            path,
+            disk,
+            file: OnceCell::new_with(Some(file)),
+            memory: Mutex::new(Some(Vec::new())),
+            writing: tokio::sync::Mutex::new(()),
+            is_stale: AtomicBool::new(false),
+        }
     }
 
     /// Bytes of the file of a closed index. From now on the file is open, whatever takes its name.
@@ -99,15 +118,26 @@ impl<E: Entry> Index<E> {
         &self.path
     }
 
+    /// The file of a closed index, which stays open from the first look into it on.
     async fn file(&self) -> Result<&Arc<dyn DiskFile>, Error> {
-        let open =
-            || async { self.disk.open(&self.path, OpenMode::Append).await.map_err(Error::io("open", &self.path)) };
-        self.file.get_or_try_init(open).await
+        self.file.get_or_try_init(|| self.open()).await
+    }
+
+    /// The file for one use: an active index is in memory, and thousands of partitions would take two open files more each.
+    async fn file_once(&self) -> Result<Arc<dyn DiskFile>, Error> {
+        match self.file.get() {
+            Some(file) => Ok(file.clone()),
+            None => self.open().await,
+        }
+    }
+
+    async fn open(&self) -> Result<Arc<dyn DiskFile>, Error> {
+        self.disk.open(&self.path, OpenMode::Append).await.map_err(Error::io("open", &self.path))
     }
 
     /// Makes the (empty) file, as Kafka does when a segment begins.
     pub async fn create(&self) -> Result<(), Error> {
-        let file = self.file().await?;
+        let file = self.file_once().await?;
         if file.is_empty() { Ok(()) } else { file.truncate(0).await.map_err(Error::io("empty", &self.path)) }
     }
 
@@ -162,36 +192,80 @@ impl<E: Entry> Index<E> {
 
     /// Brings the file's entries into memory, so that more can be added.
     pub async fn activate(&self) -> Result<Vec<E>, Error> {
-        let file = self.file().await?;
-        let entries = self.read(file, 0, usize::try_from(file.len()).unwrap_or(usize::MAX) / E::BYTES).await?;
-        *self.memory.lock() = Some(entries.clone());
+        let file = self.file_once().await?;
+        let len = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let entries = self.read(&file, 0, len / E::BYTES).await?;
+        let mut memory = self.memory.lock();
+        // What is left of an entry is no place to go on from.
+        self.is_stale.store(!len.is_multiple_of(E::BYTES), Ordering::Release);
+        *memory = Some(entries.clone());
         Ok(entries)
     }
 
     /// Replaces all entries, in memory.
     pub fn replace(&self, entries: Vec<E>) {
+        self.is_stale.store(true, Ordering::Release);
         *self.memory.lock() = Some(entries);
     }
 
     /// Drops entries of an active index from the first on for which `gone`.
     pub fn cut(&self, gone: impl Fn(&E) -> bool) {
-        if let Some(entries) = self.memory.lock().as_mut() {
-            let kept = entries.iter().position(gone).unwrap_or(entries.len());
+        if let Some(entries) = self.memory.lock().as_mut()
+            && let Some(kept) = entries.iter().position(gone)
+        {
+            self.is_stale.store(true, Ordering::Release);
             entries.truncate(kept);
         }
     }
 
+    /// Whether the file had whole entries only when it was read into memory, or has what memory holds.
+    pub fn is_whole(&self) -> bool {
+        !self.is_stale.load(Ordering::Acquire)
+    }
+
     /// Makes the file what memory holds.
     pub async fn store(&self) -> Result<(), Error> {
-        let mut out = BytesMut::new();
-        match self.memory.lock().as_ref() {
-            None => return Ok(()),
-            Some(entries) => entries.iter().for_each(|entry| entry.write(&mut out)),
-        }
-        let file = self.file().await?;
+        let _writing = self.writing.lock().await;
+        self.store_all().await
+    }
+
+    async fn store_all(&self) -> Result<(), Error> {
+        // Before memory is looked at: what changes it later says so again.
+        self.is_stale.store(false, Ordering::Release);
+        self.rewrite().await.inspect_err(|_| self.is_stale.store(true, Ordering::Release))
+    }
+
+    async fn rewrite(&self) -> Result<(), Error> {
+        let Some(out) = self.entries_from(0) else { return Ok(()) };
+        let file = self.file_once().await?;
         file.truncate(0).await.map_err(Error::io("empty", &self.path))?;
-        file.append(&[out.freeze()]).await.map_err(Error::io("write", &self.path))?;
+        file.append(&[out]).await.map_err(Error::io("write", &self.path))?;
         Ok(())
+    }
+
+    /// Adds to the file what it lacks of an active index, so that a recovery finds its way by it.
+    pub async fn extend_file(&self) -> Result<(), Error> {
+        let _writing = self.writing.lock().await;
+        if self.is_stale.load(Ordering::Acquire) {
+            return self.store_all().await;
+        }
+        let file = self.file_once().await?;
+        let stored = usize::try_from(file.len()).unwrap_or(usize::MAX) / E::BYTES;
+        match self.entries_from(stored) {
+            Some(out) if !out.is_empty() => {
+                file.append(&[out]).await.map_err(Error::io("append to", &self.path))?;
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The entries of an active index from that one on, as they are stored.
+    fn entries_from(&self, first: usize) -> Option<Bytes> {
+        let memory = self.memory.lock();
+        let mut out = BytesMut::new();
+        memory.as_ref()?.iter().skip(first).for_each(|entry| entry.write(&mut out));
+        Some(out.freeze())
     }
 
     /// Lets go of memory: from now on the file is searched. It must have been stored.
@@ -200,7 +274,7 @@ impl<E: Entry> Index<E> {
     }
 
     pub async fn sync(&self) -> Result<(), Error> {
-        self.file().await?.sync().await.map_err(Error::io("sync", &self.path))
+        self.file_once().await?.sync().await.map_err(Error::io("sync", &self.path))
     }
 
     /// The entries as they are stored, for who copies a closed segment elsewhere.

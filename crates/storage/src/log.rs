@@ -5,6 +5,7 @@ mod append;
 mod clean;
 mod delete;
 mod flush;
+mod kept;
 mod listing;
 mod offline;
 mod open;
@@ -32,6 +33,7 @@ use crate::error::Error;
 use crate::names::{self, Suffix};
 use crate::partition_metadata;
 use crate::segment::Segment;
+use bytes::Bytes;
 use millstream_runtime::Runtime;
 use millstream_types::{LeaderEpoch, Offset, TimestampMs, TopicConfig, TopicPartition};
 use parking_lot::Mutex;
@@ -84,6 +86,8 @@ struct Shared {
     swapping: tokio::sync::RwLock<()>,
     /// Short too, and taken after `state` where both are.
     txn_indexes: Mutex<aborted::TxnIndexes>,
+    /// What was kept of the producers when the log was opened, until it is asked for.
+    kept: Mutex<Option<(Offset, Bytes)>>,
     /// The short lock; never held over I/O.
     state: Mutex<State>,
 }
@@ -365,6 +369,8 @@ impl Shared {
                 // A power cut that took a new folder's name would take the log's start with it.
                 self.runtime.disk.sync_dir(&self.id.dir).await.map_err(Error::io("sync", &self.id.dir))?;
             }
+            // What is below the recovery point is found by the indexes then.
+            self.active()?.extend_indexes().await?;
             wanted.write(&*self.runtime.disk, &self.folder).await?;
             self.state.lock().stored = wanted;
         }

@@ -35,6 +35,8 @@ pub struct Segment {
     tail: Mutex<Tail>,
     /// As the last look for damage found it, in the order of the file.
     damages: Mutex<Vec<Damage>>,
+    /// What was taken as it was when the segment was opened, and not looked at since.
+    unchecked: Mutex<Extent>,
 }
 
 /// The largest timestamp of a segment, and the last offset of its batch.
@@ -105,6 +107,7 @@ impl Segment {
             times: Index::closed(runtime.disk.clone(), names::file(folder, base, Suffix::TimeIndex)),
             tail: Mutex::new(tail),
             damages: Mutex::default(),
+            unchecked: Mutex::new(Extent { size: 0, next: base }),
         })
     }
 
@@ -210,6 +213,12 @@ impl Segment {
         self.times.store().await
     }
 
+    /// Brings the index files of an active segment up to date: a recovery after a kill begins where they end.
+    pub async fn extend_indexes(&self) -> Result<(), Error> {
+        self.offsets.extend_file().await?;
+        self.times.extend_file().await
+    }
+
     /// Cuts the file for good: what a power cut brought back would be taken for records.
     async fn cut_file(&self, len: u64) -> Result<(), Error> {
         self.log.truncate(len).await.map_err(Error::io("cut", &self.path))?;
@@ -256,6 +265,10 @@ impl Segment {
             let mut tail = self.tail.lock();
             tail.size = place.position;
             tail.next = next;
+            let mut unchecked = self.unchecked.lock();
+            if unchecked.size > place.position {
+                *unchecked = Extent { size: place.position, next };
+            }
             tail.recent.retain(|recent| recent.position < place.position);
             tail.bytes_since_entry = 0;
             if place.position == 0 {

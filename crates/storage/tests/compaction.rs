@@ -25,7 +25,7 @@ const FLOORS: [(&str, u64); 16] = [
     ("joined segments", 20),
     ("kill", 230),
     ("kill in a compaction", 15),
-    ("kill in a swap", 2),
+    ("kill in a swap", 1),
     ("marker gone", 20),
     ("power cut", 150),
     ("power cut in a compaction", 10),

@@ -187,6 +187,36 @@ async fn a_broken_header_is_never_served() {
     assert!(log.read(first.next, Offset(60), 1 << 20, true).await.is_ok());
 }
 
+/// The model's seed 6033 found it once: what is synced behind a roll meets the full disk before an append does.
+#[tokio::test]
+async fn a_log_that_a_full_disk_took_offline_before_an_append_comes_back() {
+    let mut node = Node::new();
+    let log = node.open(Recovery::CLEAN).await;
+    fill(&log, 3).await;
+    // The sync behind the roll has a new epoch to store.
+    log.append(&[batch(3)], LeaderEpoch(1)).await.unwrap();
+    log.roll().await.unwrap();
+    node.disk.set_fault(Some(Fault::Full));
+    let offline = async {
+        while log.failure().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), offline).await.expect("the sync meets the full disk");
+    let error = log.append(&[batch(4)], LeaderEpoch(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    node.disk.set_fault(None);
+    assert!(log.disk_takes_writes().await);
+    log.retire().await;
+    node.background_ends().await;
+    let log = node.open(Recovery::KILLED).await;
+    log.write_again().await.unwrap();
+    assert_eq!(log.unflushed_records(), 0);
+    fill(&log, 2).await;
+    assert_eq!(offsets(&log).await, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(log.latest_epoch(), Some(LeaderEpoch(1)));
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_and_then_goes_on() {
     let node = Node::new();

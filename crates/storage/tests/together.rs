@@ -74,7 +74,7 @@ async fn a_power_cut_takes_what_was_not_flushed() {
 async fn recovery_points_that_were_stored_together_are_those_of_the_next_start() {
     let (disk, logs) = filled().await;
     Log::flush_all(&logs).await.into_iter().for_each(|outcome| outcome.unwrap());
-    Log::checkpoint_all(&logs).await.into_iter().for_each(|outcome| outcome.unwrap());
+    Log::checkpoint_all(&logs, vec![None; logs.len()]).await.into_iter().for_each(|outcome| outcome.unwrap());
     let points: Vec<Offset> = logs.iter().map(Log::recovery_point).collect();
     assert!(points.iter().all(|point| *point > Offset::ZERO));
     disk.crash(|_| 0);

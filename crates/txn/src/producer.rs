@@ -12,11 +12,15 @@ pub(crate) const BATCHES_REMEMBERED: usize = 5;
 
 /// A batch that was appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Remembered {
-    last_sequence: i32,
-    last_offset: Offset,
-    offset_delta: i32,
-    timestamp: TimestampMs,
+pub struct Remembered {
+    /// The sequence of its last record; -1 where it has none.
+    pub last_sequence: i32,
+    /// Its last offset.
+    pub last_offset: Offset,
+    /// Its last offset less the first.
+    pub offset_delta: i32,
+    /// Its largest timestamp, as appended.
+    pub timestamp: TimestampMs,
 }
 
 impl Remembered {
@@ -53,6 +57,24 @@ pub struct SnapshotEntry {
     pub coordinator_epoch: i32,
     /// Where its open transaction begins, [`Offset::NONE`] when none is open.
     pub current_txn_first_offset: Offset,
+}
+
+/// All that is remembered of a producer: beside what Kafka's snapshot has, the batches before its last one, so that a retry of any of them is
+/// known after a restart as it was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerMemory {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its newest epoch.
+    pub epoch: ProducerEpoch,
+    /// Its last batches of that epoch, oldest first.
+    pub batches: Vec<Remembered>,
+    /// The largest timestamp of its last batch or marker.
+    pub last_timestamp: TimestampMs,
+    /// The epoch of the transaction coordinator that last wrote a marker, -1 when none has.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction begins.
+    pub current_txn_first_offset: Option<Offset>,
 }
 
 /// See the module.
@@ -230,6 +252,28 @@ impl ProducerState {
             coordinator_epoch: self.coordinator_epoch,
             current_txn_first_offset: self.current_txn_first_offset.unwrap_or(Offset::NONE),
         }
+    }
+
+    pub(crate) fn to_memory(&self, producer_id: ProducerId) -> ProducerMemory {
+        ProducerMemory {
+            producer_id,
+            epoch: self.epoch,
+            batches: self.batches.iter().cloned().collect(),
+            last_timestamp: self.last_timestamp,
+            coordinator_epoch: self.coordinator_epoch,
+            current_txn_first_offset: self.current_txn_first_offset,
+        }
+    }
+
+    pub(crate) fn from_memory(memory: &ProducerMemory) -> Self {
+        let newest = memory.batches.len().saturating_sub(BATCHES_REMEMBERED);
+        let mut state = Self::new();
+        state.epoch = memory.epoch;
+        state.batches.extend(memory.batches[newest..].iter().cloned());
+        state.last_timestamp = memory.last_timestamp;
+        state.coordinator_epoch = memory.coordinator_epoch;
+        state.current_txn_first_offset = memory.current_txn_first_offset;
+        state
     }
 
     pub(crate) fn from_entry(entry: &SnapshotEntry) -> Self {

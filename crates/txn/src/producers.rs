@@ -18,7 +18,7 @@
 
 use crate::marker::{Marker, Outcome, Version};
 use crate::verification::{Guard, Unverified, Verifications};
-use crate::{Error, ProducerState, SnapshotEntry};
+use crate::{Error, ProducerMemory, ProducerState, SnapshotEntry};
 use millstream_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use std::collections::BTreeMap;
 
@@ -71,6 +71,15 @@ pub enum Verdict {
     Accept,
     /// It is in the log already: answer with where it is.
     Duplicate(Duplicate),
+}
+
+/// All that a partition remembers of its producers, in the order of their ids: what a restart goes on with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The producers.
+    pub producers: Vec<ProducerMemory>,
+    /// Transactions whose marker is not known to be below the high watermark: first offset and marker.
+    pub ended: Vec<(Offset, Offset)>,
 }
 
 /// See the module.
@@ -210,8 +219,27 @@ impl Producers {
     /// The state a snapshot file held. Batches after it are then applied in log order.
     #[must_use]
     pub fn restore(entries: &[SnapshotEntry]) -> Self {
+        Self::over(entries.iter().map(|entry| (entry.producer_id, ProducerState::from_entry(entry))).collect())
+    }
+
+    /// All of it but which batches were verified: those ask again.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            producers: self.states.iter().map(|(id, state)| state.to_memory(*id)).collect(),
+            ended: self.ended.iter().map(|(first, marker)| (*first, *marker)).collect(),
+        }
+    }
+
+    /// The state of which [`Producers::memory`] is. Batches after it are then applied in log order.
+    #[must_use]
+    pub fn recall(memory: &Memory) -> Self {
         let states: BTreeMap<ProducerId, ProducerState> =
-            entries.iter().map(|entry| (entry.producer_id, ProducerState::from_entry(entry))).collect();
+            memory.producers.iter().map(|one| (one.producer_id, ProducerState::from_memory(one))).collect();
+        Self { ended: memory.ended.iter().copied().collect(), ..Self::over(states) }
+    }
+
+    fn over(states: BTreeMap<ProducerId, ProducerState>) -> Self {
         let open = states.iter().filter_map(|(id, state)| Some((state.current_txn_first_offset()?, *id))).collect();
         Self { states, open, ..Self::default() }
     }

@@ -225,6 +225,8 @@ proptest! {
         let mut next = 0;
         for (index, (producer, ends, commits)) in events.into_iter().enumerate() {
             if index == snapshot_at {
+                let recalled = Producers::recall(&producers.memory());
+                prop_assert_eq!(recalled.first_unstable(), producers.first_unstable());
                 producers = Producers::restore(&producers.snapshot());
             }
             let epoch = &mut epochs[usize::try_from(producer).unwrap()];
@@ -293,6 +295,9 @@ proptest! {
         let sent = Sequenced {
             producer: ProducerId(pid), epoch: ProducerEpoch(epoch), first_sequence, records: 1, is_transactional: false,
         };
+        let recalled = Producers::recall(&producers.memory());
+        prop_assert_eq!(recalled.memory(), producers.memory());
+        prop_assert_eq!(recalled.check(&sent, None), producers.check(&sent, None));
         // Kafka's snapshot has one batch of each producer: only an older duplicate is judged differently.
         if !matches!(producers.check(&sent, None), Ok(Verdict::Duplicate(_))) {
             prop_assert_eq!(restored.check(&sent, None), producers.check(&sent, None));

@@ -113,7 +113,7 @@ fn open_files() -> Finding {
             "open files",
             format!("at most {files}"),
             format!(
-                "raise it to {FILES_MIN} or more (`ulimit -n`, LimitNOFILE=): each partition takes three, each connection one"
+                "raise it to {FILES_MIN} or more (`ulimit -n`, LimitNOFILE=): each segment of a partition takes one, each connection one"
             ),
         ),
         Some(files) => Finding::ok("open files", format!("at most {files}")),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Nature {
     pub(super) faults_in: Mutex<BTreeMap<PathBuf, Fault>>,
     /// A sync lets other tasks have their turn.
     pub(super) slow: bool,
+    /// What was read of files, while somebody wants to know.
+    pub(super) reads: Mutex<Option<Vec<(PathBuf, Range<u64>)>>>,
 }
 
 impl Nature {
@@ -95,7 +98,11 @@ impl DiskFile for SimFile {
 
     async fn read_at(&self, position: u64, len: usize) -> io::Result<Bytes> {
         let from = usize::try_from(position).unwrap_or(usize::MAX);
-        Ok(self.content.lock().read(from, from.saturating_add(len)).into())
+        let content: Bytes = self.content.lock().read(from, from.saturating_add(len)).into();
+        if let Some(reads) = self.nature.reads.lock().as_mut() {
+            reads.push((self.made_at.clone(), position..position + content.len() as u64));
+        }
+        Ok(content)
     }
 
     async fn write_at(&self, position: u64, new: Bytes) -> io::Result<()> {

@@ -166,8 +166,7 @@ async fn begin_where_the_store_ends(
     if let Some(snapshot) = &recovered.producer_snapshot {
         handle.log().write_producer_snapshot(recovered.end, snapshot.clone()).await?;
     }
-    handle.reload_bounds();
-    Ok(())
+    handle.reload().await
 }
 
 /// The partitions of topics with remote storage, with their topics' names.

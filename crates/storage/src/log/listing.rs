@@ -28,8 +28,8 @@ impl Listing {
         self.0.iter().filter_map(|name| names::parse(name)).filter(move |(_, kind)| *kind == wanted).map(|(at, _)| at)
     }
 
-    pub fn has_snapshots(&self) -> bool {
-        self.of_kind(Suffix::Snapshot).next().is_some()
+    pub fn snapshots(&self) -> impl Iterator<Item = Offset> {
+        self.of_kind(Suffix::Snapshot)
     }
 
     /// Whether the segment at `base` has both indexes.

@@ -2,7 +2,7 @@
 
 use super::aborted::TxnIndexes;
 use super::listing::Listing;
-use super::{Log, LogId, Shared, State, swap};
+use super::{Log, LogId, Shared, State, kept, swap};
 use crate::checkpoint::{self, Checkpoint};
 use crate::epochs::{self, Epochs};
 use crate::error::Error;
@@ -99,7 +99,7 @@ impl Log {
         let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
         log.0.state.lock().epochs_unstored = unstored;
         *log.0.txn_indexes.lock() = TxnIndexes::new(listing.txn_indexes(has_remote));
-        log.settle(listing.has_snapshots()).await?;
+        log.settle(&listing).await?;
         Ok(log)
     }
 
@@ -146,12 +146,13 @@ impl Log {
             sweeper: tokio::sync::Mutex::new(()),
             swapping: tokio::sync::RwLock::new(()),
             txn_indexes: Mutex::default(),
+            kept: Mutex::default(),
             state: Mutex::new(state),
         }))
     }
 
     /// Brings what lies beside the segments in line with them.
-    async fn settle(&self, has_snapshots: bool) -> Result<(), Error> {
+    async fn settle(&self, listing: &Listing) -> Result<(), Error> {
         let stored_start = self.0.state.lock().stored.log_start;
         if self.log_end() < stored_start {
             // A power cut took records that had been deleted before: their offsets are not given again.
@@ -164,8 +165,13 @@ impl Log {
             let changed = state.epochs.truncate_end(end) | state.epochs.truncate_start(start);
             state.epochs_unstored |= changed;
         }
-        if has_snapshots {
-            self.remove_producer_snapshots(|offset| offset > end).await?;
+        if listing.snapshots().any(|at| at > end) {
+            self.remove_producer_snapshots(|at| at > end).await?;
+            // Before anything else is written at those offsets: a power cut must not bring them back.
+            self.0.runtime.disk.sync_dir(self.folder()).await.map_err(Error::io("sync", self.folder()))?;
+        }
+        if listing.has(kept::NAME) {
+            self.0.read_kept_producers(end).await?;
         }
         if !self.config().remote_storage_enable {
             self.delete_before(start).await?;
@@ -234,6 +240,10 @@ impl Opener<'_> {
             log_start: self.log_start,
             same_boot: self.recovery.same_boot,
             is_last: next.is_none(),
+            has_resumable: self.recovery.same_boot
+                && self.is_ours
+                && self.listing.has_indexes(base)
+                && self.listing.has(epochs::NAME),
         };
         let at = (base, self.jitter_ms());
         let (segment, mut cut) =

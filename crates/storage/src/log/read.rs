@@ -100,6 +100,7 @@ async fn slice_of(
     if start.end() > visible.size || (!at_least_one && start.size > max_bytes as u64) {
         return Ok(Some(Slice::empty(from)));
     }
+    let max_bytes = segment.check_before_read(&start, max_bytes).await?;
     let visible = match segment.damage_from(&start) {
         Some(damage) if damage.bytes.start <= start.position => return Err(damage.error()),
         Some(damage) if damage.bytes.start < visible.size => {

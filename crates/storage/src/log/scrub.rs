@@ -34,6 +34,30 @@ impl Log {
         Ok(Some(scrubbed))
     }
 
+    /// Whether there is anything that was not checked when the log was opened after a kill, nor since.
+    #[must_use]
+    pub fn has_unchecked(&self) -> bool {
+        self.0.segments().iter().any(|segment| segment.unchecked().size > 0)
+    }
+
+    /// Reads what was not checked when the log was opened after a kill, and checks it. Until that is done it is checked at each read. None when
+    /// the pace was told to stop.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn scrub_unchecked(&self, pace: &Pace) -> Result<Option<Scrubbed>, Error> {
+        let mut scrubbed = Scrubbed::default();
+        for segment in self.0.segments() {
+            let size = segment.unchecked().size;
+            if size > 0 {
+                let Some(damages) = segment.scrub_unchecked(pace).await? else { return Ok(None) };
+                scrubbed.bytes += size;
+                scrubbed.damages.extend(damages);
+            }
+        }
+        Ok(Some(scrubbed))
+    }
+
     /// The first closed segment past the one that began at `base`.
     fn closed_after(&self, base: Option<Offset>) -> Option<Arc<Segment>> {
         let state = self.0.state.lock();

@@ -8,7 +8,7 @@
 //!   one sync of everything: the names
 //! ```
 
-use super::{Log, Shared};
+use super::{Log, Shared, kept};
 use crate::checkpoint::Checkpoint;
 use crate::epochs::Epochs;
 use crate::error::Error;
@@ -23,7 +23,8 @@ use tokio::sync::MutexGuard;
 /// What is to be done with every log of a group.
 enum Goal {
     Flush,
-    Checkpoint,
+    /// With what is known of the producers at an offset, where that is to be kept.
+    Checkpoint(Option<(Offset, Bytes)>),
     /// With its producers, as they are stored.
     Close(Bytes),
 }
@@ -49,9 +50,10 @@ impl Log {
         together(logs, logs.iter().map(|_| Goal::Flush)).await
     }
 
-    /// [`Log::checkpoint`] of many logs of one data folder. The outcomes are in the logs' order.
-    pub async fn checkpoint_all(logs: &[Self]) -> Vec<Result<(), Error>> {
-        together(logs, logs.iter().map(|_| Goal::Checkpoint)).await
+    /// [`Log::checkpoint`] of many logs of one data folder, after [`Log::keep_producers`] where there is something to keep. The outcomes are in
+    /// the logs' order.
+    pub async fn checkpoint_all(logs: &[Self], producers: Vec<Option<(Offset, Bytes)>>) -> Vec<Result<(), Error>> {
+        together(logs, producers.into_iter().map(Goal::Checkpoint)).await
     }
 
     /// [`Log::close`] of many logs of one data folder, each with its producers. The outcomes are in the logs' order.
@@ -106,17 +108,24 @@ impl<'a> Turn<'a> {
     async fn begin(log: &'a Arc<Shared>, goal: Goal) -> Result<Self, Error> {
         let (closes, producers) = match &goal {
             Goal::Close(producers) => (true, Some(producers.clone())),
-            Goal::Flush | Goal::Checkpoint => (false, None),
+            Goal::Flush | Goal::Checkpoint(_) => (false, None),
         };
         let writer = if closes { Some(log.writer.lock().await) } else { None };
         let locks = (writer, log.flusher.lock().await, log.checkpointer.lock().await);
-        if matches!(goal, Goal::Checkpoint) {
+        if matches!(goal, Goal::Checkpoint(_)) {
             log.usable()?
         } else {
             log.writable()?
         }
-        if closes {
-            log.active()?.store_indexes().await?;
+        let moves = {
+            let state = log.state.lock();
+            state.recovery_point != state.stored.recovery_point
+        };
+        match goal {
+            Goal::Close(_) => log.active()?.store_indexes().await?,
+            // What is below the recovery point is found by the indexes then.
+            Goal::Checkpoint(_) if moves => log.active()?.extend_indexes().await?,
+            Goal::Checkpoint(_) | Goal::Flush => {}
         }
         let state = log.state.lock();
         let mut turn = Self {
@@ -128,12 +137,17 @@ impl<'a> Turn<'a> {
             end: state.log_end(),
             epochs: None,
             checkpoint: None,
-            flushes: !matches!(goal, Goal::Checkpoint),
+            flushes: !matches!(goal, Goal::Checkpoint(_)),
             closes,
         };
         if turn.flushes && state.epochs_unstored {
             turn.files.push((Epochs::path(&log.folder), state.epochs.text().into()));
             turn.epochs = Some(state.epochs.clone());
+        }
+        if let Goal::Checkpoint(Some((at, producers))) = &goal
+            && *at <= turn.end
+        {
+            turn.files.push((kept::path(&log.folder), kept::encode(*at, producers)));
         }
         if let Some(producers) = producers {
             turn.files.push((names::file(&log.folder, turn.end, Suffix::Snapshot), producers));

@@ -22,6 +22,7 @@ impl Log {
         } else if end < self.log_end() {
             self.0.cut_to(end).await.inspect_err(|error| self.0.fail(error))?;
         }
+        self.0.forget_kept_producers().await?;
         self.remove_producer_snapshots(|offset| offset > self.log_end()).await?;
         Ok(self.log_end())
     }
@@ -34,6 +35,7 @@ impl Log {
         let _writer = self.0.writer.lock().await;
         self.0.writable()?;
         self.0.restart_at(start).await.inspect_err(|error| self.0.fail(error))?;
+        self.0.forget_kept_producers().await?;
         self.remove_producer_snapshots(|_| true).await
     }
 
@@ -59,6 +61,7 @@ impl Log {
                 .await
         };
         restored.await.inspect_err(|error| self.0.fail(error))?;
+        self.0.forget_kept_producers().await?;
         self.remove_producer_snapshots(|_| true).await
     }
 }

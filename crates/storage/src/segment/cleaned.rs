@@ -1,6 +1,6 @@
 //! A segment that a compaction writes beside the ones it replaces, and what it asks of those.
 
-use super::{Largest, Segment, Tail};
+use super::{Extent, Largest, Segment, Tail};
 use crate::error::Error;
 use crate::index::Index;
 use crate::names::{self, CLEANED, Suffix};
@@ -44,6 +44,7 @@ impl Segment {
             times: Index::writing(runtime.disk.clone(), index(Suffix::TimeIndex), create(Suffix::TimeIndex).await?),
             tail: Mutex::new(tail),
             damages: Mutex::default(),
+            unchecked: Mutex::new(Extent { size: 0, next: base }),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Looking for damage in a segment that nobody writes any more, and what is known of it.
 
-use super::Segment;
+use super::{Extent, Segment};
 use crate::error::Error;
 use crate::pace::Pace;
 use crate::scan::{Place, RECOVERY_CHUNK_BYTES};
@@ -37,10 +37,73 @@ impl Segment {
     /// The disk's.
     pub async fn scrub(&self, pace: &Pace) -> Result<Option<Vec<Damage>>, Error> {
         let extent = self.extent();
+        let Some(found) = self.look((0, self.base), extent.size, extent, Some(pace)).await? else { return Ok(None) };
+        self.damages.lock().clone_from(&found);
+        self.set_unchecked(Extent { size: 0, next: self.base });
+        Ok(Some(found))
+    }
+
+    /// The same for what was not checked when the segment was opened, and is checked at each read until this has been done.
+    pub async fn scrub_unchecked(&self, pace: &Pace) -> Result<Option<Vec<Damage>>, Error> {
+        let unchecked = self.unchecked();
+        let Some(found) = self.look((0, self.base), unchecked.size, unchecked, Some(pace)).await? else {
+            return Ok(None);
+        };
+        self.add_damages(&found);
+        self.set_unchecked(Extent { size: 0, next: self.base });
+        Ok(Some(found))
+    }
+
+    /// Checks what is about to be read from `start` on, as far as that was not done since the segment was opened. Returns how many bytes may be
+    /// read at once: what is checked is checked while the reader waits.
+    pub async fn check_before_read(&self, start: &Place, max_bytes: usize) -> Result<usize, Error> {
+        let unchecked = self.unchecked();
+        if start.position >= unchecked.size {
+            return Ok(max_bytes);
+        }
+        let max_bytes = max_bytes.min(RECOVERY_CHUNK_BYTES);
+        let limit = start.position.saturating_add(max_bytes as u64).max(start.end());
+        let known = self.damage_from(start).map_or(unchecked.size, |known| known.bytes.start.min(unchecked.size));
+        let until = known.min(limit);
+        if start.position < until
+            && let Some(found) = self.look((start.position, start.base), until, unchecked, None).await?
+        {
+            self.add_damages(&found);
+        }
+        Ok(max_bytes)
+    }
+
+    /// What was not checked when the segment was opened, nor since: its first bytes.
+    pub fn unchecked(&self) -> Extent {
+        *self.unchecked.lock()
+    }
+
+    pub fn set_unchecked(&self, extent: Extent) {
+        *self.unchecked.lock() = extent;
+    }
+
+    fn add_damages(&self, found: &[Damage]) {
+        let mut damages = self.damages.lock();
+        for damage in found {
+            let at = damages.partition_point(|known| known.bytes.start < damage.bytes.start);
+            if damages.get(at).is_none_or(|known| known.bytes.start != damage.bytes.start) {
+                damages.insert(at, damage.clone());
+            }
+        }
+    }
+
+    /// Looks at the batches from one on that begin before `until`, of those that lie in `extent`.
+    async fn look(
+        &self,
+        (position, mut floor): (u64, Offset),
+        until: u64,
+        extent: Extent,
+        pace: Option<&Pace>,
+    ) -> Result<Option<Vec<Damage>>, Error> {
         let mut found: Vec<Damage> = Vec::new();
-        let mut scan = self.scan(0, extent.size).chunks(RECOVERY_CHUNK_BYTES);
-        let (mut floor, mut epoch) = (self.base, LeaderEpoch::NONE);
-        loop {
+        let mut scan = self.scan(position, extent.size).chunks(RECOVERY_CHUNK_BYTES);
+        let mut epoch = LeaderEpoch::NONE;
+        while scan.position() < until {
             let at = scan.position();
             let place = match scan.next().await {
                 Ok(Some(place)) => place,
@@ -63,12 +126,13 @@ impl Segment {
                 found.push(self.damage(place.position..place.end(), floor..place.next.min(extent.next), problem));
             }
             (floor, epoch) = (place.next, epoch.max(place.epoch));
-            pace.took(usize::try_from(place.size).unwrap_or(usize::MAX)).await;
-            if pace.is_stopped() {
-                return Ok(None);
+            if let Some(pace) = pace {
+                pace.took(usize::try_from(place.size).unwrap_or(usize::MAX)).await;
+                if pace.is_stopped() {
+                    return Ok(None);
+                }
             }
         }
-        self.damages.lock().clone_from(&found);
         Ok(Some(found))
     }
 
