@@ -3,7 +3,6 @@
 //! Everything is bounded: clients that are known, metrics of each, bytes of a push.
 
 pub(crate) mod instances;
-pub(crate) mod otlp;
 pub(crate) mod subscription;
 
 /// Bytes of a push, as it is sent.

@@ -5,13 +5,13 @@
 //! input = how it was left u8 | (file u8 | at u16 | edit u8 | bytes u8 | bytes)*
 //! ```
 
+use crate::checkpoints::producer_entry;
 use crate::input::{Input, piece};
 use bytes::Bytes;
 use millstream_record::{Batch, BatchBuilder, CRC_COVERS_FROM, Codec, LENGTH_PREFIX_BYTES, Limits, crc32c, split};
 use millstream_runtime::{Disk, OpenMode, Runtime, SimDisk};
 use millstream_storage::{
-    AbortedTxn, CleaningBudget, Log, LogId, Pace, ProducerSnapshotEntry, Recovery, decode_producer_snapshot,
-    encode_producer_snapshot,
+    AbortedTxn, CleaningBudget, Log, LogId, Pace, Recovery, decode_producer_snapshot, encode_producer_snapshot,
 };
 use millstream_types::{
     LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicConfig, TopicId, TopicPartition,
@@ -84,20 +84,10 @@ async fn template() -> Vec<(PathBuf, Bytes)> {
             log.add_aborted(&[aborted]).await.expect("in order");
         }
     }
-    let entry = ProducerSnapshotEntry {
-        producer_id: ProducerId(7),
-        epoch: ProducerEpoch(0),
-        last_sequence: 2,
-        last_offset: Offset(65),
-        offset_delta: 2,
-        timestamp: TimestampMs(1_000),
-        coordinator_epoch: 0,
-        current_txn_first_offset: None,
-    };
     log.flush().await.expect("a disk in memory");
     log.keep_producers(log.log_end(), Bytes::from_static(b"of one producer")).await.expect("a disk in memory");
     log.checkpoint().await.expect("a disk in memory");
-    log.close(Some(encode_producer_snapshot(&[entry]))).await.expect("a disk in memory");
+    log.close(Some(encode_producer_snapshot(&[producer_entry(None)]))).await.expect("a disk in memory");
     let mut files = Vec::new();
     for (path, _) in disk.files() {
         files.push((path.clone(), disk.read(&path).await.expect("it is there")));

@@ -4,6 +4,7 @@
 //! broken, and only there.
 
 pub mod batches;
+pub mod carried;
 pub mod checkpoints;
 pub mod codecs;
 pub mod folder;
@@ -35,6 +36,7 @@ macro_rules! target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     target!(requests, ["/protocol/src/", "/kafka-protocol-"]),
+    target!(carried, ["/group/src/subscription.rs", "/protocol/src/telemetry.rs"]),
     target!(batches, ["/record/src/"]),
     target!(codecs, ["/record/src/codec", "/lz4_flex-", "/snap-", "/miniz_oxide-", "/flate2-"]),
     target!(folder, ["/storage/src/", "/record/src/"]),
@@ -44,7 +46,8 @@ pub const TARGETS: &[Target] = &[
             "/partition/src/checkpoint.rs",
             "/partition/src/kept.rs",
             "/storage/src/producer_snapshot.rs",
-            "/storage/src/names.rs"
+            "/storage/src/names.rs",
+            "/types/src/folder_identity.rs"
         ]
     ),
     target!(

@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use bytes::Bytes;
-use millstream_fuzz::{TARGETS, Target, codecs, requests};
+use millstream_fuzz::{TARGETS, Target, carried, codecs, requests};
+use millstream_group::subscription::{Subscription, read_assignment};
+use millstream_protocol::telemetry::points;
 use millstream_protocol::{SERVED, decode, supported};
 use millstream_record::{Codec, Error};
 use millstream_runtime::{Random, SeededRandom};
@@ -78,6 +80,19 @@ fn every_codec_is_reached_by_seeds_that_fit_and_by_one_that_does_not() {
         assert!(outcomes.iter().filter(|outcome| outcome.is_ok()).count() >= 3, "{codec:?}");
         assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(Error::Bomb { .. }))), "{codec:?}");
     }
+}
+
+#[test]
+fn the_seeds_of_what_is_carried_are_whole() {
+    let seeds = carried::seeds();
+    let versions = seeds.iter().filter_map(|seed| Subscription::read(seed).ok().filter(|read| read.topics.len() == 2));
+    assert_eq!(versions.map(|read| read.version).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(
+        seeds.iter().any(|seed| read_assignment(seed).is_ok_and(|(partitions, _)| partitions["orders"].len() == 2))
+    );
+    let names = seeds.iter().filter_map(|seed| points(seed).ok()).flatten().map(|point| point.name);
+    let attributed = "name{key=1.5,key=9,key=true,key=v}";
+    assert_eq!(names.collect::<Vec<_>>(), [attributed, "name", attributed, "name"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod request;
 mod shard;
 pub mod share;
 mod state;
-mod subscription;
+pub mod subscription;
 mod timers;
 mod turn;
 

@@ -16,20 +16,27 @@ pub(crate) const CONSUMER: &str = "consumer";
 const NEWEST: i16 = 3;
 
 /// Partitions by the topics' names.
-pub(crate) type Named = BTreeMap<String, BTreeSet<i32>>;
+pub type Named = BTreeMap<String, BTreeSet<i32>>;
 
 /// What a consumer subscribes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Subscription {
-    pub(crate) version: i16,
-    pub(crate) topics: BTreeSet<String>,
-    pub(crate) owned: Named,
-    pub(crate) rack: Option<String>,
+pub struct Subscription {
+    /// The version, or the newest that is known where it is newer.
+    pub version: i16,
+    /// The topics, by name.
+    pub topics: BTreeSet<String>,
+    /// The partitions that it has; empty where its version does not say.
+    pub owned: Named,
+    /// Where it runs, if it says so.
+    pub rack: Option<String>,
 }
 
 impl Subscription {
     /// Reads one.
-    pub(crate) fn read(metadata: &[u8]) -> Result<Self, Malformed> {
+    ///
+    /// # Errors
+    /// Where the bytes end early, a count or the version is negative, or a name is no text.
+    pub fn read(metadata: &[u8]) -> Result<Self, Malformed> {
         let (mut reader, version, topics) = begin(metadata)?;
         skip_user_data(&mut reader)?;
         let owned = if version >= 1 { named(&mut reader)? } else { Named::new() };
@@ -69,14 +76,17 @@ fn named(reader: &mut StoredReader<'_>) -> Result<Named, Malformed> {
 }
 
 /// Adds the topics of `metadata` to `topics`; none when it is not a consumer's subscription.
-pub(crate) fn add_topics(metadata: &[u8], topics: &mut BTreeSet<String>) -> Option<()> {
+pub fn add_topics(metadata: &[u8], topics: &mut BTreeSet<String>) -> Option<()> {
     let (_, _, read) = begin(metadata).ok()?;
     topics.extend(read);
     Some(())
 }
 
 /// The partitions of an assignment, and whether there is data of the assignor's own beside them. An empty one has none.
-pub(crate) fn read_assignment(assignment: &[u8]) -> Result<(Named, bool), Malformed> {
+///
+/// # Errors
+/// As [`Subscription::read`].
+pub fn read_assignment(assignment: &[u8]) -> Result<(Named, bool), Malformed> {
     if assignment.is_empty() {
         return Ok((Named::new(), false));
     }
@@ -88,7 +98,8 @@ pub(crate) fn read_assignment(assignment: &[u8]) -> Result<(Named, bool), Malfor
 }
 
 /// An assignment in the version that the member's subscription has; none where a name is longer than the layout can hold.
-pub(crate) fn write_assignment(version: i16, partitions: &Named) -> Option<Bytes> {
+#[must_use]
+pub fn write_assignment(version: i16, partitions: &Named) -> Option<Bytes> {
     let mut out = StoredWriter::plain(version);
     out.each(partitions.iter(), |out, (topic, partitions)| {
         out.string(topic);

@@ -18,6 +18,7 @@ pub mod messages;
 mod request;
 mod response;
 pub mod shape;
+pub mod telemetry;
 mod throttle;
 
 pub use apis::{RequestKind, ResponseKind, SERVED, advertised, supported};

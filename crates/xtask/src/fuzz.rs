@@ -239,6 +239,6 @@ mod tests {
 
     #[test]
     fn there_is_a_program_for_each_entry() {
-        assert!(names(&crate::root()).unwrap().len() >= 7);
+        assert!(names(&crate::root()).unwrap().len() >= 8);
     }
 }

@@ -1,7 +1,7 @@
 //! The clients that push: when each may come again, and the values it pushed last.
 
-use super::otlp::Point;
 use super::{INSTANCES_MAX, SERIES_PER_INSTANCE_MAX};
+use millstream_protocol::telemetry::Point;
 use millstream_telemetry::Metrics;
 use millstream_telemetry::catalogue::{CLIENT_METRIC, CLIENT_METRICS_DROPPED};
 use std::collections::{BTreeMap, HashMap};

@@ -1,14 +1,13 @@
 //! GetTelemetrySubscriptions and PushTelemetry: clients are asked for their metrics, and push them (KIP-714).
 
 use crate::client_metrics::instances::Refused;
-use crate::client_metrics::otlp;
 use crate::client_metrics::subscription::{Asked, Client, asked};
 use crate::client_metrics::{PUSH_BYTES_MAX, UNPACKED_BYTES_MAX};
 use crate::service::{Broker, Call};
 use kafka_protocol::messages::{
     GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse, PushTelemetryRequest, PushTelemetryResponse,
 };
-use millstream_protocol::{ResponseError, StrBytes};
+use millstream_protocol::{ResponseError, StrBytes, telemetry};
 use millstream_record::Codec;
 use std::time::Duration;
 use uuid::Uuid;
@@ -71,7 +70,7 @@ impl Broker {
             return Err(ResponseError::TelemetryTooLarge);
         }
         let plain = codec.decompress(&request.metrics, UNPACKED_BYTES_MAX).map_err(|_| ResponseError::InvalidRecord)?;
-        let points = otlp::points(&plain).map_err(|_| ResponseError::InvalidRecord)?;
+        let points = telemetry::points(&plain).map_err(|_| ResponseError::InvalidRecord)?;
         instances.keep(&self.metrics, (instance, call.client_id), points);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! OpenTelemetry's metrics, as far as clients push them: the numbers of gauges and sums, out of their protobuf.
+//! OpenTelemetry's metrics, as PushTelemetry carries them: the numbers of gauges and sums, out of their protobuf.
 //!
 //! ```text
 //! MetricsData     1 ResourceMetrics*            ResourceMetrics  2 ScopeMetrics*      ScopeMetrics  2 Metric*
@@ -10,29 +10,33 @@
 //! (opentelemetry/proto/metrics/v1/metrics.proto; fields not named are passed over.)
 
 /// Values of one push that are read; a client of Kafka has some hundreds.
-const POINTS_MAX: usize = 10_000;
+pub const POINTS_MAX: usize = 10_000;
 /// Bytes of a metric's name with its attributes.
-const NAME_BYTES_MAX: usize = 256;
+pub const NAME_BYTES_MAX: usize = 256;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Point {
+pub struct Point {
     /// The metric's name, and its attributes in the form `name{key=value,key=value}`.
-    pub(crate) name: String,
-    pub(crate) value: f64,
+    pub name: String,
+    /// What it is; never infinite, and always a number.
+    pub value: f64,
     /// The value is what was added since the last push.
-    pub(crate) is_delta: bool,
+    pub is_delta: bool,
 }
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the push is not OpenTelemetry's MetricsData at byte {at} from its end")]
-pub(crate) struct Malformed {
+pub struct NotMetrics {
     at: usize,
 }
 
-/// Reads the values of a push.
-pub(crate) fn points(bytes: &[u8]) -> Result<Vec<Point>, Malformed> {
+/// Reads the values of a push, [`POINTS_MAX`] at most.
+///
+/// # Errors
+/// Where the bytes end early, or are no protobuf.
+pub fn points(bytes: &[u8]) -> Result<Vec<Point>, NotMetrics> {
     let mut points = Vec::new();
     each(bytes, |field| {
         let (1, Value::Bytes(resource)) = field else { return Ok(()) };
@@ -47,12 +51,12 @@ pub(crate) fn points(bytes: &[u8]) -> Result<Vec<Point>, Malformed> {
     Ok(points)
 }
 
-fn metric(bytes: &[u8], points: &mut Vec<Point>) -> Result<(), Malformed> {
+fn metric(bytes: &[u8], points: &mut Vec<Point>) -> Result<(), NotMetrics> {
     const DELTA: u64 = 1;
     let (mut name, mut data, mut is_delta) = ("", &[][..], false);
     each(bytes, |field| {
         match field {
-            (1, Value::Bytes(text)) => name = std::str::from_utf8(text).map_err(|_| Malformed { at: text.len() })?,
+            (1, Value::Bytes(text)) => name = std::str::from_utf8(text).map_err(|_| NotMetrics { at: text.len() })?,
             (5 | 7, Value::Bytes(numbers)) => data = numbers,
             _ => {}
         }
@@ -73,7 +77,7 @@ fn metric(bytes: &[u8], points: &mut Vec<Point>) -> Result<(), Malformed> {
     })
 }
 
-fn number(name: &str, bytes: &[u8], is_delta: bool) -> Result<Option<Point>, Malformed> {
+fn number(name: &str, bytes: &[u8], is_delta: bool) -> Result<Option<Point>, NotMetrics> {
     let (mut value, mut attributes) = (None, Vec::new());
     each(bytes, |field| {
         match field {
@@ -95,7 +99,7 @@ fn number(name: &str, bytes: &[u8], is_delta: bool) -> Result<Option<Point>, Mal
     Ok(Some(Point { name, value, is_delta }))
 }
 
-fn attribute(bytes: &[u8]) -> Result<Option<String>, Malformed> {
+fn attribute(bytes: &[u8]) -> Result<Option<String>, NotMetrics> {
     let (mut key, mut value) = (String::new(), None);
     each(bytes, |field| {
         match field {
@@ -126,7 +130,10 @@ enum Value<'a> {
 }
 
 /// Hands every field of a message to `take`, by its number.
-fn each<'a>(bytes: &'a [u8], mut take: impl FnMut((u64, Value<'a>)) -> Result<(), Malformed>) -> Result<(), Malformed> {
+fn each<'a>(
+    bytes: &'a [u8],
+    mut take: impl FnMut((u64, Value<'a>)) -> Result<(), NotMetrics>,
+) -> Result<(), NotMetrics> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let tag = varint(&mut rest)?;
@@ -141,25 +148,25 @@ fn each<'a>(bytes: &'a [u8], mut take: impl FnMut((u64, Value<'a>)) -> Result<()
                 let _: [u8; 4] = fixed(&mut rest)?;
                 Value::Fixed32
             }
-            _ => return Err(Malformed { at: rest.len() }),
+            _ => return Err(NotMetrics { at: rest.len() }),
         };
         take((tag >> 3, value))?;
     }
     Ok(())
 }
 
-fn split<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Malformed> {
-    let (taken, left) = rest.split_at_checked(len).ok_or(Malformed { at: rest.len() })?;
+fn split<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], NotMetrics> {
+    let (taken, left) = rest.split_at_checked(len).ok_or(NotMetrics { at: rest.len() })?;
     *rest = left;
     Ok(taken)
 }
 
-fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Malformed> {
+fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], NotMetrics> {
     let at = rest.len();
-    split(rest, N)?.try_into().map_err(|_| Malformed { at })
+    split(rest, N)?.try_into().map_err(|_| NotMetrics { at })
 }
 
-fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
+fn varint(rest: &mut &[u8]) -> Result<u64, NotMetrics> {
     const BYTES_MAX: u32 = 10;
     let mut value = 0_u64;
     for place in 0..BYTES_MAX {
@@ -169,11 +176,11 @@ fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
             return Ok(value);
         }
     }
-    Err(Malformed { at: rest.len() })
+    Err(NotMetrics { at: rest.len() })
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -189,7 +196,7 @@ pub(crate) mod tests {
     }
 
     /// A push of one metric with one value.
-    pub(crate) fn push(name: &str, value: f64, is_delta: bool, attribute: Option<(&str, &str)>) -> Vec<u8> {
+    fn push(name: &str, value: f64, is_delta: bool, attribute: Option<(&str, &str)>) -> Vec<u8> {
         let pair = attribute
             .map(|(key, value)| field(7, &[field(1, key.as_bytes()), field(2, &field(1, value.as_bytes()))].concat()));
         let number = [&[4 << 3 | 1][..], &value.to_le_bytes(), &pair.unwrap_or_default()].concat();
