@@ -138,7 +138,7 @@ async fn delete(
     let delete = |key: ShareKey| {
         let shares = shares.clone();
         async move {
-            let stored = store(&shares, &key, |shard, waiter, _| shard.delete(&key, waiter)).await;
+            let stored = store(&shares, &key, |shard, waiter, now| shard.delete(&key, waiter, now)).await;
             (key, stored)
         }
     };

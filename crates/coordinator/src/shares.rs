@@ -56,7 +56,7 @@ impl Handle {
     /// # Errors
     /// `NoShareState`, `FencedShareLeader`, or where it is not served here.
     pub async fn read_share(&self, key: &ShareKey, leader_epoch: i32) -> Result<ShareState, Error> {
-        match self.ask_shares(key, |shard, waiter, _| shard.read(key, leader_epoch, waiter)).await? {
+        match self.ask_shares(key, |shard, waiter, now| shard.read(key, leader_epoch, waiter, now)).await? {
             StateReply::Read(read) => Ok(*read?),
             StateReply::Stored(_) => Err(Error::WrongReply { expected: "a share partition's state" }),
         }
@@ -67,7 +67,7 @@ impl Handle {
     /// # Errors
     /// `NoShareState`, `FencedShareLeader`, `FencedStateEpoch`, or where it is not served here.
     pub async fn write_share(&self, key: &ShareKey, write: &WriteState) -> Result<(), Error> {
-        self.store(key, |shard, waiter, now| shard.write(key, write, waiter, now)).await
+        self.store(key, |shard, waiter, now| shard.write(key, write.clone(), waiter, now)).await
     }
 
     /// DeleteShareGroupState, of one share partition; one that is not there is deleted. Returns when that is stored.
@@ -75,7 +75,7 @@ impl Handle {
     /// # Errors
     /// Where it is not served here.
     pub async fn delete_share(&self, key: &ShareKey) -> Result<(), Error> {
-        self.store(key, |shard, waiter, _| shard.delete(key, waiter)).await
+        self.store(key, |shard, waiter, now| shard.delete(key, waiter, now)).await
     }
 
     /// ReadShareGroupStateSummary, of one share partition; one that is not there has no start.

@@ -173,6 +173,16 @@ fn what_a_member_has_not_it_can_not_acknowledge_and_nothing_of_that_request_coun
 }
 
 #[test]
+fn a_request_that_is_refused_renews_no_lock() {
+    let mut partition = SharePartition::new(0, limits());
+    acquire(&mut partition, &wish("a", 10), 0);
+    let said = Acknowledgement::parse(&[(0, 4, vec![RENEW]), (5, 20, vec![ACCEPT])], true).unwrap();
+    assert!(partition.acknowledge("a", &said, 500).is_err());
+    let write = partition.expire(1_000).unwrap();
+    assert_eq!(write.batches, [batch(0, 9, Delivery::Available, 1)], "all locks end when they would have");
+}
+
+#[test]
 fn an_acknowledgement_that_contradicts_itself_is_refused() {
     let wrong = [
         vec![(3, 2, vec![ACCEPT])],

@@ -3,10 +3,11 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use millstream_group::Error;
 use millstream_group::share::{
-    Delivery, ShareKey, ShareState, ShareStates, StateBatch, StateChange, StateUpdate, Summary, UNKNOWN, WriteState,
+    Delivery, ShareKey, ShareState, ShareStates, StateBatch, StateChange, StateConfig, StateEffects, StateReply,
+    StateShard, StateUpdate, Summary, UNKNOWN, WriteState,
 };
+use millstream_group::{Error, Now, Waiter, WriteError};
 use millstream_types::{TimestampMs, TopicId};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -210,4 +211,77 @@ fn what_is_deleted_is_gone() {
     let change = states.delete(&key()).unwrap();
     states.replay(change);
     assert!(states.is_empty());
+}
+
+const AT: Now = Now { wall: NOW, elapsed_ms: 0 };
+
+/// A shard whose state was initialized at 10.
+fn shard() -> StateShard {
+    let mut shard = StateShard::new(StateConfig { updates_per_snapshot: 1, ..StateConfig::default() });
+    let effects = shard.initialize(&key(), (2, 10), Waiter(1), AT);
+    let written = shard.written(effects.writes[0].ticket, Ok(()));
+    assert_eq!(written.replies, [(Waiter(1), StateReply::Stored(Ok(())))]);
+    shard
+}
+
+fn read_state(effects: &StateEffects, waiter: u64) -> ShareState {
+    match effects.replies.iter().find(|(answered, _)| *answered == Waiter(waiter)) {
+        Some((_, StateReply::Read(Ok(state)))) => (**state).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_leader_that_reads_is_told_what_is_stored_and_not_what_is_being_written() {
+    let mut shard = shard();
+    let done = write_of(1, 13, vec![batch(10, 12, Delivery::Acknowledged, 1)]);
+    let write = shard.write(&key(), done, Waiter(2), AT);
+    let read = shard.read(&key(), 5, Waiter(3), AT);
+    assert!(read.writes.is_empty() && read.replies.is_empty(), "it waits");
+    assert_eq!(shard.summary(&key()).start, 10);
+
+    let failed = shard.written(write.writes[0].ticket, Err(WriteError::NotAvailable));
+    assert!(matches!(
+        failed.replies[..],
+        [(Waiter(2), StateReply::Stored(Err(Error::CoordinatorNotAvailable { .. })))]
+    ));
+    let told = shard.written(failed.writes[0].ticket, Ok(()));
+    let state = read_state(&told, 3);
+    assert_eq!((state.start, state.leader_epoch, state.batches), (10, 5, Vec::new()));
+    let late = shard.write(&key(), write_of(1, 13, Vec::new()), Waiter(4), AT);
+    let fenced = StateReply::Stored(Err(Error::FencedShareLeader { sent: 1, current: 5 }));
+    assert_eq!(late.replies, [(Waiter(4), fenced)]);
+}
+
+#[test]
+fn a_snapshot_tells_nothing_that_is_not_stored() {
+    let mut shard = shard();
+    let one = |offset| write_of(1, UNKNOWN, vec![batch(offset, offset, Delivery::Acknowledged, 1)]);
+    let first = shard.write(&key(), one(20), Waiter(2), AT);
+    shard.written(first.writes[0].ticket, Ok(()));
+    let lost = shard.write(&key(), one(30), Waiter(3), AT);
+    assert!(shard.snapshot_all(Waiter(4), AT).writes.is_empty(), "what is being written comes first");
+    let refused = shard.snapshot_all(Waiter(5), AT).replies;
+    assert!(matches!(refused[..], [(Waiter(5), StateReply::Stored(Err(_)))]), "one round at a time");
+    let round = shard.written(lost.writes[0].ticket, Err(WriteError::TooLarge));
+    let record = &round.writes[0].records[0];
+    let stored = StateChange::decode(&record.key, record.value.as_deref(), NOW).unwrap();
+    let StateChange::Snapshot(_, Some(state)) = stored else { panic!("{stored:?}") };
+    assert_eq!(state.batches, [batch(20, 20, Delivery::Acknowledged, 1)]);
+    let done = shard.written(round.writes[0].ticket, Ok(()));
+    assert_eq!(done.replies, [(Waiter(4), StateReply::Stored(Ok(())))]);
+}
+
+#[test]
+fn whoever_waits_is_sent_away_where_the_partition_is_not_led_any_more() {
+    let mut shard = shard();
+    shard.write(&key(), write_of(1, 11, Vec::new()), Waiter(2), AT);
+    shard.read(&key(), 5, Waiter(3), AT);
+    shard.snapshot_all(Waiter(4), AT);
+    let mut answered: Vec<(Waiter, StateReply)> = shard.unload().replies;
+    answered.sort_by_key(|(waiter, _)| *waiter);
+    let gone = || Error::NotCoordinator { group: "grüppe".into() };
+    let stored = StateReply::Stored(Err(gone()));
+    let expected = [(Waiter(2), stored.clone()), (Waiter(3), StateReply::Read(Err(gone()))), (Waiter(4), stored)];
+    assert_eq!(answered, expected);
 }

@@ -1,14 +1,16 @@
 //! The share coordinator's part of one partition of `__share_group_state`: requests in, records to write and replies out.
 //!
-//! A decision counts at once for those after it, and is answered when it is written. What could not be written is undone, and what was
-//! decided after it about the same share partition is done anew on what is left.
+//! About one share partition one record is written at a time, and whoever asks meanwhile waits for it: what is decided, and told, builds on
+//! what is stored alone. A record tells all of a state, or the start that holds from then on; one that was decided on top of another that is
+//! then not written would store, and a new leader would be told, what its asker was told is not stored.
 
 use super::stored::{ShareKey, ShareState, ShareStates, StateChange, Summary, WriteState};
+use crate::config::PARKED_MAX;
 use crate::effects::WriteError;
 use crate::turn::not_written;
 use crate::{Error, Write};
-use millstream_types::{Now, Ticket, Waiter};
-use std::collections::BTreeMap;
+use millstream_types::{Now, Ticket, TimestampMs, Waiter};
+use std::collections::{BTreeMap, VecDeque};
 
 /// By what the share coordinator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +36,6 @@ pub enum StateReply {
     Read(Result<Box<ShareState>, Error>),
 }
 
-impl StateReply {
-    fn failed(self, error: Error) -> Self {
-        match self {
-            Self::Stored(_) => Self::Stored(Err(error)),
-            Self::Read(_) => Self::Read(Err(error)),
-        }
-    }
-}
-
 /// What one decision asks for.
 #[derive(Debug, Default)]
 pub struct StateEffects {
@@ -54,12 +47,41 @@ pub struct StateEffects {
     pub prunes: bool,
 }
 
-/// A change that is being written.
+/// What is asked about a share partition.
+#[derive(Debug)]
+enum Ask {
+    Initialize {
+        state_epoch: i32,
+        start: i64,
+    },
+    Write(WriteState),
+    Delete,
+    Read {
+        leader_epoch: i32,
+    },
+    /// All of it, for a round of snapshots.
+    Snapshot,
+}
+
+#[derive(Debug)]
+struct Asked {
+    ask: Ask,
+    waiter: Waiter,
+    at: TimestampMs,
+}
+
+/// Changes that are being written: of several share partitions where they are a round of snapshots.
 struct Pending {
     changes: Vec<StateChange>,
-    /// What each share partition was before.
-    before: BTreeMap<ShareKey, Option<ShareState>>,
-    replies: Vec<(Waiter, StateReply)>,
+    asked: Asked,
+}
+
+/// A round of snapshots.
+struct Round {
+    waiter: Waiter,
+    /// Writes that belong to it and are not done.
+    left: usize,
+    outcome: Result<(), Error>,
 }
 
 /// See the module.
@@ -67,6 +89,9 @@ pub struct StateShard {
     config: StateConfig,
     states: ShareStates,
     pending: BTreeMap<Ticket, Pending>,
+    /// Share partitions of which something is being written, and who waits for that.
+    busy: BTreeMap<ShareKey, VecDeque<Asked>>,
+    round: Option<Round>,
     tickets: u64,
     /// Records since the log was pruned last.
     records: u64,
@@ -78,7 +103,8 @@ impl StateShard {
     #[must_use]
     pub fn new(config: StateConfig) -> Self {
         let states = ShareStates::new(config.updates_per_snapshot);
-        Self { config, states, pending: BTreeMap::new(), tickets: 0, records: 0, prune_at: 0 }
+        let (pending, busy) = (BTreeMap::new(), BTreeMap::new());
+        Self { config, states, pending, busy, round: None, tickets: 0, records: 0, prune_at: 0 }
     }
 
     /// Takes over one record of the log, in log order, before the shard is used.
@@ -112,7 +138,7 @@ impl StateShard {
             self.prune_at = now.elapsed_ms.saturating_add(self.config.prune_interval_ms);
             // One snapshot of each is what remains.
             let remains = u64::try_from(self.states.len()).unwrap_or(u64::MAX);
-            effects.prunes = self.records > remains.saturating_mul(2);
+            effects.prunes = self.round.is_none() && self.records > remains.saturating_mul(2);
         }
         effects
     }
@@ -125,41 +151,25 @@ impl StateShard {
         waiter: Waiter,
         now: Now,
     ) -> StateEffects {
-        let decided = self.states.initialize(key, state_epoch, start, now.wall).map(Some);
-        self.store(key, decided, waiter)
+        self.ask(key, Asked { ask: Ask::Initialize { state_epoch, start }, waiter, at: now.wall })
     }
 
     /// WriteShareGroupState: what a leader settled.
-    pub fn write(&mut self, key: &ShareKey, write: &WriteState, waiter: Waiter, now: Now) -> StateEffects {
-        let decided = self.states.write(key, write, now.wall).map(Some);
-        self.store(key, decided, waiter)
+    pub fn write(&mut self, key: &ShareKey, write: WriteState, waiter: Waiter, now: Now) -> StateEffects {
+        self.ask(key, Asked { ask: Ask::Write(write), waiter, at: now.wall })
     }
 
     /// DeleteShareGroupState.
-    pub fn delete(&mut self, key: &ShareKey, waiter: Waiter) -> StateEffects {
-        let decided = Ok(self.states.delete(key));
-        self.store(key, decided, waiter)
+    pub fn delete(&mut self, key: &ShareKey, waiter: Waiter, now: Now) -> StateEffects {
+        self.ask(key, Asked { ask: Ask::Delete, waiter, at: now.wall })
     }
 
-    /// ReadShareGroupState: leaders of before `leader_epoch` are fenced from here on. Answered when what is answered is written.
-    pub fn read(&mut self, key: &ShareKey, leader_epoch: i32, waiter: Waiter) -> StateEffects {
-        let (changes, group) = match self.states.read(key, leader_epoch) {
-            Ok(change) => (change.into_iter().collect::<Vec<_>>(), key.group.clone()),
-            Err(refused) => return answer(waiter, StateReply::Read(Err(refused))),
-        };
-        let mut effects = StateEffects::default();
-        if !changes.is_empty()
-            && let Err(error) = self.push(changes, &mut effects)
-        {
-            return answer(waiter, StateReply::Read(Err(error)));
-        }
-        let missing = || Error::CoordinatorNotAvailable { group: group.to_string() };
-        let state = self.states.get(key).cloned().map(Box::new).ok_or_else(missing);
-        self.reply_when_written(key, waiter, StateReply::Read(state), &mut effects);
-        effects
+    /// ReadShareGroupState: leaders of before `leader_epoch` are fenced from here on.
+    pub fn read(&mut self, key: &ShareKey, leader_epoch: i32, waiter: Waiter, now: Now) -> StateEffects {
+        self.ask(key, Asked { ask: Ask::Read { leader_epoch }, waiter, at: now.wall })
     }
 
-    /// ReadShareGroupStateSummary: what is decided, which may still be being written.
+    /// ReadShareGroupStateSummary: what is stored.
     #[must_use]
     pub fn summary(&self, key: &ShareKey) -> Summary {
         self.states.summary(key)
@@ -167,107 +177,150 @@ impl StateShard {
 
     /// Writes a snapshot of every share partition: when that is answered, what was in the log before it was asked for says nothing any more.
     pub fn snapshot_all(&mut self, waiter: Waiter, now: Now) -> StateEffects {
-        let changes = self.states.snapshots(now.wall);
-        self.records = 0;
         let mut effects = StateEffects::default();
-        if changes.is_empty() {
-            return answer(waiter, StateReply::Stored(Ok(())));
+        if self.round.is_some() {
+            let error = Error::CoordinatorNotAvailable { group: String::new() };
+            effects.replies.push((waiter, StateReply::Stored(Err(error))));
+            return effects;
         }
-        match self.push(changes, &mut effects) {
-            Ok(ticket) => {
-                if let Some(pending) = self.pending.get_mut(&ticket) {
-                    pending.replies.push((waiter, StateReply::Stored(Ok(()))));
-                }
-                effects
+        self.records = 0;
+        let (busy, free): (Vec<&ShareKey>, Vec<&ShareKey>) =
+            self.states.keys().partition(|key| self.busy.contains_key(key));
+        let changes: Vec<StateChange> = free.iter().filter_map(|key| self.states.snapshot(key, now.wall)).collect();
+        let asked = || Asked { ask: Ask::Snapshot, waiter, at: now.wall };
+        let left = busy.len() + usize::from(!changes.is_empty());
+        for key in busy {
+            if let Some(waiting) = self.busy.get_mut(key) {
+                waiting.push_back(asked());
             }
-            Err(error) => answer(waiter, StateReply::Stored(Err(error))),
         }
+        if left == 0 {
+            effects.replies.push((waiter, StateReply::Stored(Ok(()))));
+            return effects;
+        }
+        self.round = Some(Round { waiter, left, outcome: Ok(()) });
+        if !changes.is_empty() {
+            self.push(changes, asked(), &mut effects);
+        }
+        effects
     }
 
     /// What became of a write.
     pub fn written(&mut self, ticket: Ticket, outcome: Result<(), WriteError>) -> StateEffects {
         let mut effects = StateEffects::default();
-        let Some(pending) = self.pending.remove(&ticket) else { return effects };
-        let Err(cause) = outcome else {
-            effects.replies = pending.replies;
-            return effects;
+        let Some(Pending { changes, asked }) = self.pending.remove(&ticket) else { return effects };
+        let keys: Vec<ShareKey> = changes.iter().filter_map(StateChange::key).cloned().collect();
+        let Some(first) = keys.first() else { return effects };
+        let outcome = match outcome {
+            Ok(()) => {
+                changes.into_iter().for_each(|change| self.states.replay(change));
+                Ok(())
+            }
+            Err(cause) => Err(not_written(&first.group, cause)),
         };
-        let group = pending.before.keys().next().map(|key| key.group.clone()).unwrap_or_else(|| "".into());
-        self.undo(ticket, pending.before);
-        let failed = pending.replies.into_iter();
-        effects.replies = failed.map(|(waiter, reply)| (waiter, reply.failed(not_written(&group, cause)))).collect();
+        self.answer(first, outcome, asked, &mut effects);
+        for key in &keys {
+            self.go_on(key, &mut effects);
+        }
         effects
     }
 
     /// The partition is served here no more: whoever waits is sent to look again.
     pub fn unload(&mut self) -> StateEffects {
         let mut effects = StateEffects::default();
-        for (_, pending) in std::mem::take(&mut self.pending) {
-            for (waiter, reply) in pending.replies {
-                let group = pending.before.keys().next().map(|key| key.group.to_string()).unwrap_or_default();
-                effects.replies.push((waiter, reply.failed(Error::NotCoordinator { group })));
+        let gone = |key: &ShareKey| Err(Error::NotCoordinator { group: key.group.to_string() });
+        for (_, Pending { changes, asked }) in std::mem::take(&mut self.pending) {
+            if let Some(key) = changes.first().and_then(StateChange::key) {
+                self.answer(key, gone(key), asked, &mut effects);
+            }
+        }
+        for (key, waiting) in std::mem::take(&mut self.busy) {
+            for asked in waiting {
+                self.answer(&key, gone(&key), asked, &mut effects);
             }
         }
         effects
     }
 
-    fn store(&mut self, key: &ShareKey, decided: Result<Option<StateChange>, Error>, waiter: Waiter) -> StateEffects {
+    fn ask(&mut self, key: &ShareKey, asked: Asked) -> StateEffects {
         let mut effects = StateEffects::default();
-        let pushed = match decided {
-            Ok(Some(change)) => self.push(vec![change], &mut effects).map(|_| ()),
-            Ok(None) => Ok(()),
-            Err(refused) => Err(refused),
-        };
-        match pushed {
-            Ok(()) => self.reply_when_written(key, waiter, StateReply::Stored(Ok(())), &mut effects),
-            Err(error) => effects.replies.push((waiter, StateReply::Stored(Err(error)))),
+        match self.busy.get_mut(key) {
+            Some(waiting) if waiting.len() >= PARKED_MAX => {
+                let error = Error::CoordinatorNotAvailable { group: key.group.to_string() };
+                self.answer(key, Err(error), asked, &mut effects);
+            }
+            Some(waiting) => waiting.push_back(asked),
+            None => self.decide(key, asked, &mut effects),
         }
         effects
     }
 
-    /// Takes `changes` over, and asks for them to be written.
-    fn push(&mut self, changes: Vec<StateChange>, effects: &mut StateEffects) -> Result<Ticket, Error> {
-        let too_long = || Error::InvalidGroupId;
-        let records = changes.iter().map(StateChange::encode).collect::<Option<Vec<_>>>().ok_or_else(too_long)?;
+    /// Decides what waited for a write, up to the next thing to write.
+    fn go_on(&mut self, key: &ShareKey, effects: &mut StateEffects) {
+        let mut waiting = self.busy.remove(key).unwrap_or_default();
+        while let Some(asked) = waiting.pop_front() {
+            self.decide(key, asked, effects);
+            if let Some(busy) = self.busy.get_mut(key) {
+                busy.extend(waiting);
+                return;
+            }
+        }
+    }
+
+    fn decide(&mut self, key: &ShareKey, asked: Asked, effects: &mut StateEffects) {
+        let decided = match &asked.ask {
+            Ask::Initialize { state_epoch, start } => {
+                self.states.initialize(key, *state_epoch, *start, asked.at).map(Some)
+            }
+            Ask::Write(write) => self.states.write(key, write, asked.at).map(Some),
+            Ask::Delete => Ok(self.states.delete(key)),
+            Ask::Read { leader_epoch } => self.states.read(key, *leader_epoch),
+            Ask::Snapshot => Ok(self.states.snapshot(key, asked.at)),
+        };
+        match decided {
+            Ok(Some(change)) => self.push(vec![change], asked, effects),
+            Ok(None) => self.answer(key, Ok(()), asked, effects),
+            Err(error) => self.answer(key, Err(error), asked, effects),
+        }
+    }
+
+    /// Asks for `changes` to be written.
+    fn push(&mut self, changes: Vec<StateChange>, asked: Asked, effects: &mut StateEffects) {
+        let keys: Vec<ShareKey> = changes.iter().filter_map(StateChange::key).cloned().collect();
+        let Some(records) = changes.iter().map(StateChange::encode).collect::<Option<Vec<_>>>() else {
+            // A name that is longer than the layout can hold.
+            if let Some(first) = keys.first() {
+                self.answer(first, Err(Error::InvalidGroupId), asked, effects);
+            }
+            return;
+        };
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         self.records += u64::try_from(records.len()).unwrap_or(0);
-        let mut before = BTreeMap::new();
-        for change in &changes {
-            if let Some(key) = change.key() {
-                before.entry(key.clone()).or_insert_with(|| self.states.get(key).cloned());
-            }
-            self.states.replay(change.clone());
-        }
-        self.pending.insert(ticket, Pending { changes, before, replies: Vec::new() });
+        self.busy.extend(keys.into_iter().map(|key| (key, VecDeque::new())));
+        self.pending.insert(ticket, Pending { changes, asked });
         effects.writes.push(Write { ticket, records, transaction: None });
-        Ok(ticket)
     }
 
-    /// Answers once the last write about `key` that is under way is written; now, when there is none.
-    fn reply_when_written(&mut self, key: &ShareKey, waiter: Waiter, reply: StateReply, effects: &mut StateEffects) {
-        let last = self.pending.values_mut().rev().find(|pending| pending.before.contains_key(key));
-        match last {
-            Some(pending) => pending.replies.push((waiter, reply)),
-            None => effects.replies.push((waiter, reply)),
+    /// Tells who asked about `key` what came of it.
+    fn answer(&mut self, key: &ShareKey, outcome: Result<(), Error>, asked: Asked, effects: &mut StateEffects) {
+        let reply = match asked.ask {
+            Ask::Snapshot => return self.count_round(outcome, effects),
+            Ask::Read { .. } => StateReply::Read(outcome.and_then(|()| self.states.found(key).cloned().map(Box::new))),
+            Ask::Initialize { .. } | Ask::Write(_) | Ask::Delete => StateReply::Stored(outcome),
+        };
+        effects.replies.push((asked.waiter, reply));
+    }
+
+    /// One write of a round of snapshots is done.
+    fn count_round(&mut self, outcome: Result<(), Error>, effects: &mut StateEffects) {
+        let Some(round) = &mut self.round else { return };
+        round.left = round.left.saturating_sub(1);
+        if outcome.is_err() {
+            round.outcome = outcome;
+        }
+        if let Some(Round { waiter, outcome, .. }) = self.round.take_if(|round| round.left == 0) {
+            effects.replies.push((waiter, StateReply::Stored(outcome)));
         }
     }
-
-    /// Puts back what was before the write named `ticket`, with what was decided since on top.
-    fn undo(&mut self, ticket: Ticket, before: BTreeMap<ShareKey, Option<ShareState>>) {
-        for (key, state) in before {
-            self.states.restore(key.clone(), state);
-            for (_, later) in self.pending.range_mut(ticket..) {
-                if let Some(known) = later.before.get_mut(&key) {
-                    *known = self.states.get(&key).cloned();
-                }
-                let same = later.changes.iter().filter(|change| change.key() == Some(&key));
-                same.for_each(|change| self.states.replay(change.clone()));
-            }
-        }
-    }
-}
-
-fn answer(waiter: Waiter, reply: StateReply) -> StateEffects {
-    StateEffects { replies: vec![(waiter, reply)], ..StateEffects::default() }
 }

@@ -79,6 +79,7 @@ struct Settling {
     ticket: Ticket,
     ranges: Vec<Range<i64>>,
     buried: Vec<Buried>,
+    renewed: Vec<Range<i64>>,
 }
 
 impl SharePartition {
@@ -94,10 +95,13 @@ impl SharePartition {
     ) -> Result<Option<StateWrite>, Error> {
         let mut settling = self.begin();
         for one in said {
-            if let Err(refused) = self.take_word(member, one, &mut settling, now_ms) {
+            if let Err(refused) = self.take_word(member, one, &mut settling) {
                 self.conclude(settling.ticket, &settling.ranges, false, now_ms);
                 return Err(refused);
             }
+        }
+        for range in &settling.renewed {
+            self.renew(range, now_ms);
         }
         Ok(self.write(settling))
     }
@@ -132,7 +136,7 @@ impl SharePartition {
 
     fn begin(&mut self) -> Settling {
         self.tickets += 1;
-        Settling { ticket: Ticket(self.tickets), ranges: Vec::new(), buried: Vec::new() }
+        Settling { ticket: Ticket(self.tickets), ranges: Vec::new(), buried: Vec::new(), renewed: Vec::new() }
     }
 
     fn give_up(&mut self, is_meant: impl Fn(&Lock) -> bool) -> Option<StateWrite> {
@@ -146,13 +150,7 @@ impl SharePartition {
     }
 
     /// Takes over what is said of neighbouring records. What is below the start is settled, whatever is said.
-    fn take_word(
-        &mut self,
-        member: &str,
-        said: &Acknowledgement,
-        settling: &mut Settling,
-        now_ms: u64,
-    ) -> Result<(), Error> {
+    fn take_word(&mut self, member: &str, said: &Acknowledgement, settling: &mut Settling) -> Result<(), Error> {
         if said.last < self.start {
             return Ok(());
         }
@@ -164,7 +162,7 @@ impl SharePartition {
             at = part.end;
             let verdict = match said.kind_at(part.start) {
                 Kind::Renew => {
-                    self.renew(&part, now_ms);
+                    settling.renewed.push(part);
                     continue;
                 }
                 Kind::Gap => Verdict::Missing,
@@ -232,7 +230,7 @@ impl SharePartition {
     }
 
     fn write(&mut self, settling: Settling) -> Option<StateWrite> {
-        let Settling { ticket, mut ranges, buried } = settling;
+        let Settling { ticket, mut ranges, buried, .. } = settling;
         if ranges.is_empty() {
             return None;
         }

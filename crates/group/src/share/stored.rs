@@ -223,7 +223,7 @@ impl ShareStates {
     /// # Errors
     /// `NoShareState`, `FencedShareLeader`.
     pub fn read(&self, key: &ShareKey, leader_epoch: i32) -> Result<Option<StateChange>, Error> {
-        let state = self.get(key).ok_or_else(|| not_there(key))?;
+        let state = self.found(key)?;
         check_leader_epoch(leader_epoch, state)?;
         if leader_epoch <= state.leader_epoch {
             return Ok(None);
@@ -269,29 +269,25 @@ impl ShareStates {
         self.get(key).map(|_| StateChange::Snapshot(key.clone(), None))
     }
 
-    /// A snapshot of each, which makes all records before it redundant.
-    #[must_use]
-    pub fn snapshots(&self, now: TimestampMs) -> Vec<StateChange> {
-        let next = |state: &ShareState| ShareState {
-            snapshot_epoch: state.snapshot_epoch.saturating_add(1),
-            written_at: now,
-            ..state.clone()
-        };
-        self.kept.iter().map(|(key, kept)| StateChange::Snapshot(key.clone(), Some(next(&kept.state)))).collect()
+    /// What there is.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ShareKey> {
+        self.kept.keys()
     }
 
-    /// Puts back what was before a change that was not written.
-    pub(super) fn restore(&mut self, key: ShareKey, state: Option<ShareState>) {
-        match state {
-            // The count of updates only says when the next snapshot comes.
-            Some(state) => {
-                let updates = self.kept.get(&key).map_or(0, |kept| kept.updates);
-                self.kept.insert(key, Kept { state, updates });
-            }
-            None => {
-                self.kept.remove(&key);
-            }
-        }
+    /// All of the state of `key`, which makes the records before it redundant.
+    pub(super) fn snapshot(&self, key: &ShareKey, now: TimestampMs) -> Option<StateChange> {
+        let state = self.get(key)?;
+        let snapshot_epoch = state.snapshot_epoch.saturating_add(1);
+        let next = ShareState { snapshot_epoch, written_at: now, ..state.clone() };
+        Some(StateChange::Snapshot(key.clone(), Some(next)))
+    }
+
+    /// The state of `key`.
+    ///
+    /// # Errors
+    /// `NoShareState`.
+    pub(super) fn found(&self, key: &ShareKey) -> Result<&ShareState, Error> {
+        self.get(key).ok_or_else(|| not_there(key))
     }
 
     /// Takes over one record, in the order of the log.
