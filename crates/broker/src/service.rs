@@ -53,7 +53,7 @@ pub(crate) struct Broker {
     pub(crate) partitions: Partitions,
     pub(crate) coordinator: Coordinator,
     pub(crate) sessions: Mutex<Sessions>,
-    pub(crate) share_sessions: Mutex<ShareSessions>,
+    pub(crate) share_sessions: Arc<Mutex<ShareSessions>>,
     pub(crate) shares: Arc<Registry>,
     pub(crate) quotas: Quotas,
     pub(crate) authentication: Authentication,
@@ -140,15 +140,17 @@ impl Service {
         let authentication = Authentication::new(config.sasl)?;
         let Deps { runtime, metrics, quorum, partitions, coordinator } = deps;
         let sessions = Mutex::new(Sessions::new(settings.fetch_session_slots));
-        let share_sessions = Mutex::new(ShareSessions::new(settings.share_sessions));
+        let share_sessions = Arc::new(Mutex::new(ShareSessions::new(settings.share_sessions)));
         let shares = Registry::new(Around {
             runtime: runtime.clone(),
+            metrics: metrics.clone(),
             coordinator: coordinator.clone(),
             partitions: partitions.clone(),
             quorum: quorum.clone(),
             settings: settings.clone(),
         });
-        runtime.tasks.spawn_until_stopped("locks of share partitions", watch_locks(shares.clone()));
+        let locks = watch_locks(shares.clone(), share_sessions.clone());
+        runtime.tasks.spawn_until_stopped("locks of share partitions", locks);
         let meters = Meters::new(&metrics);
         let quotas = Quotas::default();
         Ok(Self(Arc::new(Broker {

@@ -12,6 +12,7 @@
 mod answer;
 mod bury;
 mod fetch;
+mod letters;
 mod locks;
 mod opened;
 mod options;

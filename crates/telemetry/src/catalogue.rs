@@ -82,6 +82,7 @@ catalogue! {
     CounterDef GROUP_REBALANCES = "kafka_coordinator_group_rebalances_total", Count, [], "Rebalances completed.";
     CounterDef OFFSET_COMMITS = "kafka_coordinator_group_offsetcommits_total", Count, [], "Offsets committed.";
     GaugeDef GROUP_LAG = "millstream_group_lag", Count, ["group", "topic", "partition"], "Records between a group's committed offset and the end it may read.";
+    GaugeDef SHARE_PARTITIONS = "millstream_share_partitions", Count, [], "Partitions that are open for a share group here; one that is not used for a while is let go.";
     GaugeDef FETCH_SESSIONS = "kafka_server_fetchsessioncache_numincrementalfetchsessions", Count, [], "Fetch sessions kept.";
     CounterDef FETCH_SESSION_EVICTIONS = "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", Count, [], "Fetch sessions dropped for want of room.";
 

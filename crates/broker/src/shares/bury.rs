@@ -4,16 +4,18 @@
 //! the operator's mistake: it is said so, and the records are given up without a letter, as by a group that has no such topic.
 
 use crate::codes::Failure;
+use crate::shares::letters::Letters;
 use crate::shares::opened::{Opened, Outcome};
 use crate::shares::options::DeadLetters;
 use crate::shares::registry::Registry;
-use millstream_group::share::{Buried, Cause};
+use millstream_group::share::Buried;
 use millstream_metadata::Topic;
 use millstream_metadata::topics::{Create, Layout, ensure};
-use millstream_partition::{AppendOptions, Isolation, Origin, PartitionHandle, ReadRequest};
+use millstream_partition::{Isolation, PartitionHandle, ReadRequest};
 use millstream_protocol::ResponseError;
-use millstream_record::{Codec, Columns, Limits, encode, split};
+use millstream_record::{Batch, Limits, split};
 use millstream_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +23,6 @@ use std::time::Duration;
 const ALLOWED: &str = "errors.deadletterqueue.group.enable";
 /// Bytes of records that are read at once.
 const READ_BYTES: usize = 1 << 20;
-/// Bytes of letters in one batch, unless one letter alone is larger.
-const BATCH_BYTES: usize = 256 << 10;
 /// How long a new topic may take to open.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -42,10 +42,8 @@ pub(super) async fn bury(registry: &Registry, opened: &Opened, buried: &[Buried]
         }
     };
     for one in buried {
-        let now_ms = registry.runtime.clock.now().0;
-        let (copies, columns) = (letters.copies, Columns::default());
-        let mut writing = Writing { opened, target: &target, copies, now_ms, letters: columns, bytes: 0 };
-        writing.all_of(one).await?;
+        let mut on_their_way = Letters::new(opened, &target, registry.runtime.clock.now().0);
+        write(&mut on_their_way, &opened.log, one, letters.copies).await?;
     }
     Ok(())
 }
@@ -91,84 +89,51 @@ async fn made(registry: &Registry, name: &str) -> Result<Arc<Topic>, Failure> {
     registry.quorum.image().topic_named(name).cloned().ok_or_else(gone)
 }
 
-/// Letters on their way.
-struct Writing<'a> {
-    opened: &'a Opened,
-    target: &'a PartitionHandle,
-    copies: bool,
-    now_ms: i64,
-    letters: Columns,
-    bytes: usize,
-}
-
-impl Writing<'_> {
-    /// Reads the records of `buried`, as far as they are still there, and writes a letter for each.
-    async fn all_of(&mut self, buried: &Buried) -> Outcome {
-        let log = &self.opened.log;
-        let mut next = Offset(buried.first).max(log.bounds().log_start);
-        while next.0 <= buried.last {
-            let (leader_epoch, isolation) = (LeaderEpoch::NONE, Isolation::ReadUncommitted);
-            let request =
-                ReadRequest { from: next, max_bytes: READ_BYTES, at_least_one: true, leader_epoch, isolation };
-            let (bytes, _) = log.read_bytes(request).await?;
-            let batches = split(bytes)?;
-            let Some(last) = batches.last() else { break };
-            next = last.next_offset();
-            for batch in batches.iter().filter(|batch| !batch.is_control()) {
-                let records = batch.records(&Limits::default())?;
-                for at in 0..records.len() {
-                    if (buried.first..=buried.last).contains(&records.offsets[at]) {
-                        self.letter(&records, at, buried);
-                    }
-                }
-                if self.bytes >= BATCH_BYTES {
-                    self.flush().await?;
+/// Writes a letter for each record of `buried` that is still there. Of one that can't be read it only says where it lies.
+async fn write(letters: &mut Letters<'_>, log: &PartitionHandle, buried: &Buried, copies: bool) -> Outcome {
+    let mut next = Offset(buried.first).max(log.bounds().log_start);
+    while next.0 <= buried.last {
+        let batches = match read(log, next).await {
+            Ok(batches) => batches,
+            Err(failure) if failure.code == ResponseError::CorruptMessage => {
+                without_records(letters, next..Offset(buried.last + 1), buried).await?;
+                break;
+            }
+            Err(failure) => return Err(failure),
+        };
+        if batches.is_empty() {
+            break;
+        }
+        for batch in &batches {
+            next = batch.next_offset();
+            if batch.is_control() {
+                continue;
+            }
+            let Ok(records) = batch.records(&Limits::default()) else {
+                without_records(letters, batch.base_offset()..next, buried).await?;
+                continue;
+            };
+            for (at, offset) in records.offsets.iter().enumerate() {
+                if (buried.first..=buried.last).contains(offset) {
+                    letters.add(*offset, copies.then_some((&records, at)), buried).await?;
                 }
             }
         }
-        self.flush().await
     }
-
-    fn letter(&mut self, records: &Columns, at: usize, buried: &Buried) {
-        let partition = self.opened.key.partition.to_string();
-        let (offset, count) = (records.offsets[at].to_string(), buried.count.to_string());
-        // The names and words of Kafka 4.4.
-        let origin: [(&str, &str); 6] = [
-            ("__dlq.errors.topic", self.opened.log.topic()),
-            ("__dlq.errors.partition", &partition),
-            ("__dlq.errors.offset", &offset),
-            ("__dlq.errors.group", &self.opened.key.group),
-            ("__dlq.errors.delivery.count", &count),
-            ("__dlq.errors.message", reason(buried.cause)),
-        ];
-        let origin = origin.into_iter().map(|(name, value)| (name, Some(value.as_bytes())));
-        let (key, value) = (records.keys.get(at), records.values.get(at));
-        self.bytes += 256;
-        if self.copies {
-            self.bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-            self.letters.push(self.now_ms, key, value, records.headers.get(at).chain(origin));
-        } else {
-            self.letters.push(self.now_ms, None, None, origin);
-        }
-    }
-
-    async fn flush(&mut self) -> Outcome {
-        self.bytes = 0;
-        let letters = std::mem::take(&mut self.letters);
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let batch = encode(&letters, Codec::None)?;
-        let batches = millstream_record::check(batch.into_bytes(), &self.target.door_rules())?;
-        self.target.append(batches, AppendOptions::new(Origin::Internal)).await?;
-        Ok(())
-    }
+    letters.flush().await
 }
 
-/// Why a record was given up, in Kafka's words.
-const fn reason(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Rejected => "Offset rejected by client.",
-        Cause::DeliveredTooOften => "Offset delivery count exceeded the threshold.",
+/// The letters of what lies in `range` and can't be read.
+async fn without_records(letters: &mut Letters<'_>, range: Range<Offset>, buried: &Buried) -> Outcome {
+    for offset in range.start.0.max(buried.first)..range.end.0.min(buried.last + 1) {
+        letters.add(offset, None, buried).await?;
     }
+    Ok(())
+}
+
+async fn read(log: &PartitionHandle, from: Offset) -> Result<Vec<Batch>, Failure> {
+    let (leader_epoch, isolation) = (LeaderEpoch::NONE, Isolation::ReadUncommitted);
+    let request = ReadRequest { from, max_bytes: READ_BYTES, at_least_one: true, leader_epoch, isolation };
+    let (bytes, _) = log.read_bytes(request).await?;
+    Ok(split(bytes)?)
 }

@@ -6,7 +6,7 @@ use millstream_group::share::{Acknowledgement, ShareKey, SharePartition};
 use millstream_partition::PartitionHandle;
 use millstream_types::LeaderEpoch;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{oneshot, watch};
 
 /// See the module.
@@ -22,6 +22,8 @@ pub(crate) struct Opened {
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Counts up whenever there may be something to acquire that was not before.
     pub(super) moved: watch::Sender<u64>,
+    /// When it was used last, in elapsed milliseconds.
+    used_at: AtomicU64,
     /// Somebody else has taken over: this one is used no more.
     fenced: AtomicBool,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Opened {
 pub(super) struct State {
     pub(super) partition: SharePartition,
     pub(super) queue: Queue,
+    /// Where it begins is stored: whoever opens it anew begins there.
+    pub(super) has_start: bool,
 }
 
 /// What became of something that is written: nothing where it was not.
@@ -40,7 +44,7 @@ impl Opened {
         key: ShareKey,
         log: PartitionHandle,
         epochs: (LeaderEpoch, i32),
-        partition: SharePartition,
+        (partition, has_start): (SharePartition, bool),
     ) -> Self {
         let (leader_epoch, state_epoch) = epochs;
         Self {
@@ -48,9 +52,10 @@ impl Opened {
             log,
             leader_epoch,
             state_epoch,
-            state: Mutex::new(State { partition, queue: Queue::default() }),
+            state: Mutex::new(State { partition, queue: Queue::default(), has_start }),
             turn: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),
+            used_at: AtomicU64::new(0),
             fenced: AtomicBool::new(false),
         }
     }
@@ -68,6 +73,20 @@ impl Opened {
             || is_closed
             || !bounds.is_leader
             || bounds.leader_epoch != self.leader_epoch
+    }
+
+    /// Somebody uses it.
+    pub(super) fn touch(&self, now_ms: u64) {
+        self.used_at.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Whether it was not used for `idle_ms`, and nothing is known of it that is not stored.
+    pub(super) fn is_idle(&self, now_ms: u64, idle_ms: u64) -> bool {
+        if now_ms.saturating_sub(self.used_at.load(Ordering::Relaxed)) < idle_ms {
+            return false;
+        }
+        let state = self.state.lock();
+        state.has_start && state.queue.is_empty() && state.partition.is_at_rest()
     }
 
     /// What tells that there may be something to acquire that was not before.

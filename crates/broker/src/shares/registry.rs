@@ -12,6 +12,7 @@ use millstream_partition::{PartitionHandle, Partitions};
 use millstream_protocol::ResponseError;
 use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
+use millstream_telemetry::Metrics;
 use millstream_types::{BrokerId, LeaderEpoch};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -19,12 +20,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, OnceCell, oneshot};
 
+/// A share partition that nobody used for so long, and whose group has no member with a session here, is let go.
+const IDLE_MS: u64 = 60_000;
+
 /// Whoever comes while it is being opened waits for the same.
 type Cell = Arc<OnceCell<Arc<Opened>>>;
 
 /// See the module.
 pub(crate) struct Registry {
     pub(super) runtime: Runtime,
+    pub(super) metrics: Metrics,
     pub(super) coordinator: Coordinator,
     pub(super) partitions: Partitions,
     pub(super) quorum: Quorum,
@@ -41,6 +46,7 @@ pub(crate) struct Registry {
 /// What a registry works with.
 pub(crate) struct Around {
     pub(crate) runtime: Runtime,
+    pub(crate) metrics: Metrics,
     pub(crate) coordinator: Coordinator,
     pub(crate) partitions: Partitions,
     pub(crate) quorum: Quorum,
@@ -50,9 +56,10 @@ pub(crate) struct Around {
 impl Registry {
     /// A registry of nothing.
     pub(crate) fn new(around: Around) -> Arc<Self> {
-        let Around { runtime, coordinator, partitions, quorum, settings } = around;
+        let Around { runtime, metrics, coordinator, partitions, quorum, settings } = around;
         Arc::new(Self {
             runtime,
+            metrics,
             coordinator,
             partitions,
             quorum,
@@ -78,7 +85,10 @@ impl Registry {
         loop {
             let cell = self.opened.lock().entry(key.clone()).or_default().clone();
             match cell.get_or_try_init(|| self.load(key, log, options)).await {
-                Ok(opened) if opened.is_of(log) => return Ok(opened.clone()),
+                Ok(opened) if opened.is_of(log) => {
+                    opened.touch(self.now_ms());
+                    return Ok(opened.clone());
+                }
                 Ok(opened) => self.close(opened),
                 Err(failure) => {
                     self.forget(key, &cell);
@@ -91,7 +101,22 @@ impl Registry {
     /// The share partition of `key`, if it is open and still led here.
     pub(crate) fn get(&self, key: &ShareKey) -> Option<Arc<Opened>> {
         let opened = self.opened.lock().get(key)?.get().cloned();
-        opened.filter(|opened| !opened.is_over())
+        let opened = opened.filter(|opened| !opened.is_over())?;
+        opened.touch(self.now_ms());
+        Some(opened)
+    }
+
+    /// Lets those go that nobody has used for long, and of which all is stored: whoever wants one opens it anew. Those of groups that are read
+    /// stay. Gives how many are left.
+    pub(super) fn let_go(&self, now_ms: u64, is_read: impl Fn(&Arc<str>) -> bool) -> usize {
+        let mut known = self.opened.lock();
+        known.retain(|key, cell| {
+            // Whoever has it, or is about to, has it or its cell; new ones come by this lock.
+            let is_free = |opened: &Arc<Opened>| Arc::strong_count(cell) == 1 && Arc::strong_count(opened) == 1;
+            let is_idle = |opened: &Arc<Opened>| is_free(opened) && opened.is_idle(now_ms, IDLE_MS);
+            !cell.get().is_some_and(|opened| is_idle(opened) && !is_read(&key.group))
+        });
+        known.len()
     }
 
     /// All that are open.
@@ -160,7 +185,8 @@ impl Registry {
         };
         let mut partition = SharePartition::loaded(start, &state.batches, options.limits)?;
         partition.log_starts_at(log.bounds().log_start.0);
-        let opened = Opened::new(key.clone(), log.clone(), (leader_epoch, state.state_epoch), partition);
+        let epochs = (leader_epoch, state.state_epoch);
+        let opened = Opened::new(key.clone(), log.clone(), epochs, (partition, state.start != UNKNOWN));
         self.earlier.notify_one();
         Ok(Arc::new(opened))
     }

@@ -93,6 +93,12 @@ impl Sessions {
         }
     }
 
+    /// Whether a member of `group` has a session.
+    pub(crate) fn has_member_of(&self, group: &Arc<str>) -> bool {
+        let first = Member { group: group.clone(), id: Arc::from("") };
+        self.sessions.range(first..).next().is_some_and(|(member, _)| member.group == *group)
+    }
+
     /// Whatever it wants, it gets no more records.
     fn last(&self, member: &Member) -> Result<Context, Refused> {
         if !self.sessions.contains_key(member) {

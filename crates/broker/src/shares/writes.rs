@@ -24,6 +24,11 @@ struct Waiting {
 }
 
 impl Queue {
+    /// Whether nothing waits, and nothing is being written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && !self.is_written
+    }
+
     /// Puts a write behind the others. Whoever calls this calls [`Registry::write`] then.
     pub(super) fn push(&mut self, write: StateWrite) -> oneshot::Receiver<Outcome> {
         let (answer, outcome) = oneshot::channel();
@@ -109,6 +114,7 @@ impl Registry {
         let mut is_moved = false;
         let deadline = {
             let mut state = opened.state.lock();
+            state.has_start |= outcome.is_ok();
             for one in &waiting {
                 is_moved |= state.partition.written(one.write.ticket, outcome.is_ok(), now_ms);
             }

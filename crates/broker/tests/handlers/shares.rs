@@ -15,6 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 use millstream_protocol::ResponseError as E;
 use millstream_record::{BatchBuilder, Codec, Limits, split};
 use millstream_runtime::SimDisk;
+use millstream_telemetry::catalogue::SHARE_PARTITIONS;
 use millstream_types::{ProducerEpoch, ProducerId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +115,30 @@ async fn a_fetch_waits_for_records_and_acknowledges_on_its_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_partition_that_nobody_uses_is_let_go_and_goes_on_where_it_was() {
+    let node = node().await;
+    let open = |node: &Node| node.metrics.gauge(&SHARE_PARTITIONS, &[]).value();
+    let (mut one, mut two, mut three) = (Member::new("one", 1), Member::new("two", 2), Member::new("three", 3));
+    let undecided = -1;
+    node.coordinator.initialize_share(&key(&node), 2, undecided).await.unwrap();
+    assert_eq!(one.take(&node).await, []);
+    one.leave(&node).await;
+    node.runtime.clock.sleep(Duration::from_secs(1_000)).await;
+    assert_eq!(open(&node), 1, "where it begins is not stored: it stays");
+    node.produce("t", batch(&["a", "b", "c"])).await;
+    assert_eq!(two.take(&node).await.len(), 3);
+    assert_eq!(two.say(&node, 0, 2, &[ACCEPT, RELEASE, ACCEPT]).await, 0);
+    node.runtime.clock.sleep(Duration::from_secs(1_000)).await;
+    assert_eq!(open(&node), 1, "a member has a session");
+    two.vanish(&node);
+    node.runtime.clock.sleep(Duration::from_secs(100)).await;
+    assert_eq!(open(&node), 0);
+    assert_eq!(counted(&three.take(&node).await), [(1, 2)], "as if it had not been away");
+    node.runtime.clock.sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(&node), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_acknowledged_survives_a_kill() {
     let disk = Arc::new(SimDisk::new());
     let node = sharing(&disk, &[], &[("flush.messages", "1")]).await;
@@ -206,6 +231,34 @@ async fn what_is_given_up_goes_to_the_groups_topic_first() {
     assert_eq!(one.take(&node).await.len(), 1);
     assert_eq!(one.say(&node, 3, 3, &[REJECT]).await, 0);
     assert_eq!(letters(&node, "dlq.t").await[2].0, None, "only where it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_its_topic_does_not_take_goes_without_its_record_and_holds_nobody_up() {
+    let node = node().await;
+    let takes = ("errors.deadletterqueue.group.enable", "true");
+    node.topic("dlq.small", 1, &[takes, ("max.message.bytes", "600")]).await;
+    node.topic("dlq.tiny", 1, &[takes, ("max.message.bytes", "100")]).await;
+    node.topic("dlq.keyed", 1, &[takes, ("cleanup.policy", "compact")]).await;
+    let (large, mut one, mut next) = ("x".repeat(2_000), Member::new("one", 1), 0);
+    for topic in ["dlq.small", "dlq.tiny", "dlq.keyed"] {
+        let named = ("errors.deadletterqueue.topic.name", topic);
+        // What has no key a compacted topic does not take.
+        let copies = if topic == "dlq.keyed" { "false" } else { "true" };
+        set(&node, &[named, ("errors.deadletterqueue.copy.record.enable", copies)]).await;
+        node.produce("t", batch(&["a", &large, "b", "c"])).await;
+        assert_eq!(one.take(&node).await.len(), 4);
+        assert_eq!(one.say(&node, next, next + 3, &[REJECT]).await, 0, "{topic}: it is answered");
+        next += 4;
+        let stored = node.coordinator.share_summary(&key(&node)).unwrap();
+        assert_eq!(stored.start + i64::from(stored.complete), next, "and done with");
+    }
+    let small = letters(&node, "dlq.small").await;
+    let values: Vec<Option<&str>> = small.iter().map(|(value, _)| value.as_deref()).collect();
+    assert_eq!(values, [Some("a"), None, Some("b"), Some("c")]);
+    let places: Vec<[&str; 3]> = small.iter().map(|(_, said)| [&*said[0], &*said[1], &*said[2]]).collect();
+    assert_eq!(places, [["t", "0", "0"], ["t", "0", "1"], ["t", "0", "2"], ["t", "0", "3"]]);
+    assert_eq!((letters(&node, "dlq.tiny").await, letters(&node, "dlq.keyed").await), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,6 +125,12 @@ impl SharePartition {
         self.end - self.start < self.limits.in_flight_max || self.next_fetch_offset() < self.end
     }
 
+    /// Whether nobody has any of it, and nothing of it is being written: what is stored says all that is known of it.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        !self.runs.iter().any(|(_, run)| matches!(run.phase, Phase::Acquired(_) | Phase::Settling { .. }))
+    }
+
     /// When to call [`Self::expire`] next, in elapsed milliseconds.
     #[must_use]
     pub const fn next_deadline(&self) -> u64 {
