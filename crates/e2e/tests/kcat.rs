@@ -1,5 +1,5 @@
 //! kcat against a node: it produces, consumes, asks for offsets by time, takes part in a group and prints metadata. Its librdkafka is an old
-//! one (2.0), beside the new one of the other tests. `cargo xtask test --all` runs this.
+//! one (2.0), beside the new one of the other tests.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

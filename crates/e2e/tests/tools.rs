@@ -58,6 +58,17 @@ const CALLS: &[Call] = &[
         "@ --topic t --from-beginning --max-messages 3 --group g --formatter-property print.key=true --timeout-ms 60000",
         &["a 1", "b 2", "c 3", "Processed a total of 3 messages"],
     ),
+    call(
+        CONFIGS,
+        "@ --alter --entity-type groups --entity-name s --add-config share.auto.offset.reset=earliest",
+        &["Completed updating"],
+    ),
+    call(
+        ".consumer.ConsoleShareConsumer",
+        "@ --topic t --group s --max-messages 3 --formatter-property print.key=true --timeout-ms 60000",
+        &["a 1", "b 2", "c 3", "Processed a total of 3 messages"],
+    ),
+    call(".consumer.group.ShareGroupCommand", "@ --describe --group s --state", &["Empty 0"]),
     call(".GetOffsetShell", "@ --topic t", &["t:0:0", "t:1:2", "t:2:1"]),
     call(".GetOffsetShell", "@ --topic t --time earliest", &["t:0:0", "t:1:0", "t:2:0"]),
     call(".GetOffsetShell", "@ --topic t --time max-timestamp", &["t:1:1", "t:2:0"]),

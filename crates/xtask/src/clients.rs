@@ -11,7 +11,7 @@ pub const VARIABLE: &str = "MILLSTREAM_E2E_CLIENTS";
 const KCAT: [&str; 3] = ["kcat", "librdkafka1", "libyajl2"];
 
 /// Installs every client family and returns the folder that holds them:
-/// `python/bin/python`, `node/node_modules`, `go/client`, `java/libs`, `java/classes`.
+/// `python/bin/python`, `node/node_modules`, `go/client`, `java/libs`, `java/classes`, `kcat/usr`.
 pub fn install(root: &Path) -> Result<PathBuf, String> {
     let sources = root.join("crates/e2e/clients");
     let cache = cache_folder()?.join("clients");
@@ -48,18 +48,24 @@ pub fn install(root: &Path) -> Result<PathBuf, String> {
         let libs = format!("{}/*", cache.join("java/libs").display());
         run(Command::new("javac").args(["-cp", &libs, "-d"]).arg(cache.join("java/classes")).args(&programs))
     })?;
+    install_kcat(&cache)?;
     Ok(cache)
 }
 
 /// Installs kcat beside the others where it is not there: Debian's, unpacked without being root.
-pub fn install_kcat(clients: &Path) -> Result<(), String> {
+fn install_kcat(clients: &Path) -> Result<(), String> {
     if Command::new("kcat").arg("-V").output().is_ok() {
         return Ok(());
     }
     step(clients, "kcat", KCAT.join(" ").as_str(), || {
         let folder = clients.join("kcat");
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        run(Command::new("apt-get").args(["-q", "download"]).args(KCAT).current_dir(&folder))?;
+        let download = || run(Command::new("apt-get").args(["-q", "download"]).args(KCAT).current_dir(&folder));
+        if download().is_err() {
+            // The lists of what there is are old, or were never fetched.
+            run(Command::new("apt-get").args(["-q", "update"]))?;
+            download()?;
+        }
         let packages = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         for package in packages.filter_map(Result::ok).map(|entry| entry.path()) {
             if package.extension().is_some_and(|extension| extension == "deb") {

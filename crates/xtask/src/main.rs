@@ -31,7 +31,7 @@ enum Step {
         /// Run only the steps whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
-        /// What takes long too: ten thousand seeds, fifty kills, a million frames, kcat, mutants; some hours.
+        /// What takes long too: ten thousand seeds, fifty kills, a million frames, mutants; some hours.
         #[arg(long)]
         all: bool,
     },

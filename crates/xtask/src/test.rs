@@ -40,10 +40,8 @@ const CHECKS: &[Check] = &[
     ),
 ];
 
-/// What takes too long for every change: the same tests with more seeds, rounds and frames, and a client that has to be installed by hand
-/// where there is no `apt-get`.
+/// What takes too long for every change: the same tests with more seeds, rounds and frames.
 const LONG: &[Check] = &[
-    long("all-kcat", &[], &["cargo", "test", "--workspace", "--test", "kcat"]),
     long("all-properties", &[("PROPTEST_CASES", "10000")], &["cargo", "test", "--workspace", "--lib"]),
     long(
         "all-properties-of-bytes",
@@ -73,6 +71,11 @@ const LONG: &[Check] = &[
         "all-consumer",
         &[("MILLSTREAM_SEEDS", "3000")],
         &["cargo", "test", "--workspace", "--test", "consumer_simulation"],
+    ),
+    long(
+        "all-share",
+        &[("MILLSTREAM_SEEDS", "10000")],
+        &["cargo", "test", "--workspace", "--test", "share_simulation", "--test", "share_group_simulation"],
     ),
     long("all-log", &[("MODEL_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "model"]),
     long("all-compaction", &[("MODEL_SEEDS", "10000")], &["cargo", "test", "--workspace", "--test", "compaction"]),
@@ -121,7 +124,6 @@ pub fn run(root: &Path, only: &str, all: bool) -> Result<(), String> {
         guests::test(root)?;
     }
     if all {
-        clients::install_kcat(&clients)?;
         for check in LONG.iter().filter(|check| check.name.contains(only)) {
             check.run(root, &clients)?;
         }
