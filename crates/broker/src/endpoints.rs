@@ -2,7 +2,7 @@
 
 use millstream_metadata::{Broker, Image};
 use millstream_protocol::ResponseError;
-use millstream_types::BrokerId;
+use millstream_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 
 /// A broker's address on one listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub(crate) fn leader_error(image: &Image, listener: &str, leader: BrokerId) -> O
         () if of(image, listener, leader).is_none() => Some(ResponseError::ListenerNotFound),
         () => None,
     }
+}
+
+/// Who leads a partition, where one of `codes` is that its asker, or who leads it here, does not know.
+pub(crate) fn new_leader(image: &Image, topic: TopicId, index: i32, codes: &[i16]) -> Option<(BrokerId, LeaderEpoch)> {
+    let stale = [ResponseError::NotLeaderOrFollower.code(), ResponseError::FencedLeaderEpoch.code()];
+    let state = image.topic(topic)?.partition(PartitionIndex(index))?;
+    codes.iter().any(|code| stale.contains(code)).then_some((state.leader, state.leader_epoch))
 }
 
 /// The broker's address on that listener, fenced or not.

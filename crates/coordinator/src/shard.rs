@@ -32,6 +32,28 @@ pub(crate) enum Unavailable {
     Loading(PartitionIndex),
 }
 
+/// Why a log that is as before did not take a write, whatever the write is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refusal {
+    /// A record is larger than the topic allows.
+    TooLarge,
+    /// It can't be written now.
+    NotAvailable,
+}
+
+impl Refusal {
+    /// What a failure means; one that leaves the log unknown, or is its write's own, is given back.
+    fn of(error: LogError) -> Result<Self, LogError> {
+        match error {
+            LogError::TooLarge(_) => Ok(Self::TooLarge),
+            LogError::Refused(_) => Ok(Self::NotAvailable),
+            other @ (LogError::NotLeader | LogError::Unknown(_) | LogError::Corrupt(_) | LogError::Producer(_)) => {
+                Err(other)
+            }
+        }
+    }
+}
+
 /// What a decision asks for.
 pub(crate) struct Asked<S: Shard> {
     pub(crate) writes: Vec<S::Write>,
@@ -62,7 +84,7 @@ pub(crate) trait Shard: Sized + Send + 'static {
     type Effects;
     type Write: Stored;
     type Reply: Send + 'static;
-    type WriteError: Copy + Send + Sync + 'static;
+    type WriteError: Copy + From<Refusal> + Send + Sync + 'static;
     /// For whom a write is appended, where that can't be together with others.
     type Alone: Copy + Debug + Send + Sync + 'static;
     /// What is to be done besides writing and replying.
@@ -101,7 +123,9 @@ pub(crate) trait Shard: Sized + Send + 'static {
         now: TimestampMs,
     ) -> Result<(), LogError>;
     /// What a failure means after which the log is as before; any other leaves it unknown, and is given back.
-    fn refused(error: LogError) -> Result<Self::WriteError, LogError>;
+    fn refused(error: LogError) -> Result<Self::WriteError, LogError> {
+        Refusal::of(error).map(Into::into)
+    }
 }
 
 /// Runs the errands of a shard, for as long as its partition is led here.

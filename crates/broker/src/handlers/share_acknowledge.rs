@@ -12,7 +12,7 @@ use kafka_protocol::messages::share_acknowledge_response::{
 use millstream_group::share::{Acknowledgement, ShareKey};
 use millstream_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest};
 use millstream_protocol::{ResponseError, StrBytes};
-use millstream_types::{PartitionIndex, TopicId};
+use millstream_types::TopicId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -202,19 +202,17 @@ impl Broker {
         call: &Call<'_>,
         acknowledged: BTreeMap<Partition, Result<(), Failure>>,
     ) -> kafka_protocol::messages::ShareAcknowledgeResponse {
-        let stale = [ResponseError::NotLeaderOrFollower, ResponseError::FencedLeaderEpoch];
         let image = self.image();
         let (mut topics, mut endpoints) = (Vec::<ShareAcknowledgeTopicResponse>::new(), BTreeMap::new());
         for ((topic, index), outcome) in acknowledged {
             let mut data = PartitionData::default().with_partition_index(index);
             if let Err(failure) = outcome {
-                let state = image.topic(topic).and_then(|topic| topic.partition(PartitionIndex(index)));
-                if let Some(state) = state.filter(|_| stale.contains(&failure.code)) {
-                    let epoch = state.leader_epoch.0;
+                let found = endpoints::new_leader(&image, topic, index, &[failure.code.code()]);
+                if let Some((broker, epoch)) = found {
                     data.current_leader =
-                        LeaderIdAndEpoch::default().with_leader_id(state.leader.0).with_leader_epoch(epoch);
-                    if let Some(found) = endpoints::of(&image, call.listener, state.leader) {
-                        endpoints.insert(state.leader, node(&found));
+                        LeaderIdAndEpoch::default().with_leader_id(broker.0).with_leader_epoch(epoch.0);
+                    if let Some(found) = endpoints::of(&image, call.listener, broker) {
+                        endpoints.insert(broker, node(&found));
                     }
                 }
                 data.error_code = failure.code.code();

@@ -15,7 +15,7 @@ use futures::future::select_all;
 use millstream_group::share::ShareKey;
 use millstream_protocol::ResponseError;
 use millstream_protocol::messages::ShareFetchRequest;
-use millstream_types::{Offset, PartitionIndex, TopicId};
+use millstream_types::{Offset, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,17 +211,15 @@ impl Broker {
 
     /// Tells a member that asked the wrong broker, or that an older leader knows, whom to ask.
     fn tell_share_leaders(&self, call: &Call<'_>, assembly: &mut ShareAssembly) {
-        let stale = [ResponseError::NotLeaderOrFollower.code(), ResponseError::FencedLeaderEpoch.code()];
         let image = self.image();
         let mut told = BTreeMap::new();
         for (topic, partition) in assembly.partitions() {
             let codes = [partition.error_code, partition.acknowledge_error_code];
-            let known = image.topic(TopicId(topic));
-            let state = known.and_then(|topic| topic.partition(PartitionIndex(partition.partition_index)));
-            let Some(state) = state.filter(|_| codes.iter().any(|code| stale.contains(code))) else { continue };
-            partition.current_leader = leader(state.leader, state.leader_epoch);
-            if let Some(found) = endpoints::of(&image, call.listener, state.leader) {
-                told.insert(state.leader, endpoint(found.broker, found.host, found.port, found.rack));
+            let found = endpoints::new_leader(&image, TopicId(topic), partition.partition_index, &codes);
+            let Some((broker, epoch)) = found else { continue };
+            partition.current_leader = leader(broker, epoch);
+            if let Some(found) = endpoints::of(&image, call.listener, broker) {
+                told.insert(broker, endpoint(found.broker, found.host, found.port, found.rack));
             }
         }
         assembly.set_endpoints(told.into_values().collect());

@@ -32,7 +32,9 @@ impl Broker {
         &self,
         request: InitializeShareGroupStateRequest,
     ) -> InitializeShareGroupStateResponse {
-        let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
+        // What nothing is asked of is not told of.
+        let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
+        let topics = named.map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &request.group_id,
             topics,
@@ -59,9 +61,6 @@ impl Broker {
         request: WriteShareGroupStateRequest,
     ) -> WriteShareGroupStateResponse {
         let WriteShareGroupStateRequest { message, complete } = request;
-        if message.topics.iter().any(|topic| topic.partitions.is_empty()) {
-            return kafka_protocol::messages::WriteShareGroupStateResponse::default().into();
-        }
         let mut complete = complete.into_iter().chain(std::iter::repeat(-1));
         let topics = message.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().zip(complete.by_ref());
@@ -94,9 +93,6 @@ impl Broker {
         &self,
         request: DeleteShareGroupStateRequest,
     ) -> DeleteShareGroupStateResponse {
-        if request.topics.iter().any(|topic| topic.partitions.is_empty()) {
-            return DeleteShareGroupStateResponse::default();
-        }
         let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &request.group_id,
@@ -120,9 +116,6 @@ impl Broker {
 
     /// Answers ReadShareGroupState.
     pub(crate) async fn read_share_states(&self, request: ReadShareGroupStateRequest) -> ReadShareGroupStateResponse {
-        if request.topics.iter().any(|topic| topic.partitions.is_empty()) {
-            return ReadShareGroupStateResponse::default();
-        }
         let topics = request.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &request.group_id,
@@ -156,10 +149,6 @@ impl Broker {
         request: ReadShareGroupStateSummaryRequest,
     ) -> ReadShareGroupStateSummaryResponse {
         let message = request.message;
-        if message.topics.iter().any(|topic| topic.partitions.is_empty()) {
-            let message = kafka_protocol::messages::ReadShareGroupStateSummaryResponse::default();
-            return ReadShareGroupStateSummaryResponse { message, complete: Vec::new() };
-        }
         let topics = message.topics.into_iter().map(|topic| (topic.topic_id, topic.partitions));
         let answered = each(
             &message.group_id,
@@ -202,20 +191,21 @@ impl Broker {
     }
 }
 
-/// Asks for every partition at once, and gives the answers in the order asked. Nobody's states are none.
+/// Asks for every partition at once, and gives the answers in the order asked. Nobody's states are none, and nothing is asked where a topic is
+/// named without partitions.
 async fn each<P, T, F: Future<Output = Result<T, Failure>>>(
     group: &str,
     topics: impl Iterator<Item = (uuid::Uuid, Vec<P>)>,
     index: impl Fn(&P) -> i32,
     ask: impl Fn(ShareKey, P) -> F,
 ) -> Answered<T> {
-    if group.is_empty() {
+    let topics: Vec<(uuid::Uuid, Vec<P>)> = topics.collect();
+    if group.is_empty() || topics.iter().any(|(_, partitions)| partitions.is_empty()) {
         return Vec::new();
     }
     let group: Arc<str> = Arc::from(group);
     let (index, ask) = (&index, &ask);
-    // Kafka tells nothing of a topic of which nothing is asked.
-    let asking = topics.filter(|(_, partitions)| !partitions.is_empty()).map(|(topic, partitions)| {
+    let asking = topics.into_iter().map(|(topic, partitions)| {
         let asking = partitions.into_iter().map(|asked| {
             let partition = index(&asked);
             let key = ShareKey { group: group.clone(), topic: TopicId(topic), partition };

@@ -1,6 +1,6 @@
 //! Consumer groups as a shard, with what they write for transactional producers.
 
-use super::{Asked, Errands, Shard, Stored, Unavailable};
+use super::{Asked, Errands, Refusal, Shard, Stored, Unavailable};
 use crate::append::build;
 use crate::board::Board;
 use crate::error::Error;
@@ -146,13 +146,20 @@ impl Shard for Groups {
 
     fn refused(error: LogError) -> Result<WriteError, LogError> {
         match error {
-            LogError::TooLarge(_) => Ok(WriteError::TooLarge),
-            LogError::Refused(_) => Ok(WriteError::NotAvailable),
             LogError::Producer(refused) => Ok(match refused.kind() {
                 ErrorKind::Fenced => WriteError::ProducerFenced,
                 _ => WriteError::NotInTransaction,
             }),
-            unknown @ (LogError::NotLeader | LogError::Unknown(_) | LogError::Corrupt(_)) => Err(unknown),
+            other => Refusal::of(other).map(Into::into),
+        }
+    }
+}
+
+impl From<Refusal> for WriteError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::NotAvailable => Self::NotAvailable,
         }
     }
 }

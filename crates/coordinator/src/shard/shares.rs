@@ -95,16 +95,6 @@ impl Shard for StateShard {
     async fn append_alone(_: &dyn OffsetsLog, _: &Write, alone: Infallible, _: TimestampMs) -> Result<(), LogError> {
         match alone {}
     }
-
-    fn refused(error: LogError) -> Result<WriteError, LogError> {
-        match error {
-            LogError::TooLarge(_) => Ok(WriteError::TooLarge),
-            LogError::Refused(_) => Ok(WriteError::NotAvailable),
-            unknown @ (LogError::NotLeader | LogError::Unknown(_) | LogError::Corrupt(_) | LogError::Producer(_)) => {
-                Err(unknown)
-            }
-        }
-    }
 }
 
 /// Prunes the log.

@@ -1,6 +1,6 @@
 //! Transactions as a shard. None of its writes is for somebody else.
 
-use super::{Asked, Shard, Stored, Unavailable};
+use super::{Asked, Refusal, Shard, Stored, Unavailable};
 use crate::error::Error;
 use crate::owner::TRANSACTIONS_TOPIC;
 use crate::port::{LogError, OffsetsLog};
@@ -22,6 +22,15 @@ impl Stored for Write {
 
     fn is_alone(&self) -> bool {
         false
+    }
+}
+
+impl From<Refusal> for WriteError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::NotAvailable => Self::NotAvailable,
+        }
     }
 }
 
@@ -100,15 +109,5 @@ impl Shard for Transactions {
 
     async fn append_alone(_: &dyn OffsetsLog, _: &Write, alone: Infallible, _: TimestampMs) -> Result<(), LogError> {
         match alone {}
-    }
-
-    fn refused(error: LogError) -> Result<WriteError, LogError> {
-        match error {
-            LogError::TooLarge(_) => Ok(WriteError::TooLarge),
-            LogError::Refused(_) => Ok(WriteError::NotAvailable),
-            unknown @ (LogError::NotLeader | LogError::Unknown(_) | LogError::Corrupt(_) | LogError::Producer(_)) => {
-                Err(unknown)
-            }
-        }
     }
 }
