@@ -53,6 +53,7 @@ impl From<millstream_metadata::Error> for Failure {
             E::UnknownScram { .. } => ResponseError::UnsupportedSaslMechanism,
             E::UnknownCredential { .. } => ResponseError::ResourceNotFound,
             E::CredentialTwice { .. } => ResponseError::DuplicateResource,
+            E::QuotaExceeded { .. } => ResponseError::ThrottlingQuotaExceeded,
             E::UnknownBroker { .. } => ResponseError::BrokerIdNotRegistered,
             E::StaleBrokerEpoch { .. } => ResponseError::StaleBrokerEpoch,
             E::DuplicateBroker { .. } => ResponseError::DuplicateBrokerRegistration,

@@ -3,8 +3,14 @@
 //! As in Kafka: a rate is taken over some seconds; who is above its limit is answered at once, told how long it is throttled
 //! (`throttle_time_ms`), and its connection is not read from for that long (KIP-219). Without any quota nothing is measured.
 
+mod mutations;
+
+pub(crate) use mutations::Mutations;
+
 use millstream_metadata::Image;
-use millstream_metadata::quotas::{CONSUMER_BYTE_RATE, Limit, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE, limit};
+use millstream_metadata::quotas::{
+    CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, Limit, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE, limit,
+};
 use millstream_telemetry::Metrics;
 use millstream_telemetry::catalogue::{QUOTA_SENSORS_REFUSED, THROTTLED_REQUESTS};
 use parking_lot::Mutex;
@@ -29,6 +35,8 @@ pub(crate) enum Used {
     Fetched,
     /// Time on a thread.
     Time,
+    /// Partitions made and deleted.
+    Mutations,
 }
 
 impl Used {
@@ -37,6 +45,7 @@ impl Used {
             Self::Produced => PRODUCER_BYTE_RATE,
             Self::Fetched => CONSUMER_BYTE_RATE,
             Self::Time => REQUEST_PERCENTAGE,
+            Self::Mutations => CONTROLLER_MUTATION_RATE,
         }
     }
 }
@@ -94,6 +103,7 @@ impl Sensor {
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
     sensors: Mutex<HashMap<Whose, Sensor>>,
+    buckets: Mutex<HashMap<Whose, mutations::Bucket>>,
     muted: Mutex<HashMap<u64, Duration>>,
     /// Entries of `muted`: most requests come when there is none, and take no lock then.
     muted_count: AtomicUsize,
@@ -128,7 +138,7 @@ impl Quotas {
         let throttle = sensor.throttle(limit.value, now);
         match used {
             Used::Time => Charge::Throttle(throttle.min(REQUEST_THROTTLE_MAX)),
-            Used::Produced | Used::Fetched => Charge::Throttle(throttle),
+            Used::Produced | Used::Fetched | Used::Mutations => Charge::Throttle(throttle),
         }
     }
 
@@ -192,9 +202,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// Whose quota, which, and how much.
-    type Set<'a> = (&'a [(&'a str, Option<&'a str>)], &'a str, f64);
+    pub(super) type Set<'a> = (&'a [(&'a str, Option<&'a str>)], &'a str, f64);
 
-    fn image(quotas: &[Set<'_>]) -> Image {
+    pub(super) fn image(quotas: &[Set<'_>]) -> Image {
         let mut image = Image::default();
         for (parts, key, value) in quotas {
             let parts: BTreeMap<String, Option<String>> =
@@ -205,18 +215,18 @@ mod tests {
         image
     }
 
-    const fn client<'a>(user: &'a str, id: &'a str) -> Client<'a> {
+    pub(super) const fn client<'a>(user: &'a str, id: &'a str) -> Client<'a> {
         Client { user, id }
     }
 
-    fn seconds(charge: Charge) -> f64 {
+    pub(super) fn seconds(charge: Charge) -> f64 {
         match charge {
             Charge::Throttle(time) => time.as_secs_f64(),
             other => panic!("{other:?}"),
         }
     }
 
-    const fn at(seconds: u64) -> Duration {
+    pub(super) const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 

@@ -9,7 +9,7 @@ use crate::fetch::session::Sessions;
 use crate::handlers::produce::Produced;
 use crate::handlers::sasl;
 use crate::meters::Meters;
-use crate::quotas::{Client, Quotas, Used};
+use crate::quotas::{Client, Mutations, Quotas, Used};
 use crate::shares::{Around, Registry, ShareAssembly, ShareSessions, watch_locks};
 use async_trait::async_trait;
 use millstream_coordinator::Handle as Coordinator;
@@ -71,7 +71,7 @@ pub(crate) struct Software {
 }
 
 /// One request's surroundings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     /// The version it was sent in, and is answered in.
     pub(crate) version: i16,
@@ -91,6 +91,8 @@ pub(crate) struct Call<'a> {
     pub(crate) source: SocketAddr,
     /// The connection's number.
     pub(crate) connection: u64,
+    /// What it may change.
+    pub(crate) mutations: &'a Mutations<'a>,
 }
 
 /// What a handler answers.
@@ -202,16 +204,20 @@ impl Handler for Service {
         let user = user
             .as_deref()
             .unwrap_or_else(|| connection.principal.strip_prefix("User:").unwrap_or(&connection.principal));
+        let client_id = request.client_id.as_deref().unwrap_or_default();
+        let client = Client { user, id: client_id };
+        let mutations = Mutations::new(&broker.quotas, client, &*broker.runtime.clock);
         let call = Call {
             version: request.version,
             correlation_id: request.correlation_id,
             listener: &connection.listener,
-            client_id: request.client_id.as_deref().unwrap_or_default(),
+            client_id,
             peer: connection.peer.ip(),
             more: frame.more,
             user,
             source: connection.peer,
             connection: connection.id,
+            mutations: &mutations,
         };
         let (mut reply, throttle) = broker.throttled(&call, request.body, bytes).await;
         if !throttle.is_zero() {
@@ -306,7 +312,8 @@ impl Broker {
         let charges = moved.into_iter().chain([(Used::Time, percent_seconds)]);
         let now = self.runtime.clock.elapsed();
         let waits = charges.map(|what| self.quotas.charge(image, client, what, now).counted(&self.metrics, what.0));
-        (reply, waits.max().unwrap_or_default())
+        let changed = call.mutations.charge().counted(&self.metrics, Used::Mutations);
+        (reply, waits.max().unwrap_or_default().max(changed))
     }
 
     /// The time that a future spends on its thread, without what it waits.
@@ -362,9 +369,9 @@ impl Broker {
             R::ListTransactions(request) => self.list_transactions(request).into(),
             R::DescribeProducers(request) => self.describe_producers(request).into(),
             R::WriteTxnMarkers(request) => self.write_txn_markers(request).await.into(),
-            R::CreateTopics(request) => self.create_topics(request).await.into(),
-            R::DeleteTopics(request) => self.delete_topics(request).await.into(),
-            R::CreatePartitions(request) => self.create_partitions(request).await.into(),
+            R::CreateTopics(request) => self.create_topics(call, request).await.into(),
+            R::DeleteTopics(request) => self.delete_topics(call, request).await.into(),
+            R::CreatePartitions(request) => self.create_partitions(call, request).await.into(),
             R::DeleteRecords(request) => self.delete_records(request).await.into(),
             R::DescribeConfigs(request) => self.describe_configs(request).into(),
             R::AlterConfigs(request) => self.alter_configs(request).await.into(),

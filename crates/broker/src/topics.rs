@@ -1,7 +1,7 @@
 //! From a request's topic to a partition of this broker, and topics that are made because somebody named them.
 
 use crate::codes::Failure;
-use crate::service::Broker;
+use crate::service::{Broker, Call};
 use millstream_metadata::topics::{Create, Created, Layout};
 use millstream_metadata::{Image, Topic};
 use millstream_partition::PartitionHandle;
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     /// Makes a topic with the broker's defaults, because a client named it. Made by somebody else meanwhile is as good.
-    pub(crate) async fn auto_create(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) async fn auto_create(&self, call: &Call<'_>, name: &str) -> Result<(), Failure> {
         let layout = self.default_layout(self.settings.num_partitions, self.settings.replication_factor);
         let create = Create {
             name: name.to_owned(),
@@ -71,15 +71,27 @@ impl Broker {
             configs: BTreeMap::new(),
             validate_only: false,
         };
-        match self.create_topic(create).await {
+        match self.create_topic(call, create, true).await {
             Err(failure) if failure.code != ResponseError::TopicAlreadyExists => Err(failure),
             Err(_) | Ok(_) => Ok(()),
         }
     }
 
     /// Makes a topic and waits until its first partition is open, where this broker leads it: whoever is told of the topic can use it.
-    pub(crate) async fn create_topic(&self, create: Create) -> Result<Created, Failure> {
-        let created = self.quorum.decide(move |image| millstream_metadata::topics::create(image, &create)).await?;
+    /// Where it `is_strict`, what the client has no quota left for is refused.
+    pub(crate) async fn create_topic(
+        &self,
+        call: &Call<'_>,
+        create: Create,
+        is_strict: bool,
+    ) -> Result<Created, Failure> {
+        let created = self.quorum.decide(move |image| {
+            let decision = millstream_metadata::topics::create(image, &create)?;
+            let partitions = usize::try_from(decision.answer.partitions).unwrap_or(0);
+            call.mutations.take(image, partitions, is_strict)?;
+            Ok(decision)
+        });
+        let created = created.await?;
         let first = TopicPartition::new(created.id, PartitionIndex(0));
         let image = self.image();
         if image.partition(first).is_some_and(|partition| partition.leader == self.settings.node) {

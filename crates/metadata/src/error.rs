@@ -56,6 +56,9 @@ pub enum Error {
     /// Kafka's DUPLICATE_RESOURCE.
     #[error("the user {user:?} is named twice in one request; change one credential of a user at a time")]
     CredentialTwice { user: String },
+    /// Kafka's THROTTLING_QUOTA_EXCEEDED.
+    #[error("the client has used up its quota {quota}: try again in {wait_ms} ms")]
+    QuotaExceeded { quota: &'static str, wait_ms: u64 },
     /// Kafka's BROKER_ID_NOT_REGISTERED.
     #[error("broker {broker} is not registered")]
     UnknownBroker { broker: BrokerId },
@@ -169,6 +172,7 @@ impl Error {
             | Self::SchemaReferenced { .. }
             | Self::SubjectChanged { .. } => ErrorKind::Conflict,
             Self::StaleBrokerEpoch { .. } => ErrorKind::Fenced,
+            Self::QuotaExceeded { .. } => ErrorKind::Throttled,
             Self::IdsExhausted { .. } => ErrorKind::Exhausted,
             Self::NewerRecord { .. } | Self::CorruptRecord { .. } | Self::Contradiction { .. } => ErrorKind::Corrupt,
         }

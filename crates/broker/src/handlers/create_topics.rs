@@ -2,7 +2,7 @@
 
 use crate::codes::Failure;
 use crate::config_views::{self, View};
-use crate::service::Broker;
+use crate::service::{Broker, Call};
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use kafka_protocol::messages::create_topics_response::{
@@ -13,12 +13,14 @@ use millstream_protocol::{ResponseError, StrBytes};
 use millstream_types::BrokerId;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Who is above its quota is refused from this version on (KIP-599).
+const STRICT: i16 = 6;
 /// Kafka's "as the broker has it by default".
 const DEFAULT: i32 = -1;
 
 impl Broker {
     /// Answers CreateTopics.
-    pub(crate) async fn create_topics(&self, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    pub(crate) async fn create_topics(&self, call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let twice = named_twice(&request.topics);
         let mut results = Vec::with_capacity(request.topics.len());
         let mut answered = BTreeSet::new();
@@ -32,7 +34,7 @@ impl Broker {
                 }
                 continue;
             }
-            results.push(match self.create_one(topic, request.validate_only).await {
+            results.push(match self.create_one(call, topic, request.validate_only).await {
                 Ok(result) => result,
                 Err(failure) => failed(name, failure),
             });
@@ -40,7 +42,12 @@ impl Broker {
         CreateTopicsResponse::default().with_topics(results)
     }
 
-    async fn create_one(&self, topic: CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Failure> {
+    async fn create_one(
+        &self,
+        call: &Call<'_>,
+        topic: CreatableTopic,
+        validate_only: bool,
+    ) -> Result<CreatableTopicResult, Failure> {
         let configs: BTreeMap<String, Option<String>> = topic
             .configs
             .iter()
@@ -61,7 +68,7 @@ impl Broker {
         let overrides: BTreeMap<String, String> =
             configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let create = Create { name: topic.name.to_string(), id: self.new_topic_id(), layout, configs, validate_only };
-        let Created { id, partitions, replication_factor } = self.create_topic(create).await?;
+        let Created { id, partitions, replication_factor } = self.create_topic(call, create, call.version >= STRICT).await?;
         let views = config_views::of_topic(&self.image(), &overrides);
         Ok(CreatableTopicResult::default()
             .with_name(topic.name)

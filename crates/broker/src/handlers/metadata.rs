@@ -92,8 +92,12 @@ impl Broker {
         }
         let code = match millstream_metadata::topics::check_name(&name) {
             Err(error) => Failure::from(error).code,
-            Ok(()) if create && self.settings.auto_create_topics => match self.auto_create(&name).await {
+            Ok(()) if create && self.settings.auto_create_topics => match self.auto_create(call, &name).await {
                 Ok(()) => ResponseError::LeaderNotAvailable,
+                // Its client asks again, as it does in Kafka.
+                Err(failure) if failure.code == ResponseError::ThrottlingQuotaExceeded => {
+                    ResponseError::UnknownTopicOrPartition
+                }
                 Err(failure) => failure.code,
             },
             Ok(()) => ResponseError::UnknownTopicOrPartition,

@@ -3,12 +3,15 @@
 use crate::node::{Node, batch, produce};
 use bytes::Bytes;
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
-    AlterClientQuotasRequest, DescribeClientQuotasRequest, GetTelemetrySubscriptionsRequest,
-    IncrementalAlterConfigsRequest, ListGroupsRequest, OffsetCommitRequest, PushTelemetryRequest,
-    offset_commit_request,
+    AlterClientQuotasRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeClientQuotasRequest, GetTelemetrySubscriptionsRequest, IncrementalAlterConfigsRequest, ListGroupsRequest,
+    OffsetCommitRequest, PushTelemetryRequest, TopicName, offset_commit_request,
 };
 use kafka_protocol::protocol::StrBytes;
 use millstream_protocol::ResponseError;
@@ -49,6 +52,52 @@ async fn a_client_of_another_name_is_not_held_back() {
     assert_eq!(limit(&node, "client-id", Some("other"), "producer_byte_rate", 1.0).await, 0);
     let answer = node.ask(9, &produce("t", 0, Some(batch(&["a"])), -1)).await;
     assert_eq!(answer.throttle_time_ms, 0);
+}
+
+async fn create(node: &Node, version: i16, name: &'static str, partitions: i32) -> (i16, i32) {
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(name.into()))
+        .with_num_partitions(partitions)
+        .with_replication_factor(1);
+    let answer = node.ask(version, &CreateTopicsRequest::default().with_topics(vec![topic])).await;
+    (answer.topics[0].error_code, answer.throttle_time_ms)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_changes_more_partitions_than_its_quota_is_refused_and_waits() {
+    let throttled = ResponseError::ThrottlingQuotaExceeded.code();
+    let near = |seconds: i32, told: i32| (seconds * 1_000 - 200..=seconds * 1_000).contains(&told);
+    let node = Node::start().await;
+    assert_eq!(limit(&node, "client-id", Some("test"), "controller_mutation_rate", 1.0).await, 0);
+    // Eleven partitions may be made at once, and once more.
+    assert_eq!(create(&node, 7, "a", 20).await, (0, 0));
+    let (code, wait) = create(&node, 7, "b", 1).await;
+    assert!(code == throttled && near(9, wait), "{code} {wait}");
+    // Its connection has waited when that is asked for again.
+    assert_eq!(create(&node, 7, "b", 5).await, (0, 0));
+    let grow = CreatePartitionsTopic::default().with_name(TopicName("b".into())).with_count(6);
+    let answer = node.ask(3, &CreatePartitionsRequest::default().with_topics(vec![grow])).await;
+    assert!(answer.results[0].error_code == throttled && near(5, answer.throttle_time_ms), "{answer:?}");
+    let a = DeleteTopicState::default().with_name(Some(TopicName("a".into())));
+    let delete = DeleteTopicsRequest::default().with_topics(vec![a]);
+    let answer = node.ask(6, &delete).await;
+    assert_eq!((answer.responses[0].error_code, answer.throttle_time_ms), (0, 0));
+    let answer = node.ask(6, &delete).await;
+    assert_eq!(answer.responses[0].error_code, ResponseError::UnknownTopicOrPartition.code(), "what is not there is told");
+    let (code, wait) = create(&node, 7, "c", 1).await;
+    assert!(code == throttled && near(20, wait), "{code} {wait}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_old_that_changes_more_than_its_quota_is_served_and_waits() {
+    let node = Node::start().await;
+    assert_eq!(limit(&node, "client-id", Some("test"), "controller_mutation_rate", 1.0).await, 0);
+    let (code, wait) = create(&node, 5, "a", 20).await;
+    assert!(code == 0 && (8_800..=9_000).contains(&wait), "{code} {wait}");
+    let begun = tokio::time::Instant::now();
+    let (code, wait) = create(&node, 5, "b", 2).await;
+    assert!(begun.elapsed() >= Duration::from_millis(8_700));
+    assert!(code == 0 && (1_800..=2_000).contains(&wait), "{code} {wait}");
 }
 
 #[tokio::test(start_paused = true)]
