@@ -143,7 +143,7 @@ pub(crate) fn of_broker(
     given: &BTreeMap<String, String>,
     told: &[NodeOption],
 ) -> Vec<View> {
-    let own = BROKER_CONFIGS.iter().map(|definition| (definition, definition.name, true));
+    let own = BROKER_CONFIGS.iter().map(|definition| (definition, definition.name, !definition.dynamic));
     let for_topics = TOPIC_CONFIGS.iter().filter_map(|definition| Some((definition, definition.synonym?, false)));
     let layers = [
         (image.broker_config(Some(node)).map(|options| &**options), Source::Broker),

@@ -11,18 +11,16 @@ use millstream_metadata::Image;
 use millstream_metadata::quotas::{
     CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, Limit, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE, limit,
 };
+use millstream_net::Rate;
 use millstream_telemetry::Metrics;
 use millstream_telemetry::catalogue::{QUOTA_SENSORS_REFUSED, THROTTLED_REQUESTS};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Samples of a rate and how long each is (Kafka's `quota.window.num` and `quota.window.size.seconds`).
-const SAMPLES: u32 = 11;
-const SAMPLE: Duration = Duration::from_secs(1);
 /// The longest that a request quota throttles at once, as in Kafka.
-const REQUEST_THROTTLE_MAX: Duration = SAMPLE;
+const REQUEST_THROTTLE_MAX: Duration = Duration::from_secs(1);
 /// Clients measured at once. Above it, those that come new go unmeasured until others have gone quiet.
 const SENSORS_MAX: usize = 10_000;
 
@@ -65,44 +63,10 @@ struct Whose {
     client: Option<String>,
 }
 
-/// Use by the second, newest last.
-#[derive(Debug, Default)]
-struct Sensor(VecDeque<(Duration, f64)>);
-
-impl Sensor {
-    fn add(&mut self, amount: f64, now: Duration) {
-        self.forget(now);
-        match self.0.back_mut() {
-            Some((begun, sum)) if now < *begun + SAMPLE => *sum += amount,
-            _ => self.0.push_back((now, amount)),
-        }
-    }
-
-    fn forget(&mut self, now: Duration) {
-        while self.0.front().is_some_and(|(begun, _)| now >= *begun + SAMPLE * SAMPLES) {
-            self.0.pop_front();
-        }
-    }
-
-    /// How long nothing may be used until the rate is what it may be.
-    fn throttle(&self, limit: f64, now: Duration) -> Duration {
-        let Some((first, _)) = self.0.front() else { return Duration::ZERO };
-        // A rate is taken over all but one of the samples at least: a burst after a pause is not a rate.
-        let window = now.saturating_sub(*first).max(SAMPLE * (SAMPLES - 1)).as_secs_f64();
-        let rate = self.0.iter().map(|(_, amount)| amount).sum::<f64>() / window;
-        if rate <= limit {
-            return Duration::ZERO;
-        }
-        // A limit near nothing would come to a time without end.
-        const LONGEST: f64 = 3_600.0 * 24.0;
-        Duration::from_secs_f64(((rate - limit) / limit * window).min(LONGEST))
-    }
-}
-
 /// The measured clients, and the connections that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
-    sensors: Mutex<HashMap<Whose, Sensor>>,
+    sensors: Mutex<HashMap<Whose, Rate>>,
     buckets: Mutex<HashMap<Whose, mutations::Bucket>>,
     muted: Mutex<HashMap<u64, Duration>>,
     /// Entries of `muted`: most requests come when there is none, and take no lock then.
@@ -125,10 +89,7 @@ impl Quotas {
         let mut sensors = self.sensors.lock();
         let whose = whose(used, client, limit);
         if !sensors.contains_key(&whose) && sensors.len() >= SENSORS_MAX {
-            sensors.retain(|_, sensor| {
-                sensor.forget(now);
-                !sensor.0.is_empty()
-            });
+            sensors.retain(|_, sensor| !sensor.is_quiet(now));
             if sensors.len() >= SENSORS_MAX {
                 return Charge::Unmeasured;
             }

@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::counts::Counts;
 use crate::memory::Memory;
 use crate::pacing::Pacing;
-use crate::places::{ListenerPlaces, Place};
+use crate::places::{ListenerPlaces, Place, Refused};
 use crate::wire::Chunks;
 use crate::{Authentication, ConnectionContext, Error, Handler, ListenerConfig};
 use millstream_runtime::{Clock, Runtime, Tasks};
@@ -16,11 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 /// Connections that the system keeps for us before we accept them.
 const BACKLOG: i32 = 1_024;
 /// How long to wait after the system could not accept (no file descriptor free).
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Connections of a listener that are closed late because their address has opened too many. More than these are closed at once.
+const LATE_MAX: usize = 1_000;
 /// Numbers connections of all listeners of the process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -112,6 +115,7 @@ pub fn serve(listener: Listener, runtime: &Runtime, metrics: &Metrics, handler: 
         name,
         tasks: tasks.clone(),
         clock: runtime.clock.clone(),
+        late: Arc::new(Semaphore::new(LATE_MAX)),
         handler,
     };
     let address = listener.address;
@@ -130,6 +134,7 @@ struct Acceptor {
     places: ListenerPlaces,
     tasks: Tasks,
     clock: Arc<dyn Clock>,
+    late: Arc<Semaphore>,
     handler: Arc<dyn Handler>,
 }
 
@@ -138,8 +143,9 @@ impl Acceptor {
         loop {
             match socket.accept().await {
                 Ok((stream, peer)) => match self.place(peer).await {
-                    Some(place) => self.connect(stream, peer, place),
-                    None => drop(stream),
+                    Ok(place) => self.connect(stream, peer, place),
+                    Err(Refused::TooMany(_)) => drop(stream),
+                    Err(Refused::TooSoon(wait)) => self.close_late(stream, wait),
                 },
                 Err(error) => {
                     tracing::warn!(listener = %self.name, %error, "a connection could not be accepted; trying again");
@@ -149,24 +155,41 @@ impl Acceptor {
         }
     }
 
-    /// Room for one more connection, as soon as there is. Those after it wait in the system's queue. None for one of an address that has
-    /// too many.
-    async fn place(&self, peer: SocketAddr) -> Option<Place> {
+    /// Room for one more connection, as soon as there is. Those after it wait in the system's queue.
+    async fn place(&self, peer: SocketAddr) -> Result<Place, Refused> {
         let waits = |limit: &str| {
             self.counts.delayed.inc();
             tracing::warn!(listener = %self.name, limit, "a limit of connections is reached; new ones wait");
         };
-        match self.places.take(peer.ip(), &*self.clock, waits).await {
-            Ok(place) => Some(place),
-            Err(open) => {
+        let taken = self.places.take(peer.ip(), &*self.clock, waits).await;
+        match taken {
+            Ok(_) => {}
+            Err(Refused::TooMany(open)) => {
                 self.counts.closed("per_ip");
                 tracing::warn!(
                     listener = %self.name, %peer, open,
                     "connection closed: its address has as many as max.connections.per.ip or its overrides let it have"
                 );
-                None
+            }
+            Err(Refused::TooSoon(wait)) => {
+                self.counts.closed("throttled");
+                tracing::warn!(
+                    listener = %self.name, %peer, closes_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                    "connection refused: its address opens more of them in a second than its quota connection_creation_rate"
+                );
             }
         }
+        taken
+    }
+
+    /// Closes a connection after a while: a peer that tries again at once would be let in no sooner.
+    fn close_late(&self, stream: TcpStream, wait: Duration) {
+        let Ok(permit) = self.late.clone().try_acquire_owned() else { return };
+        let clock = self.clock.clone();
+        self.tasks.spawn_until_stopped("throttled connection", async move {
+            clock.sleep(wait).await;
+            drop((stream, permit));
+        });
     }
 
     fn connect(&self, stream: TcpStream, peer: SocketAddr, place: Place) {

@@ -1,8 +1,10 @@
 //! How many connections there may be, of the node, of each listener and of each address, and how many new ones in a second.
 //!
 //! As in Kafka, a connection over the limit of the node or of its listener is accepted late, once another has closed; one over the limit of
-//! its address is closed at once. [`Seats`] decides; [`Places`] waits.
+//! its address is closed at once, and one that its address has no quota left for after the time that the quota throttles it (KIP-612).
+//! Limits change while connections are open, which stay. [`Seats`] decides; [`Places`] waits.
 
+use crate::Rate;
 use millstream_runtime::Clock;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,8 +14,39 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// Addresses whose rate is measured at once. Above it, those that come new go unmeasured until others have gone quiet.
+const MEASURED_MAX: usize = 10_000;
+
+/// New connections a second of one address (the quota `connection_creation_rate`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AddressRates {
+    /// Of each address that has none of its own.
+    pub default: Option<f64>,
+    /// Of these.
+    pub own: HashMap<IpAddr, f64>,
+}
+
+/// `NAME:COUNT` by commas, as Kafka writes how many connections addresses may have; what is wrong with it else. Names are not looked up.
+///
+/// # Errors
+/// In words, which part of it is not so.
+pub fn address_counts(text: &str) -> Result<Vec<(&str, usize)>, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let read = |pair: &'_ str| -> Option<(usize, usize)> {
+        let (host, count) = pair.rsplit_once(':')?;
+        Some((host.len(), count.trim().parse().ok()?))
+    };
+    let one = |pair| {
+        let (host, count) = read(pair).ok_or_else(|| {
+            format!("{pair:?} is not ADDRESS:COUNT with an IP address or a host name, for example 127.0.0.1:200")
+        })?;
+        Ok((pair[..host].trim().trim_matches(['[', ']']), count))
+    };
+    pairs.map(one).collect()
+}
+
 /// Limits of all listeners of a node together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectionLimits {
     /// Connections open at once (`max.connections`).
     pub max: usize,
@@ -23,12 +56,23 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// Addresses with a limit of their own (`max.connections.per.ip.overrides`).
     pub overrides: HashMap<IpAddr, usize>,
+    /// New connections a second of one address.
+    pub address_rates: AddressRates,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { max: usize::MAX, rate: u32::MAX, per_address: usize::MAX, overrides: HashMap::new() }
+        Self { max: usize::MAX, rate: u32::MAX, per_address: usize::MAX, overrides: HashMap::new(), address_rates: AddressRates::default() }
     }
+}
+
+/// Why a connection is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Its address has so many already.
+    TooMany(usize),
+    /// Its address has opened too many of late: it is to be closed after so long.
+    TooSoon(Duration),
 }
 
 /// What becomes of a new connection.
@@ -40,8 +84,8 @@ enum Admission {
     Full,
     /// It has to wait so long.
     TooSoon(Duration),
-    /// Its address has so many already.
-    Refused(usize),
+    /// It is closed.
+    Refused(Refused),
 }
 
 /// One limit of connections open, and of those new in a second.
@@ -63,6 +107,11 @@ impl Room {
         // Rates beyond one in a microsecond are none: no machine accepts so many.
         let interval = Some(rate).filter(|rate| *rate < 1_000_000).map(|rate| BURST / rate.max(1));
         Self { max, open: 0, interval, caught_up: Duration::ZERO }
+    }
+
+    /// From now on other limits hold.
+    fn limit(&mut self, max: usize, rate: u32) {
+        (self.max, self.interval) = (max, Self::new(max, rate).interval);
     }
 
     fn is_full(&self) -> bool {
@@ -88,13 +137,49 @@ struct Seats {
     listeners: Vec<Room>,
     per_address: usize,
     overrides: HashMap<IpAddr, usize>,
+    address_rates: AddressRates,
     addresses: HashMap<IpAddr, usize>,
+    /// Those that came of late of addresses with a rate.
+    came: HashMap<IpAddr, Rate>,
 }
 
 impl Seats {
     fn new(limits: ConnectionLimits) -> Self {
-        let ConnectionLimits { max, rate, per_address, overrides } = limits;
-        Self { all: Room::new(max, rate), listeners: Vec::new(), per_address, overrides, addresses: HashMap::new() }
+        let ConnectionLimits { max, rate, per_address, overrides, address_rates } = limits;
+        Self {
+            all: Room::new(max, rate),
+            listeners: Vec::new(),
+            per_address,
+            overrides,
+            address_rates,
+            addresses: HashMap::new(),
+            came: HashMap::new(),
+        }
+    }
+
+    fn limit(&mut self, limits: ConnectionLimits) {
+        let ConnectionLimits { max, rate, per_address, overrides, address_rates } = limits;
+        self.all.limit(max, rate);
+        (self.per_address, self.overrides, self.address_rates) = (per_address, overrides, address_rates);
+    }
+
+    /// How long a connection of that address is throttled, which does not count then.
+    fn throttled(&mut self, address: IpAddr, now: Duration) -> Duration {
+        let rates = &self.address_rates;
+        let Some(limit) = rates.own.get(&address).copied().or(rates.default) else { return Duration::ZERO };
+        if !self.came.contains_key(&address) && self.came.len() >= MEASURED_MAX {
+            self.came.retain(|_, came| !came.is_quiet(now));
+            if self.came.len() >= MEASURED_MAX {
+                return Duration::ZERO;
+            }
+        }
+        let came = self.came.entry(address).or_default();
+        came.add(1.0, now);
+        let wait = came.throttle(limit, now);
+        if !wait.is_zero() {
+            came.add(-1.0, now);
+        }
+        wait.min(Rate::WINDOW)
     }
 
     fn admit(&mut self, listener: usize, address: IpAddr, now: Duration) -> Admission {
@@ -106,10 +191,15 @@ impl Seats {
         if self.all.is_full() || of_listener.is_full() {
             return Admission::Full;
         }
+        let wait = self.throttled(address, now);
+        if !wait.is_zero() {
+            return Admission::Refused(Refused::TooSoon(wait));
+        }
         let open = self.addresses.get(&address).copied().unwrap_or(0);
         if open >= self.overrides.get(&address).copied().unwrap_or(self.per_address) {
-            return Admission::Refused(open);
+            return Admission::Refused(Refused::TooMany(open));
         }
+        let of_listener = &mut self.listeners[listener];
         self.addresses.insert(address, open + 1);
         self.all.count(now);
         of_listener.count(now);
@@ -142,6 +232,12 @@ impl Places {
         Arc::new(Self { seats: Mutex::new(Seats::new(limits)), freed: Notify::new() })
     }
 
+    /// From now on these limits hold. Connections that are open stay, and count.
+    pub fn limit(&self, limits: ConnectionLimits) {
+        self.seats.lock().limit(limits);
+        self.freed.notify_waiters();
+    }
+
     /// A listener's own limits: connections open at once, and new ones a second.
     pub(crate) fn of_listener(self: &Arc<Self>, max: usize, rate: u32) -> ListenerPlaces {
         let mut seats = self.seats.lock();
@@ -158,9 +254,8 @@ pub struct ListenerPlaces {
 }
 
 impl ListenerPlaces {
-    /// A place for a connection of that address as soon as there is one, or how many its address has, which are too many. `waits` is told
-    /// when it has to wait.
-    pub async fn take(&self, address: IpAddr, clock: &dyn Clock, waits: impl Fn(&str)) -> Result<Place, usize> {
+    /// A place for a connection of that address as soon as there is one, or why it has none. `waits` is told when it has to wait.
+    pub async fn take(&self, address: IpAddr, clock: &dyn Clock, waits: impl Fn(&str)) -> Result<Place, Refused> {
         // An IPv4 client is the same by whichever socket it comes.
         let address = address.to_canonical();
         loop {
@@ -172,14 +267,18 @@ impl ListenerPlaces {
                 Admission::Taken => {
                     return Ok(Place { places: self.places.clone(), listener: self.listener, address });
                 }
-                Admission::Refused(open) => return Err(open),
+                Admission::Refused(refused) => return Err(refused),
                 Admission::Full => {
                     waits("max.connections");
                     freed.await;
                 }
                 Admission::TooSoon(early) => {
                     waits("max.connection.creation.rate");
-                    clock.sleep(early).await;
+                    tokio::select! {
+                        () = clock.sleep(early) => {}
+                        // There may be another limit now.
+                        () = freed => {}
+                    }
                 }
             }
         }
@@ -204,7 +303,8 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Admission::{Full, Refused, Taken, TooSoon};
+    use Admission::{Full, Taken, TooSoon};
+    use Refused::TooMany;
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -237,9 +337,9 @@ mod tests {
         let limits = ConnectionLimits { per_address: 2, overrides, ..ConnectionLimits::default() };
         let mut seats = seats(limits, &[ANY]);
         let mut of = |last| [(); 4].map(|()| seats.admit(0, address(last), NOW));
-        assert_eq!(of(1), [Taken, Taken, Refused(2), Refused(2)]);
-        assert_eq!(of(9), [Taken, Taken, Taken, Refused(3)]);
-        assert_eq!(of(8), [Refused(0); 4]);
+        assert_eq!(of(1), [Taken, Taken, Admission::Refused(TooMany(2)), Admission::Refused(TooMany(2))]);
+        assert_eq!(of(9), [Taken, Taken, Taken, Admission::Refused(TooMany(3))]);
+        assert_eq!(of(8), [Admission::Refused(TooMany(0)); 4]);
         seats.leave(0, address(1));
         assert_eq!(seats.admit(0, address(1), NOW), Taken);
         for (last, open) in [(1, 2), (9, 3)] {
@@ -259,6 +359,45 @@ mod tests {
         assert_eq!(admit(1, 500), Taken);
         let come = (0..20).filter(|_| admit(0, 60_000) == Taken).count();
         assert_eq!(come, 10, "a quiet minute lets no more come at once than a second does");
+    }
+
+    #[test]
+    fn an_address_has_a_rate_of_its_own_or_that_of_all_and_what_is_throttled_does_not_count() {
+        let own = HashMap::from([(address(9), 5.0)]);
+        let address_rates = AddressRates { default: Some(1.0), own };
+        let mut seats = seats(ConnectionLimits { address_rates, ..ConnectionLimits::default() }, &[ANY]);
+        let mut taken = |last, ms| {
+            let admitted = (0..100).map(|_| seats.admit(0, address(last), NOW + Duration::from_millis(ms)));
+            admitted.filter(|admission| *admission == Taken).count()
+        };
+        // Ten seconds' worth of them, as in Kafka.
+        assert_eq!([taken(1, 0), taken(2, 0), taken(9, 0)], [10, 10, 50]);
+        assert_eq!(taken(1, 10_500), 0, "not one for each second that it waits");
+        assert_eq!(taken(1, 11_000), 10);
+        let told = seats.admit(0, address(1), NOW + Duration::from_millis(11_000));
+        assert_eq!(told, Admission::Refused(Refused::TooSoon(Duration::from_secs(1))));
+        seats.limit(ConnectionLimits::default());
+        assert_eq!(seats.admit(0, address(1), NOW + Duration::from_millis(11_000)), Taken, "there is no limit now");
+    }
+
+    #[test]
+    fn other_limits_hold_at_once_and_leave_what_is_open() {
+        let mut seats = seats(ConnectionLimits::default(), &[ANY]);
+        assert_eq!([(); 3].map(|()| seats.admit(0, address(1), NOW)), [Taken; 3]);
+        seats.limit(ConnectionLimits { max: 3, per_address: 1, rate: 4, ..ConnectionLimits::default() });
+        assert_eq!(seats.admit(0, address(2), NOW), Full);
+        seats.leave(0, address(1));
+        assert_eq!(seats.admit(0, address(1), NOW), Admission::Refused(TooMany(2)));
+        assert_eq!(seats.admit(0, address(2), NOW), Taken);
+    }
+
+    #[test]
+    fn counts_of_addresses_are_read_as_kafka_writes_them() {
+        let read = address_counts(" 10.0.0.1:5, [2001:db8::1]:7,localhost:9,").unwrap();
+        assert_eq!(read, [("10.0.0.1", 5), ("2001:db8::1", 7), ("localhost", 9)]);
+        for wrong in ["10.0.0.1", "10.0.0.1:x", "10.0.0.1:-1"] {
+            assert!(address_counts(wrong).unwrap_err().contains(wrong));
+        }
     }
 
     #[test]

@@ -19,13 +19,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a log rests whose compaction failed: a disk that is full now may have room then.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// What the workers share.
 pub(crate) struct Cleaners {
-    config: CleanerConfig,
+    /// As it is now.
+    config: watch::Sender<CleanerConfig>,
+    /// The workers there are, by number: those whose number is as high as there are to be, or higher, end.
+    workers: Mutex<BTreeSet<usize>>,
     pace: Pace,
     /// Logs that a worker has.
     busy: Mutex<BTreeSet<TopicPartition>>,
@@ -44,12 +48,19 @@ struct Due {
 impl Cleaners {
     pub(crate) fn new(config: CleanerConfig, runtime: &Runtime, tasks: &Tasks) -> Self {
         Self {
-            config,
+            config: watch::Sender::new(config),
+            workers: Mutex::default(),
             pace: Pace::new(runtime, tasks.shutdown(), config.io_bytes_per_second),
             busy: Mutex::default(),
             resting: Mutex::default(),
             stored: Mutex::default(),
         }
+    }
+
+    /// From now on it goes by this. What is being compacted is ended as it was begun, but for its pace.
+    pub(crate) fn configure(&self, config: CleanerConfig) {
+        self.pace.set(config.io_bytes_per_second);
+        self.config.send_if_modified(|before| std::mem::replace(before, config) != config);
     }
 
     /// Takes over what is stored in a folder of how far its logs are compacted.
@@ -85,30 +96,65 @@ impl Cleaners {
     }
 
     fn budget(&self) -> CleaningBudget {
-        let threads = self.config.threads.max(1);
+        let config = *self.config.borrow();
+        let threads = config.threads.max(1);
         CleaningBudget {
-            memory_bytes: self.config.dedupe_buffer_bytes / threads,
-            load: self.config.load_factor,
-            io_bytes: (self.config.io_buffer_bytes / threads / 2).max(1),
+            memory_bytes: config.dedupe_buffer_bytes / threads,
+            load: config.load_factor,
+            io_bytes: (config.io_buffer_bytes / threads / 2).max(1),
         }
+    }
+
+    /// The numbers of the workers that are to be there and are not; from now on they are.
+    fn missing(&self) -> Vec<usize> {
+        let config = *self.config.borrow();
+        let mut workers = self.workers.lock();
+        let wanted = 0..if config.enabled { config.threads } else { 0 };
+        wanted.filter(|number| workers.insert(*number)).collect()
+    }
+
+    /// Whether the worker of that number goes on. Where it does not, it is there no more.
+    fn goes_on(&self, number: usize) -> bool {
+        let mut workers = self.workers.lock();
+        let goes_on = number < self.config.borrow().threads;
+        if !goes_on {
+            workers.remove(&number);
+        }
+        goes_on
     }
 }
 
-/// Starts the workers.
+/// Starts the workers, and others where there are to be more later.
 pub(crate) fn spawn(shared: &Arc<Shared>) {
-    let config = shared.cleaners.config;
-    for _ in 0..if config.enabled { config.threads } else { 0 } {
-        let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
-        shared.tasks.spawn("compaction", async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = shutdown.requested() => return,
-                    () = owned.runtime.clock.sleep(config.backoff) => {}
-                }
-                clean_all(&owned).await;
+    let (owned, shutdown) = (shared.clone(), shared.tasks.shutdown());
+    let mut changes = shared.cleaners.config.subscribe();
+    shared.tasks.spawn("compaction", async move {
+        loop {
+            for number in owned.cleaners.missing() {
+                owned.tasks.spawn("compaction", work(owned.clone(), number));
             }
-        });
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+}
+
+/// A worker: looks for logs that are due from time to time.
+async fn work(shared: Arc<Shared>, number: usize) {
+    let (shutdown, mut changes) = (shared.tasks.shutdown(), shared.cleaners.config.subscribe());
+    while shared.cleaners.goes_on(number) {
+        let backoff = changes.borrow_and_update().backoff;
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => return,
+            // It may have to end, or to look more often.
+            _ = changes.changed() => continue,
+            () = shared.runtime.clock.sleep(backoff) => {}
+        }
+        clean_all(&shared).await;
     }
 }
 

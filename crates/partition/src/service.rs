@@ -2,7 +2,7 @@
 
 use crate::checkpoint;
 use crate::cleaner::Cleaners;
-use crate::config::Config;
+use crate::config::{CleanerConfig, Config};
 use crate::folder::Folder;
 use crate::scrub::Scrubber;
 use crate::{ColdReader, Error, FolderStatus, Folders, PartitionHandle, cleaner, follow, revive, scrub, upkeep};
@@ -169,6 +169,11 @@ impl Partitions {
     /// Opens again now what a disk that failed had closed. Returns how many logs came back.
     pub async fn revive_now(&self) -> usize {
         join_all(self.0.folders.all().iter().map(|folder| revive::revive(&self.0, folder))).await.into_iter().sum()
+    }
+
+    /// Compacts by these settings from now on.
+    pub fn set_cleaner(&self, config: CleanerConfig) {
+        self.0.cleaners.configure(config);
     }
 
     /// Compacts now what is due.

@@ -1,10 +1,12 @@
 //! One node: started in the order in which its parts need each other, stopped in the reverse.
 
 mod core;
+mod following;
 mod http;
 mod workers;
 
 use self::core::Core;
+use self::following::Following;
 use self::http::HttpServing;
 use crate::{Error, Settings};
 use millstream_connect::Environment;
@@ -13,6 +15,7 @@ use millstream_runtime::Runtime;
 use millstream_task::Host;
 use millstream_telemetry::Metrics;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -57,7 +60,9 @@ impl Node {
 
     async fn start_on(runtime: Runtime, settings: Settings, environment: Environment) -> Result<Self, Error> {
         // Ports first: one that is taken is told before anything is touched.
-        let listeners = bind(&runtime, &settings).await?;
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let places = Places::new(settings.connection_limits(files)?);
+        let listeners = bind(&runtime, &settings, &places).await?;
         let http = TcpListener::bind(settings.http).await;
         let http = http.map_err(|source| Error::Http { address: settings.http, source })?;
         let http_address = http.local_addr().map_err(|source| Error::Http { address: settings.http, source })?;
@@ -66,6 +71,15 @@ impl Node {
             listeners.iter().map(|listener| (listener.name().to_owned(), listener.address())).collect();
         let core = Core::start(&runtime, &metrics, &settings, &addresses).await?;
         let broker = core.broker(&runtime, &metrics, &settings)?;
+        let following = Following {
+            runtime: runtime.clone(),
+            settings: settings.clone(),
+            quorum: core.quorum.clone(),
+            partitions: core.partitions.clone(),
+            places,
+            files,
+        };
+        following.begin().await;
         let serving = listeners
             .into_iter()
             .map(|listener| millstream_net::serve(listener, &runtime, &metrics, broker.clone()))
@@ -99,11 +113,9 @@ impl Node {
     }
 }
 
-async fn bind(runtime: &Runtime, settings: &Settings) -> Result<Vec<Listener>, Error> {
+async fn bind(runtime: &Runtime, settings: &Settings, places: &Arc<Places>) -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
-    // What the listeners share.
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let places = Places::new(settings.connection_limits(files)?);
+    // What the listeners share, beside their places.
     let budget = Budget::new(settings.request_memory()?);
     for listener in &settings.listeners {
         let mut config = ListenerConfig::new(&listener.name, listener.address.to_string());

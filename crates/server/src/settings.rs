@@ -139,6 +139,19 @@ impl Settings {
         })
     }
 
+    /// The broker's options that are set while it runs.
+    pub(crate) fn dynamic() -> impl Iterator<Item = &'static str> {
+        millstream_types::BROKER_CONFIGS.iter().filter(|definition| definition.dynamic).map(|definition| definition.name)
+    }
+
+    /// The same with these values of [`Self::dynamic`]; where there is none, that of the start holds.
+    pub(crate) fn with(&self, values: &[Option<String>]) -> Self {
+        let mut settings = self.clone();
+        let set = Self::dynamic().zip(values).filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        settings.broker.extend(set);
+        settings
+    }
+
     fn from_values(values: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let values = Values(values);
         let open = values.text("allow.unauthenticated.remote") == "true";

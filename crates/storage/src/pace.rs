@@ -11,7 +11,7 @@ const CREDIT: Duration = Duration::from_millis(300);
 pub struct Pace {
     runtime: Runtime,
     shutdown: Shutdown,
-    bytes_per_second: f64,
+    bytes_per_second: Mutex<f64>,
     /// When what was taken so far is paid for.
     paid: Mutex<Duration>,
 }
@@ -20,7 +20,17 @@ impl Pace {
     /// At most `bytes_per_second` on average, until `shutdown`.
     #[must_use]
     pub fn new(runtime: &Runtime, shutdown: Shutdown, bytes_per_second: f64) -> Self {
-        Self { runtime: runtime.clone(), shutdown, bytes_per_second, paid: Mutex::new(Duration::ZERO) }
+        Self {
+            runtime: runtime.clone(),
+            shutdown,
+            bytes_per_second: Mutex::new(bytes_per_second),
+            paid: Mutex::new(Duration::ZERO),
+        }
+    }
+
+    /// From now on at another rate.
+    pub fn set(&self, bytes_per_second: f64) {
+        *self.bytes_per_second.lock() = bytes_per_second;
     }
 
     /// Whether it is time to stop.
@@ -48,7 +58,7 @@ impl Pace {
 
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     fn cost(&self, bytes: usize) -> Duration {
-        let seconds = bytes as f64 / self.bytes_per_second.max(1.0);
+        let seconds = bytes as f64 / self.bytes_per_second.lock().max(1.0);
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }

@@ -15,9 +15,14 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
 use millstream_metadata::client_metrics::{self, MATCH};
 use millstream_metadata::configs::{Alter, Operation, Resource, incremental_alter, replace};
 use millstream_metadata::topics::{TopicRef, check_name};
+use millstream_net::address_counts;
 use millstream_protocol::{ResponseError, StrBytes};
 use millstream_types::BROKER_CONFIGS;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Options of the broker that it takes, or not, by how it runs.
+const THREADS: &str = "log.cleaner.threads";
+const OVERRIDES: &str = "max.connections.per.ip.overrides";
 
 impl Broker {
     /// Answers IncrementalAlterConfigs.
@@ -107,6 +112,10 @@ impl Broker {
             return self.alter_client_metrics(name, changes, validate_only).await;
         }
         let resource = self.resource(kind, name, configs.iter().map(|config| config.name.as_str()))?;
+        if kind == BROKER {
+            let set = configs.iter().filter(|config| config.config_operation != DELETE);
+            self.check_running(set.filter_map(|config| Some((config.name.as_str(), config.value.as_deref()?))))?;
+        }
         Ok(self.quorum.decide(move |image| incremental_alter(image, &resource, &changes, validate_only)).await?)
     }
 
@@ -131,6 +140,9 @@ impl Broker {
             return self.alter_client_metrics(name, set.chain(unset).collect(), validate_only).await;
         }
         let resource = self.resource(kind, name, options.iter().map(|(name, _)| name.as_str()))?;
+        if kind == BROKER {
+            self.check_running(values.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        }
         Ok(self.quorum.decide(move |image| replace(image, &resource, &values, validate_only)).await?)
     }
 
@@ -163,12 +175,14 @@ impl Broker {
         }
     }
 
-    /// While it runs, a broker takes defaults for topics, its own or those of all brokers. Its other options are read at start.
+    /// While it runs, a broker takes defaults for topics, its own or those of all brokers, and a few options of its own. The others are read at
+    /// start.
     fn check_broker_options<'a>(&self, name: &str, mut options: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
         if !name.is_empty() {
             self.check_is_me(name)?;
         }
-        let fixed = options.find(|option| BROKER_CONFIGS.iter().any(|definition| definition.name == *option));
+        let fixed = options
+            .find(|option| BROKER_CONFIGS.iter().any(|definition| definition.name == *option && !definition.dynamic));
         match fixed {
             None => Ok(()),
             Some(option) => {
@@ -178,6 +192,37 @@ impl Broker {
                 Err(Failure::new(ResponseError::InvalidRequest, message))
             }
         }
+    }
+}
+
+/// Workers of compaction as they are to be: as in Kafka, at most twice as many as they are, and at least half.
+fn check_threads(text: &str, now: i64) -> Result<(), String> {
+    // What is no number is refused with all others that are none.
+    let Ok(wanted) = text.trim().parse::<i64>() else { return Ok(()) };
+    if wanted < 1 {
+        return Err(format!("{THREADS} is {wanted}; expected at least 1"));
+    }
+    if wanted < now / 2 || wanted > now * 2 {
+        let (least, most) = (now / 2, now * 2);
+        return Err(format!("{THREADS} is {wanted}; it is {now} now, and may be set to {least} to {most} at a time"));
+    }
+    Ok(())
+}
+
+impl Broker {
+    /// Whether the broker, as it runs, can take these options of its own.
+    fn check_running<'a>(&self, mut options: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Failure> {
+        let wrong = options.find_map(|(name, value)| match name {
+            THREADS => {
+                let image = self.image();
+                let given = || self.settings.given.get(THREADS).map(String::as_str);
+                let now = image.broker_option(self.settings.node, THREADS).or_else(given);
+                check_threads(value, now.and_then(|now| now.trim().parse().ok()).unwrap_or(1)).err()
+            }
+            OVERRIDES => address_counts(value).err(),
+            _ => None,
+        });
+        wrong.map_or(Ok(()), |message| Err(Failure::new(ResponseError::InvalidRequest, message)))
     }
 }
 

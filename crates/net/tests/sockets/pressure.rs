@@ -3,7 +3,7 @@
 use crate::echo;
 use crate::harness::{Node, frame, read_frame, until};
 use bytes::Bytes;
-use millstream_net::{Answer, Budget, ConnectionLimits, Part, Places};
+use millstream_net::{AddressRates, Answer, Budget, ConnectionLimits, Part, Places};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -60,6 +60,23 @@ async fn a_connection_over_the_limit_of_its_address_is_closed_and_the_others_sta
         drop(has);
         until(|| node.metric("connectioncount{listener=\"TEST\"}") == Some(0)).await;
         assert!(is_served(&mut node.connect().await).await, "a place that was left is had again");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_its_address_has_no_quota_for_is_closed_late() {
+    let address_rates = AddressRates { default: Some(0.4), ..AddressRates::default() };
+    let node = limited(ConnectionLimits { address_rates, ..ConnectionLimits::default() }).await;
+    // Ten seconds' worth.
+    let mut has = [node.connect().await, node.connect().await, node.connect().await, node.connect().await];
+    until(|| node.metric(CREATED) == Some(4)).await;
+    let begun = tokio::time::Instant::now();
+    let mut over = node.connect().await;
+    until(|| node.metric("connectionclose_total{listener=\"TEST\",reason=\"throttled\"}") == Some(1)).await;
+    assert_eq!(over.read(&mut [0; 16]).await.unwrap_or(0), 0, "closed");
+    assert!(begun.elapsed() > Duration::from_secs(2), "2.5 s are what one more takes");
+    for client in &mut has {
+        assert!(is_served(client).await);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::adapters::controller::{QuorumController, follow};
 use crate::adapters::known_cluster::KnownCluster;
 use crate::adapters::topics::LogTopics;
 use crate::kinds::tier::Cold;
-use crate::settings::absolute;
+use crate::settings::{SettingsError, absolute};
 use crate::{Error, Settings};
 use millstream_coordinator::group::{ConsumerConfig, ShareConfig};
 use millstream_coordinator::{
@@ -143,7 +143,7 @@ fn advertised(settings: &Settings, addresses: &[(String, SocketAddr)]) -> Vec<Ad
     addresses.iter().map(one).collect()
 }
 
-fn cleaner_config(settings: &Settings) -> Result<CleanerConfig, Error> {
+pub(super) fn cleaner_config(settings: &Settings) -> Result<CleanerConfig, SettingsError> {
     Ok(CleanerConfig {
         enabled: settings.broker_number("log.cleaner.enable")?,
         threads: settings.broker_number("log.cleaner.threads")?,

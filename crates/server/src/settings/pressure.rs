@@ -1,7 +1,7 @@
 //! What a node lets its clients take all together: connections, and memory for requests under way.
 
 use super::{Settings, SettingsError};
-use millstream_net::ConnectionLimits;
+use millstream_net::{AddressRates, ConnectionLimits, address_counts};
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 
@@ -27,6 +27,7 @@ impl Settings {
             rate: self.broker_number(RATE)?,
             per_address: self.broker_number(PER_IP)?,
             overrides,
+            address_rates: AddressRates::default(),
         })
     }
 
@@ -48,18 +49,13 @@ impl Settings {
 }
 
 fn overrides(text: &str) -> Result<HashMap<IpAddr, usize>, SettingsError> {
+    let wrong = |expected| SettingsError::Value { name: OVERRIDES, value: text.to_owned(), expected };
     let mut found = HashMap::new();
-    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        let wrong = || SettingsError::Value {
-            name: OVERRIDES,
-            value: pair.to_owned(),
-            expected:
-                "ADDRESS:COUNT with an IP address, or a host name that can be looked up, for example 127.0.0.1:200"
-                    .to_owned(),
-        };
-        let (host, count) = pair.rsplit_once(':').ok_or_else(wrong)?;
-        let count = count.trim().parse().map_err(|_| wrong())?;
-        let addresses = (host.trim().trim_matches(['[', ']']), 0).to_socket_addrs().map_err(|_| wrong())?;
+    for (host, count) in address_counts(text).map_err(|why| wrong(format!("ADDRESS:COUNT by commas: {why}")))? {
+        let addresses = (host, 0).to_socket_addrs();
+        let addresses = addresses.map_err(|error| {
+            wrong(format!("ADDRESS:COUNT with an address, or a host that can be looked up: {host}: {error}"))
+        })?;
         found.extend(addresses.map(|address| (address.ip().to_canonical(), count)));
     }
     Ok(found)

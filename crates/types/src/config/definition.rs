@@ -42,6 +42,8 @@ pub struct ConfigDef {
     pub may_be_empty: bool,
     /// As a broker's option it is not set by default, and another gives the value: DescribeConfigs tells null.
     pub falls_back: bool,
+    /// As a broker's option it may be set while the broker runs.
+    pub dynamic: bool,
     /// Its value is nobody's to see: DescribeConfigs tells that there is one, and null.
     pub secret: bool,
     /// Purpose, unit, and the effect of raising it.
@@ -64,9 +66,17 @@ impl ConfigDef {
             coarser: &[],
             may_be_empty: false,
             falls_back: false,
+            dynamic: false,
             secret: false,
             doc,
         }
+    }
+
+    /// The same, set while the broker runs.
+    #[must_use]
+    pub const fn dynamic(mut self) -> Self {
+        self.dynamic = true;
+        self
     }
 
     /// The same with its smallest number.
