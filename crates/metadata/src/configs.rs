@@ -124,10 +124,33 @@ pub fn check_topic(image: &Image, overrides: &BTreeMap<String, String>) -> Resul
     if config.remote_storage_enable && exceeds(config.local_retention_bytes, config.retention_bytes) {
         return refuse("local.retention.bytes is larger than retention.bytes; what is kept locally is kept at all");
     }
+    // What is not copied any more is kept for as long as the whole.
+    let differs = |local, whole| local != -2 && local != whole;
+    let is_read_only = config.remote_storage_enable && config.remote_log_copy_disable;
+    if is_read_only && differs(config.local_retention_ms, config.retention_ms) {
+        return refuse("with remote.log.copy.disable, local.retention.ms has to be retention.ms, or -2 for the same");
+    }
+    if is_read_only && differs(config.local_retention_bytes, config.retention_bytes) {
+        return refuse(
+            "with remote.log.copy.disable, local.retention.bytes has to be retention.bytes, or -2 for the same",
+        );
+    }
     if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
         return refuse("min.compaction.lag.ms is longer than max.compaction.lag.ms");
     }
     Ok(config)
+}
+
+/// Whether remote storage may be turned off by this change, where it is: what was copied goes with it, and that has to be said (KIP-950).
+fn check_turning_off(before: &BTreeMap<String, String>, after: &TopicConfig) -> Result<(), Error> {
+    let was_on = before.get("remote.storage.enable").is_some_and(|value| value.trim() == "true");
+    if was_on && !after.remote_storage_enable && !after.remote_log_delete_on_disable {
+        let reason = "turning remote.storage.enable off deletes what is in the object store: set remote.log.delete.on.disable=true with it, \
+                      or keep it on and set remote.log.copy.disable=true, and what is there stays to be read"
+            .to_owned();
+        return Err(Error::ConfigRefused { reason });
+    }
+    Ok(())
 }
 
 /// Checks a group's options: they have to be within what the broker allows, and a session has to be longer than the pause between heartbeats.
@@ -274,7 +297,7 @@ fn settle(
     validate_only: bool,
 ) -> Result<Decision<()>, Error> {
     match resource {
-        Resource::Topic(_) => drop(check_topic(image, after)?),
+        Resource::Topic(_) => check_turning_off(before, &check_topic(image, after)?)?,
         Resource::Group(_) => check_group(image, after)?,
         Resource::Broker(_) => {}
     }

@@ -259,6 +259,16 @@ impl PartitionHandle {
         self.0.tiered_to.fetch_max(offset.0, Ordering::AcqRel);
     }
 
+    /// Nothing of it is in the object store any more: the log begins with what is local. Returns its start.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn leave_store(&self) -> Result<Offset, Error> {
+        let start = self.start_at(self.bounds().local_start).await?;
+        self.0.tiered_to.store(Offset::ZERO.0, Ordering::Release);
+        Ok(start)
+    }
+
     /// The offset below which everything is in the object store, as far as was noted.
     #[must_use]
     pub fn tiered_to(&self) -> Offset {

@@ -127,6 +127,17 @@ async fn segments_in_the_object_store_go_from_the_disk_and_not_from_the_log() {
 }
 
 #[tokio::test]
+async fn what_is_not_copied_any_more_is_kept_for_as_long_as_the_topic_says() {
+    let config =
+        TopicConfig { remote_storage_enable: true, remote_log_copy_disable: true, retention_ms: 1, ..config() };
+    let (_, _, log) = open(config).await;
+    append(&log, 0..20).await;
+    let closed = log.closed_segments().await.unwrap();
+    assert!(log.retain(TimestampMs(1_000_000_000_000_000), Offset(20)).await.unwrap() >= closed.len());
+    assert!(log.log_start() >= closed.last().unwrap().next, "nobody else would ever delete it");
+}
+
+#[tokio::test]
 async fn a_follower_takes_batches_as_they_are() {
     let (_, _, leader) = open(config()).await;
     let (_, _, follower) = open(config()).await;

@@ -22,7 +22,8 @@ pub struct Offloaded {
 }
 
 impl Tier {
-    /// Copies every closed and stable segment that is not cold yet, now, whatever the wait after earlier failures. Local copies stay.
+    /// Copies every closed and stable segment that is not cold yet, now, whatever the wait after earlier failures. Local copies stay. Nothing is
+    /// copied of a topic with `remote.log.copy.disable`.
     ///
     /// # Errors
     /// The store's and the disk's; [`Error::Fenced`]; [`Error::Diverged`]. What was copied before stays copied.
@@ -42,7 +43,7 @@ impl Shared {
         check_fits(partition, source, &manifest)?;
         self.describe(&source.topic()).await?;
         let mut done = Offloaded::default();
-        loop {
+        while !source.config().remote_log_copy_disable {
             let closed = source.closed_segments().await?;
             let mut planned = plan::uploads(&closed, &manifest, (source.log_start(), source.stable_end()));
             self.instruments.waiting(&partition.topic, planned.iter().map(|segment| segment.size).sum());

@@ -84,13 +84,15 @@ fn options_that_contradict_each_other_are_refused() {
         let changes: Vec<Alter> = pairs.iter().map(|(name, value)| change(name, Set((*value).into()))).collect();
         incremental_alter(&image, &topic(), &changes, false)
     };
-    let tiered = ("remote.storage.enable", "true");
+    let (tiered, read_only) = (("remote.storage.enable", "true"), ("remote.log.copy.disable", "true"));
     for wrong in [
         &[tiered, ("cleanup.policy", "compact")][..],
         &[tiered, ("retention.ms", "100"), ("local.retention.ms", "101")],
         &[tiered, ("retention.ms", "100"), ("local.retention.ms", "-1")],
         &[tiered, ("retention.bytes", "100"), ("local.retention.bytes", "101")],
         &[("min.compaction.lag.ms", "2"), ("max.compaction.lag.ms", "1")],
+        &[tiered, read_only, ("retention.ms", "100"), ("local.retention.ms", "99")],
+        &[tiered, read_only, ("local.retention.bytes", "99")],
     ] {
         assert!(matches!(set(wrong), Err(Error::ConfigRefused { .. })), "{wrong:?}");
     }
@@ -99,9 +101,27 @@ fn options_that_contradict_each_other_are_refused() {
         &[tiered, ("retention.ms", "100"), ("local.retention.ms", "100")],
         &[tiered, ("retention.ms", "-1"), ("local.retention.ms", "5")],
         &[("retention.ms", "100"), ("local.retention.ms", "101")],
+        &[tiered, read_only, ("retention.ms", "100"), ("local.retention.ms", "100")],
+        &[read_only, ("local.retention.ms", "99")],
     ] {
         assert!(set(right).is_ok(), "{right:?}");
     }
+}
+
+#[test]
+fn remote_storage_is_turned_off_by_who_says_that_what_is_there_is_deleted() {
+    let mut image = with_topic();
+    let off = || change("remote.storage.enable", Set("false".into()));
+    let says = || change("remote.log.delete.on.disable", Set("true".into()));
+    alter(&mut image, &topic(), &[off()]);
+    alter(&mut image, &topic(), &[change("remote.storage.enable", Set("true".into()))]);
+    for wrong in [off(), change("remote.storage.enable", Delete)] {
+        let refused = incremental_alter(&image, &topic(), &[wrong], false);
+        assert!(matches!(refused, Err(Error::ConfigRefused { .. })));
+    }
+    assert!(matches!(replace(&image, &topic(), &BTreeMap::new(), false), Err(Error::ConfigRefused { .. })));
+    alter(&mut image, &topic(), &[off(), says()]);
+    assert!(!image.topic_named("t").unwrap().config.remote_storage_enable);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod source;
 use crate::{Error, Settings};
 use async_trait::async_trait;
 use bytes::Bytes;
-use millstream_metadata::Image;
+use millstream_metadata::{Image, Topic};
 use millstream_partition::{ColdError, ColdReader, OffsetAt, PartitionHandle, Partitions};
 use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
@@ -95,10 +95,13 @@ impl Cold {
     pub fn follow(&self, quorum: &Quorum, partitions: &Partitions) {
         let (cold, quorum, partitions) = (self.clone(), quorum.clone(), partitions.clone());
         self.runtime.tasks.spawn_until_stopped("cold storage", async move {
-            let mut known: BTreeMap<TopicId, String> = BTreeMap::new();
+            // Of topics whose remote storage was turned off, nobody knows whether all of it is gone.
+            let off =
+                |topic: &&Arc<Topic>| topic.config.remote_log_delete_on_disable && !topic.config.remote_storage_enable;
+            let mut known: BTreeMap<TopicId, String> = named(quorum.image().topics().filter(off));
             loop {
                 cold.round(&quorum, &partitions).await;
-                cold.forget(&quorum.image(), &mut known).await;
+                cold.forget(&quorum.image(), &partitions, &mut known).await;
                 cold.runtime.clock.sleep(cold.interval).await;
             }
         });
@@ -117,24 +120,36 @@ impl Cold {
         }
     }
 
-    /// Deletes from the store what belongs to topics that were deleted while this node ran.
-    async fn forget(&self, image: &Image, known: &mut BTreeMap<TopicId, String>) {
+    /// Deletes from the store what belongs to topics that were deleted while this node ran, or whose remote storage was turned off.
+    async fn forget(&self, image: &Image, partitions: &Partitions, known: &mut BTreeMap<TopicId, String>) {
+        let is_off = |id: &TopicId| image.topic(*id).is_none_or(|topic| !topic.config.remote_storage_enable);
         let gone: Vec<(TopicId, String)> =
-            known.iter().filter(|(id, _)| image.topic(**id).is_none()).map(|(id, name)| (*id, name.clone())).collect();
+            known.iter().filter(|(id, _)| is_off(id)).map(|(id, name)| (*id, name.clone())).collect();
         for (id, name) in gone {
-            match self.tier.delete_topic(&name, id).await {
-                Ok(_) => drop(known.remove(&id)),
+            match self.leave(id, &name, partitions).await {
+                Ok(true) => drop(known.remove(&id)),
+                Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(topic = %name, %error, "objects of a deleted topic are still in the store; it is tried again")
+                    tracing::warn!(topic = %name, %error, "objects of a topic that is cold no more are still in the store; it is tried again")
                 }
             }
         }
-        known.extend(
-            image
-                .topics()
-                .filter(|topic| topic.config.remote_storage_enable)
-                .map(|topic| (topic.id, topic.name.to_string())),
-        );
+        known.extend(named(image.topics().filter(|topic| topic.config.remote_storage_enable)));
+    }
+
+    /// Begins a topic's logs with what is local, and deletes what is in the store; not before all of its logs know that they are cold no more.
+    async fn leave(&self, id: TopicId, name: &str, partitions: &Partitions) -> Result<bool, Error> {
+        let logs: Vec<PartitionHandle> =
+            partitions.all().into_iter().filter(|handle| handle.id().topic == id).collect();
+        if logs.iter().any(|handle| handle.config().remote_storage_enable) {
+            return Ok(false);
+        }
+        let failed = |reason: String| Error::Part { what: "cold storage", reason };
+        for handle in logs {
+            handle.leave_store().await.map_err(|error| failed(error.to_string()))?;
+        }
+        self.tier.delete_topic(name, id).await.map_err(|error| failed(error.to_string()))?;
+        Ok(true)
     }
 
     /// What the store has of a partition; none where nothing is known of it.
@@ -167,6 +182,11 @@ async fn begin_where_the_store_ends(
         handle.log().write_producer_snapshot(recovered.end, snapshot.clone()).await?;
     }
     handle.reload().await
+}
+
+/// Topics by id, with their names.
+fn named<'a>(topics: impl Iterator<Item = &'a Arc<Topic>>) -> BTreeMap<TopicId, String> {
+    topics.map(|topic| (topic.id, topic.name.to_string())).collect()
 }
 
 /// The partitions of topics with remote storage, with their topics' names.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 impl Log {
     /// Deletes segments that are older or more than the topic keeps, if all their records are below `below` (the high watermark). Of a topic
-    /// with remote storage only what is below the log's start goes: the rest is the tier's to say ([`Log::delete_local_before`]).
+    /// that is copied to remote storage only what is below the log's start goes: the rest is the tier's to say ([`Log::delete_local_before`]).
     /// Returns how many segments went.
     ///
     /// # Errors
@@ -19,7 +19,7 @@ impl Log {
         self.0.writable()?;
         let config = self.config();
         let mut start = self.log_start();
-        if config.delete && !config.remote_storage_enable {
+        if config.delete && (!config.remote_storage_enable || config.remote_log_copy_disable) {
             let segments = self.0.segments();
             let kept = kept_from(&segments, now, below, (config.retention_ms, config.retention_bytes)).await?;
             start = start.max(kept);

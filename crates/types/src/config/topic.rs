@@ -174,6 +174,18 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
     ConfigDef::new("preallocate", Boolean, "false", "Whether a segment's file is given its full size when it is made.")
         .synonym("log.preallocate"),
     ConfigDef::new(
+        "remote.log.copy.disable",
+        Boolean,
+        "false",
+        "Whether nothing more is copied to the object store; what is there is read on, until retention.* deletes it (KIP-950).",
+    ),
+    ConfigDef::new(
+        "remote.log.delete.on.disable",
+        Boolean,
+        "false",
+        "Whether remote.storage.enable may be set to false, by which what is in the object store is deleted (KIP-950).",
+    ),
+    ConfigDef::new(
         "remote.storage.enable",
         Boolean,
         "false",
@@ -256,6 +268,8 @@ pub struct TopicConfig {
     pub min_compaction_lag_ms: i64,
     pub min_insync_replicas: i32,
     pub preallocate: bool,
+    pub remote_log_copy_disable: bool,
+    pub remote_log_delete_on_disable: bool,
     pub remote_storage_enable: bool,
     pub retention_bytes: i64,
     pub retention_ms: i64,
@@ -313,6 +327,8 @@ impl TopicConfig {
             min_compaction_lag_ms: values.parsed("min.compaction.lag.ms")?,
             min_insync_replicas: values.parsed("min.insync.replicas")?,
             preallocate: values.parsed("preallocate")?,
+            remote_log_copy_disable: values.parsed("remote.log.copy.disable")?,
+            remote_log_delete_on_disable: values.parsed("remote.log.delete.on.disable")?,
             remote_storage_enable: values.parsed("remote.storage.enable")?,
             retention_bytes: values.parsed("retention.bytes")?,
             retention_ms: values.parsed("retention.ms")?,
