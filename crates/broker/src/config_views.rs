@@ -54,8 +54,11 @@ pub(crate) struct View {
     pub(crate) source: Source,
     pub(crate) read_only: bool,
     /// The value in force and those it hides, each by the name under which it was set.
-    pub(crate) synonyms: Vec<(&'static str, String, Source)>,
+    pub(crate) synonyms: Vec<Synonym>,
 }
+
+/// A name under which an option is set, what to, and where.
+pub(crate) type Synonym = (Cow<'static, str>, String, Source);
 
 /// Kafka's number of the type of passwords.
 const PASSWORD: i8 = 9;
@@ -83,33 +86,37 @@ pub(crate) fn of_topic(image: &Image, overrides: &BTreeMap<String, String>) -> V
         (Some(&**image.static_configs()), Source::Static),
     ];
     let told = |definition: &'static ConfigDef| {
-        let own = overrides.get(definition.name).map(|value| (definition.name, value.clone(), Source::Topic, 1));
-        let layers = &layers;
-        let inherited = definition.inherited().flat_map(|(name, units)| {
-            layers.iter().filter_map(move |(options, source)| {
-                let set = options.as_ref()?.get(name)?;
-                Some((name, set.clone(), *source, units))
-            })
-        });
-        let set: Vec<_> = own.into_iter().chain(inherited).collect();
+        let own = overrides.get(definition.name);
+        let set = |name: &str| layers.iter().find_map(|(options, _)| options.as_ref()?.get(name));
+        let inherited = || definition.inherited().find_map(|(name, units)| Some(in_units(set(name)?, units)));
         let unset = view(definition, definition.name);
-        let (value, source) = match set.first() {
-            Some((_, value, source, units)) => (Some(in_units(value, *units)), *source),
-            None => (unset.value, unset.source),
-        };
-        let synonyms = set.into_iter().map(|(name, value, source, _)| (name, value, source));
-        View { value, source, synonyms: with_default(synonyms, default_of(definition)), ..unset }
+        let value = own.cloned().or_else(inherited).or(unset.value);
+        let mut synonyms = synonyms_of(definition, &layers);
+        if let Some(own) = own {
+            synonyms.insert(0, (Cow::Borrowed(definition.name), own.clone(), Source::Topic));
+        }
+        let source = synonyms.first().map_or(Source::Default, |(_, _, source)| *source);
+        View { value, source, synonyms, ..unset }
     };
     TOPIC_CONFIGS.iter().map(told).collect()
 }
 
-/// The broker's option that has a topic's default, as it is there: of those in several units, the coarsest.
-fn default_of(definition: &ConfigDef) -> Option<(&'static str, &'static str)> {
-    let Some((coarsest, _)) = definition.coarser.last() else {
-        return definition.synonym.map(|name| (name, definition.default));
+/// What the broker's options say of a topic's default: layer by layer, and those that have a default for themselves. As in Kafka, nothing
+/// is told that comes before the option that has the topic's units, and nothing at all where that is not set.
+fn synonyms_of(definition: &'static ConfigDef, layers: &[(Option<&BTreeMap<String, String>>, Source)]) -> Vec<Synonym> {
+    let names = || definition.inherited().map(|(name, _)| name);
+    let set = layers.iter().flat_map(|(options, source)| {
+        names().filter_map(move |name| Some((Cow::Borrowed(name), options.as_ref()?.get(name)?.clone(), *source)))
+    });
+    let default = |name: &'static str| match definition.synonym == Some(name) {
+        true => (!definition.falls_back).then_some(definition.default),
+        false => {
+            let option = BROKER_CONFIGS.iter().find(|option| option.name == name)?;
+            (!option.falls_back).then_some(option.default)
+        }
     };
-    let option = BROKER_CONFIGS.iter().find(|option| option.name == *coarsest)?;
-    Some((option.name, option.default))
+    let defaults = names().filter_map(|name| Some((Cow::Borrowed(name), default(name)?.to_owned(), Source::Default)));
+    set.chain(defaults).skip_while(|(name, ..)| Some(&**name) != definition.synonym).collect()
 }
 
 /// A value of a coarser option in units of a topic's; -1 is none of either.
@@ -124,10 +131,10 @@ fn in_units(value: &str, units: i64) -> String {
 pub(crate) fn of_group(image: &Image, group: &str) -> Vec<View> {
     let set = image.group_config(group).map(|options| (**options).clone()).unwrap_or_default();
     let told = |definition: &'static ConfigDef| {
-        let own = set.get(definition.name).map(|value| (definition.name, value.clone(), Source::Group));
+        let own = set.get(definition.name).map(|value| (Cow::Borrowed(definition.name), value.clone(), Source::Group));
         let given = definition.synonym.and_then(|name| {
             let value = image.static_configs().get(name)?;
-            Some((name, value.clone(), Source::Static))
+            Some((Cow::Borrowed(name), value.clone(), Source::Static))
         });
         let default = definition.synonym.map(|name| (name, definition.default));
         View { synonyms: with_default(own.into_iter().chain(given), default), ..view(definition, definition.name) }
@@ -153,25 +160,29 @@ pub(crate) fn of_broker(
     let mut views: Vec<View> = own
         .chain(for_topics)
         .map(|(definition, name, read_only)| {
-            let set = layers
-                .iter()
-                .filter_map(|(options, source)| Some((name, options.as_ref()?.get(name)?.clone(), *source)));
+            let set = layers.iter().filter_map(|(options, source)| {
+                Some((Cow::Borrowed(name), options.as_ref()?.get(name)?.clone(), *source))
+            });
             let default = (!definition.falls_back).then_some((name, definition.default));
             let unset = View { value: default.map(|(_, value)| value.to_owned()), read_only, ..view(definition, name) };
             View { synonyms: with_default(set, default), ..unset }.in_force()
         })
         .collect();
-    views.extend(told.iter().map(of_node));
+    views.extend(told.iter().map(|option| of_node(option, told)));
     views.sort_by(|a, b| a.definition_name.cmp(&b.definition_name));
     views.dedup_by(|a, b| a.definition_name == b.definition_name);
     views
 }
 
 /// An option of the node beside the broker's: set at start, or not at all.
-fn of_node(option: &NodeOption) -> View {
+fn of_node(option: &NodeOption, told: &[NodeOption]) -> View {
     let definition = option.definition;
     let is_shown = !definition.secret && !definition.falls_back;
-    let given = option.value.iter().map(|value| (definition.name, value.clone(), Source::Static));
+    let given = option.value.iter().map(|value| (Cow::Owned(option.name.clone()), value.clone(), Source::Static));
+    // What a listener has for itself hides what all have.
+    let of_all = told.iter().find(|of_all| option.name != definition.name && of_all.name == definition.name);
+    let of_all = of_all.and_then(|of_all| of_all.value.clone());
+    let given = given.chain(of_all.map(|value| (Cow::Borrowed(definition.name), value, Source::Static)));
     let default = is_shown.then_some((definition.name, definition.default));
     let unset = View {
         definition_name: Cow::Owned(option.name.clone()),
@@ -201,7 +212,10 @@ pub(crate) fn of_all_brokers(image: &Image) -> Vec<View> {
     let views = set.into_iter().filter_map(|(name, value)| {
         let definition = millstream_metadata::configs::broker_definition(&name)?;
         let name = if definition.name == name { definition.name } else { definition.synonym? };
-        Some(View { synonyms: vec![(name, value, Source::AllBrokers)], ..view(definition, name) }.in_force())
+        Some(
+            View { synonyms: vec![(Cow::Borrowed(name), value, Source::AllBrokers)], ..view(definition, name) }
+                .in_force(),
+        )
     });
     views.collect()
 }
@@ -221,11 +235,8 @@ fn view(definition: &'static ConfigDef, name: &'static str) -> View {
 }
 
 /// What is set, and what would be in force otherwise.
-fn with_default(
-    set: impl Iterator<Item = (&'static str, String, Source)>,
-    default: Option<(&'static str, &'static str)>,
-) -> Vec<(&'static str, String, Source)> {
-    set.chain(default.map(|(name, value)| (name, value.to_owned(), Source::Default))).collect()
+fn with_default(set: impl Iterator<Item = Synonym>, default: Option<(&'static str, &'static str)>) -> Vec<Synonym> {
+    set.chain(default.map(|(name, value)| (Cow::Borrowed(name), value.to_owned(), Source::Default))).collect()
 }
 
 impl View {
@@ -252,8 +263,13 @@ mod tests {
         let views = of_topic(&Image::default(), &overrides);
         let view = find(&views, "retention.ms");
         assert_eq!((view.value.as_deref(), view.source), (Some("5"), Source::Topic));
-        let default = ("log.retention.hours", "168".to_owned(), Source::Default);
-        assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), default]);
+        assert_eq!(
+            view.synonyms,
+            [("retention.ms".into(), "5".to_owned(), Source::Topic)],
+            "log.retention.ms is not set"
+        );
+        let default = ("log.retention.bytes".into(), "-1".to_owned(), Source::Default);
+        assert_eq!(find(&views, "retention.bytes").synonyms, [default]);
         assert_eq!(find(&views, "segment.ms").source, Source::Default);
         assert_eq!(views.len(), TOPIC_CONFIGS.len());
     }
@@ -264,22 +280,21 @@ mod tests {
         let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
         let view = find(&of_topic(&image, &BTreeMap::new()), "retention.ms");
         assert_eq!((view.value.as_deref(), view.source), (Some("1000"), Source::Static));
-        let given = ("log.retention.ms", "1000".to_owned(), Source::Static);
-        let default = ("log.retention.hours", "168".to_owned(), Source::Default);
+        let given = ("log.retention.ms".into(), "1000".to_owned(), Source::Static);
+        let default = ("log.retention.hours".into(), "168".to_owned(), Source::Default);
         assert_eq!(view.synonyms, [given.clone(), default.clone()]);
         let overrides = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
         let view = find(&of_topic(&image, &overrides), "retention.ms");
-        assert_eq!(view.synonyms, [("retention.ms", "5".to_owned(), Source::Topic), given, default]);
+        assert_eq!(view.synonyms, [("retention.ms".into(), "5".to_owned(), Source::Topic), given, default]);
     }
 
     #[test]
-    fn what_a_coarser_option_gives_is_told_there_in_its_units_and_here_in_its_own() {
+    fn what_a_coarser_option_gives_is_told_in_the_topics_units_and_not_where_it_comes_from() {
         let given = BTreeMap::from([("log.roll.hours".to_owned(), "2".to_owned())]);
         let image = Image::default().on_node(None, std::sync::Arc::new(given)).unwrap();
         let view = find(&of_topic(&image, &BTreeMap::new()), "segment.ms");
-        assert_eq!((view.value.as_deref(), view.source), (Some("7200000"), Source::Static));
-        let told = [("2", Source::Static), ("168", Source::Default)];
-        assert_eq!(view.synonyms, told.map(|(value, source)| ("log.roll.hours", value.to_owned(), source)));
+        assert_eq!((view.value.as_deref(), view.source), (Some("7200000"), Source::Default));
+        assert_eq!(view.synonyms, []);
     }
 
     #[test]
@@ -330,6 +345,8 @@ mod tests {
         assert_eq!(found("a.type"), (2, Some("PEM".to_owned()), Source::Default));
         assert_eq!(found("a.place"), (2, None, Source::Default));
         assert_eq!(found("listener.name.door.a.place"), (2, Some("here".to_owned()), Source::Static));
+        let synonyms = find(&views, "listener.name.door.a.place").synonyms;
+        assert_eq!(synonyms, [("listener.name.door.a.place".into(), "here".to_owned(), Source::Static)]);
     }
 
     #[test]

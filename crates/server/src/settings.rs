@@ -16,7 +16,7 @@ pub use users::Secrets;
 
 use millstream_broker::NodeOption;
 use millstream_types::{BrokerId, ConfigDef, ConfigError, ErrorKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -121,7 +121,8 @@ impl Settings {
     /// # Errors
     /// The first unknown name, bad value, or listener that is open to others without a decision.
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
-        Self::from_values(&sources.resolve()?)
+        let (values, given) = sources.resolve()?;
+        Self::from_values(&Values(&values, &given))
     }
 
     /// A broker option as a number: its own value, or its default.
@@ -141,7 +142,10 @@ impl Settings {
 
     /// The broker's options that are set while it runs.
     pub(crate) fn dynamic() -> impl Iterator<Item = &'static str> {
-        millstream_types::BROKER_CONFIGS.iter().filter(|definition| definition.dynamic).map(|definition| definition.name)
+        millstream_types::BROKER_CONFIGS
+            .iter()
+            .filter(|definition| definition.dynamic)
+            .map(|definition| definition.name)
     }
 
     /// The same with these values of [`Self::dynamic`]; where there is none, that of the start holds.
@@ -152,10 +156,9 @@ impl Settings {
         settings
     }
 
-    fn from_values(values: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
-        let values = Values(values);
+    fn from_values(values: &Values<'_>) -> Result<Self, SettingsError> {
         let open = values.text("allow.unauthenticated.remote") == "true";
-        let listeners = listeners::read(&values)?;
+        let listeners = listeners::read(values)?;
         let http = listeners::address("http.listener", values.text("http.listener"))?;
         let unknown = listeners.iter().filter(|one| !one.authenticates()).map(|one| ("listeners", one.address));
         for (name, address) in unknown.chain([("http.listener", http)]) {
@@ -175,7 +178,7 @@ impl Settings {
             node_id: BrokerId(values.number("node.id")?),
             rack: Some(values.text("broker.rack").to_owned()).filter(|rack| !rack.is_empty()),
             listeners,
-            users: users::read(&values)?,
+            users: users::read(values)?,
             tls_reload_interval: Duration::from_millis(values.number("ssl.reload.interval.ms")?),
             http,
             broker,
@@ -195,7 +198,8 @@ impl Settings {
     }
 }
 
-struct Values<'a>(&'a BTreeMap<String, String>);
+/// The value of every option, and which were given.
+struct Values<'a>(&'a BTreeMap<String, String>, &'a BTreeSet<String>);
 
 impl Values<'_> {
     fn text(&self, name: &str) -> &str {
@@ -221,7 +225,7 @@ impl Values<'_> {
         let of_listeners = of_listeners.filter_map(|name| Some((name.clone(), definitions::definition(&all, name)?)));
         let given = |name: &str, definition: &ConfigDef| {
             let value = self.0.get(name)?;
-            (value != definition.default || name != definition.name).then(|| value.clone())
+            (self.1.contains(name) || value != definition.default).then(|| value.clone())
         };
         own.chain(of_listeners)
             .map(|(name, definition)| {
@@ -236,7 +240,8 @@ impl Values<'_> {
         let own = millstream_types::BROKER_CONFIGS.iter().map(|def| (def.name, def));
         own.chain(definitions::topic_defaults())
             .filter_map(|(name, def)| {
-                Some((name.to_owned(), self.0.get(name).filter(|value| *value != def.default)?.clone()))
+                let is_given = |value: &&String| self.1.contains(name) || **value != def.default;
+                Some((name.to_owned(), self.0.get(name).filter(is_given)?.clone()))
             })
             .collect()
     }

@@ -127,7 +127,7 @@ fn describe(view: View, synonyms: bool, docs: bool) -> DescribeConfigsResourceRe
     if synonyms {
         let told = view.synonyms.into_iter().map(|(name, value, source)| {
             DescribeConfigsSynonym::default()
-                .with_name(name.into())
+                .with_name(StrBytes::from_string(name.into_owned()))
                 .with_value(Some(value.into()))
                 .with_source(source.wire())
         });

@@ -3,7 +3,7 @@
 use super::definitions::definition;
 use super::{SettingsError, all_definitions};
 use millstream_types::{ConfigDef, ConfigError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// What the process was started with. The edge reads it; nothing further in reads the environment.
@@ -18,20 +18,21 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Every option's value as text.
-    pub(super) fn resolve(&self) -> Result<BTreeMap<String, String>, SettingsError> {
+    /// Every option's value as text, and which of them were given.
+    pub(super) fn resolve(&self) -> Result<(BTreeMap<String, String>, BTreeSet<String>), SettingsError> {
         let definitions = all_definitions();
-        let mut values: BTreeMap<String, String> =
+        let mut given = BTreeMap::new();
+        let defaults: BTreeMap<String, String> =
             definitions.iter().map(|(name, def)| ((*name).to_owned(), def.default.to_owned())).collect();
         for (name, value) in self.read_file()? {
-            put(&mut values, &definitions, &self.file_name(), &name, value)?;
+            put(&mut given, &definitions, &self.file_name(), &name, value)?;
         }
         for (variable, value) in &self.variables {
             let Some(name) = variable.strip_prefix("MILLSTREAM_") else { continue };
             let name = name.to_lowercase().replace('_', ".");
             // A variable that is no option belongs to someone else (MILLSTREAM_HTTP names the node that the CLI asks).
             if definition(&definitions, &name).is_some() {
-                put(&mut values, &definitions, variable, &name, value.clone())?;
+                put(&mut given, &definitions, variable, &name, value.clone())?;
             }
         }
         for text in &self.set {
@@ -42,9 +43,12 @@ impl Sources {
                     error,
                 });
             };
-            put(&mut values, &definitions, &format!("--set {name}"), name, value.to_owned())?;
+            put(&mut given, &definitions, &format!("--set {name}"), name, value.to_owned())?;
         }
-        Ok(values)
+        let names = given.keys().cloned().collect();
+        let mut values = defaults;
+        values.extend(given);
+        Ok((values, names))
     }
 
     fn file_name(&self) -> String {
@@ -110,7 +114,7 @@ mod tests {
             ],
             file: Some(path),
         };
-        let values = sources.resolve().unwrap();
+        let (values, _) = sources.resolve().unwrap();
         assert_eq!(
             (values["num.partitions"].as_str(), values["node.id"].as_str(), values["data.dir"].as_str()),
             ("8", "7", "a")
