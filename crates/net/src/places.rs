@@ -31,18 +31,15 @@ pub struct AddressRates {
 /// # Errors
 /// In words, which part of it is not so.
 pub fn address_counts(text: &str) -> Result<Vec<(&str, usize)>, String> {
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    let read = |pair: &'_ str| -> Option<(usize, usize)> {
-        let (host, count) = pair.rsplit_once(':')?;
-        Some((host.len(), count.trim().parse().ok()?))
-    };
-    let one = |pair| {
-        let (host, count) = read(pair).ok_or_else(|| {
-            format!("{pair:?} is not ADDRESS:COUNT with an IP address or a host name, for example 127.0.0.1:200")
-        })?;
-        Ok((pair[..host].trim().trim_matches(['[', ']']), count))
-    };
-    pairs.map(one).collect()
+    text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(address_count).collect()
+}
+
+fn address_count(pair: &str) -> Result<(&str, usize), String> {
+    let wrong =
+        || format!("{pair:?} is not ADDRESS:COUNT with an IP address or a host name, for example 127.0.0.1:200");
+    let (host, count) = pair.rsplit_once(':').ok_or_else(wrong)?;
+    let count = count.trim().parse().map_err(|_| wrong())?;
+    Ok((host.trim().trim_matches(['[', ']']), count))
 }
 
 /// Limits of all listeners of a node together.
@@ -62,7 +59,13 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { max: usize::MAX, rate: u32::MAX, per_address: usize::MAX, overrides: HashMap::new(), address_rates: AddressRates::default() }
+        Self {
+            max: usize::MAX,
+            rate: u32::MAX,
+            per_address: usize::MAX,
+            overrides: HashMap::new(),
+            address_rates: AddressRates::default(),
+        }
     }
 }
 

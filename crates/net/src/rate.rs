@@ -13,7 +13,7 @@ pub struct Rate(VecDeque<(Duration, f64)>);
 
 impl Rate {
     /// All that is looked at.
-    pub const WINDOW: Duration = Duration::from_secs(SAMPLES as u64 * SAMPLE.as_secs());
+    pub const WINDOW: Duration = SAMPLE.saturating_mul(SAMPLES);
 
     /// So much was used at `now`, which never goes back.
     pub fn add(&mut self, amount: f64, now: Duration) {

@@ -68,7 +68,8 @@ impl Broker {
         let overrides: BTreeMap<String, String> =
             configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let create = Create { name: topic.name.to_string(), id: self.new_topic_id(), layout, configs, validate_only };
-        let Created { id, partitions, replication_factor } = self.create_topic(call, create, call.version >= STRICT).await?;
+        let Created { id, partitions, replication_factor } =
+            self.create_topic(call, create, call.version >= STRICT).await?;
         let views = config_views::of_topic(&self.image(), &overrides);
         Ok(CreatableTopicResult::default()
             .with_name(topic.name)

@@ -161,7 +161,9 @@ mod tests {
         assert!(quotas.buckets.lock().is_empty());
         let image = image(&[(&[("client-id", None)], CONTROLLER_MUTATION_RATE, 1.0)]);
         let take = |id: &str, now| quotas.mutate(&image, client("u", id), 1.0, true, now);
-        (0..SENSORS_MAX).for_each(|number| drop(take(&number.to_string(), at(1))));
+        for number in 0..SENSORS_MAX {
+            assert_eq!(take(&number.to_string(), at(1)), Charge::Throttle(Duration::ZERO));
+        }
         assert_eq!(take("new", at(2)), Charge::Unmeasured);
         assert_eq!(take("new", at(60)), Charge::Throttle(Duration::ZERO));
         assert_eq!(quotas.buckets.lock().len(), 1);

@@ -83,7 +83,11 @@ async fn who_changes_more_partitions_than_its_quota_is_refused_and_waits() {
     let answer = node.ask(6, &delete).await;
     assert_eq!((answer.responses[0].error_code, answer.throttle_time_ms), (0, 0));
     let answer = node.ask(6, &delete).await;
-    assert_eq!(answer.responses[0].error_code, ResponseError::UnknownTopicOrPartition.code(), "what is not there is told");
+    assert_eq!(
+        answer.responses[0].error_code,
+        ResponseError::UnknownTopicOrPartition.code(),
+        "what is not there is told"
+    );
     let (code, wait) = create(&node, 7, "c", 1).await;
     assert!(code == throttled && near(20, wait), "{code} {wait}");
 }

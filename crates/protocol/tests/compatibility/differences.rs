@@ -44,7 +44,6 @@ pub const NOT_TOLD_BY_KAFKA: &[(&str, &str)] =
 const LETTERS: &str = "dead letters of share groups (KIP-1191), which a later Kafka has";
 const EPOCHS: &str = "a member is answered when its partitions have their state; Kafka answers before, and counts once more when they have it";
 const CLOSED: &str = "nothing of a request is read before it is known who asks";
-const COLD: &str = "cold storage is turned on and off by remote.storage.enable alone";
 const ELR: &str =
     "Kafka sets it for the cluster when eligible leader replicas are on, which a later issue brings with more nodes";
 const OPTIONS: &str = "it tells the options that this program has, under Kafka's names; Kafka's others are about its own threads, files and plugins";
@@ -98,20 +97,6 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         api: "CreateTopics",
         versions: "5-7",
-        field: "Topics[].Configs[remote.log.copy.disable]",
-        what: "no such option",
-        why: COLD,
-    },
-    Difference {
-        api: "CreateTopics",
-        versions: "5-7",
-        field: "Topics[].Configs[remote.log.delete.on.disable]",
-        what: "no such option",
-        why: COLD,
-    },
-    Difference {
-        api: "CreateTopics",
-        versions: "5-7",
         field: "Topics[].Configs[min.insync.replicas].ConfigSource",
         what: "a default",
         why: ELR,
@@ -133,20 +118,6 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         api: "DescribeConfigs",
         versions: "all",
-        field: "Results[2].Configs[remote.log.copy.disable]",
-        what: "no such option",
-        why: COLD,
-    },
-    Difference {
-        api: "DescribeConfigs",
-        versions: "all",
-        field: "Results[2].Configs[remote.log.delete.on.disable]",
-        what: "no such option",
-        why: COLD,
-    },
-    Difference {
-        api: "DescribeConfigs",
-        versions: "all",
         field: "Results[2].Configs[min.insync.replicas].ConfigSource",
         what: "a default",
         why: ELR,
@@ -164,20 +135,6 @@ pub const DIFFERENCES: &[Difference] = &[
         field: "Results[4].Configs[*]",
         what: "a broker has fewer options, and some of its own",
         why: OPTIONS,
-    },
-    Difference {
-        api: "DescribeConfigs",
-        versions: "all",
-        field: "Results[4].Configs[log.cleaner.*].ReadOnly",
-        what: "are set at start",
-        why: "workers of compaction and their memory are made once; Kafka ends its own and makes others when it is told to",
-    },
-    Difference {
-        api: "DescribeConfigs",
-        versions: "all",
-        field: "Results[4].Configs[max.connection*].ReadOnly",
-        what: "are set at start",
-        why: "connections that are open already would stay; a listener is begun with its limits",
     },
     Difference {
         api: "DescribeConfigs",
@@ -258,13 +215,6 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "Kafka keeps it, and it limits nothing",
     },
     Difference {
-        api: "AlterClientQuotas",
-        versions: "all",
-        field: "(controller_mutation_rate, connection_creation_rate)",
-        what: "are kept and told, and do not throttle",
-        why: "they guard a controller of many brokers, and listeners, whose limits come with those",
-    },
-    Difference {
         api: "UpdateFeatures",
         versions: "all",
         field: "(another level)",
@@ -312,13 +262,6 @@ pub const DIFFERENCES: &[Difference] = &[
         field: "(a cursor at partition 2147483647)",
         what: "goes on with the next topic",
         why: "Kafka's count overflows, and tells of none",
-    },
-    Difference {
-        api: "DescribeConfigs",
-        versions: "all",
-        field: "Results[2].Configs[flush.ms].Synonyms[]",
-        what: "the names of the default",
-        why: "Kafka tells the default under the name of its flusher's interval",
     },
     Difference {
         api: "JoinGroup",
@@ -418,6 +361,13 @@ pub const DIFFERENCES: &[Difference] = &[
         field: "(a group without a name, several partitions, one that is not there)",
         what: "are answered",
         why: "Kafka fails within, or never answers",
+    },
+    Difference {
+        api: "DescribeLogDirs",
+        versions: "all",
+        field: "Results[].Topics[__consumer_offsets].Partitions[].PartitionSize",
+        what: "fewer bytes",
+        why: "what is decided about a share group at once is one batch of records here, and in Kafka several, each with a header",
     },
     Difference {
         api: "SaslAuthenticate",
@@ -527,7 +477,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         api: "DescribeConfigs",
         versions: "all",
-        field: "Results[4].Configs[sasl.enabled.mechanisms].*",
+        field: "Results[4].Configs[*sasl.enabled.mechanisms].*",
         what: "SCRAM by default, set at start",
         why: "Kafka's default is GSSAPI, which needs Kerberos",
     },

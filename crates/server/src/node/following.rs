@@ -9,6 +9,7 @@ use millstream_net::{AddressRates, ConnectionLimits, Places};
 use millstream_partition::{CleanerConfig, Partitions};
 use millstream_quorum::Handle as Quorum;
 use millstream_runtime::Runtime;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// See the module.
@@ -43,7 +44,9 @@ fn address_rates(image: &Image) -> AddressRates {
         match entity.get(&EntityKind::Ip) {
             Some(None) => rates.default = Some(limit),
             // What is no address was refused when it was set.
-            Some(Some(address)) => rates.own.extend(address.parse().map(|address| (address, limit))),
+            Some(Some(address)) => {
+                rates.own.extend(address.parse().map(|address: IpAddr| (address.to_canonical(), limit)))
+            }
             None => {}
         }
     }
@@ -94,7 +97,6 @@ mod tests {
     use super::*;
     use millstream_metadata::quotas::alter;
     use std::collections::BTreeMap;
-    use std::net::IpAddr;
 
     #[test]
     fn rates_of_addresses_are_those_of_the_quotas() {

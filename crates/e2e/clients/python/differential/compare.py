@@ -103,6 +103,8 @@ def place(path, element):
     if isinstance(element, dict):
         if "ResourceType" in element:
             return f"{path}[{element['ResourceType']}]"
+        if path == "Results[].Topics" and str(element.get("Name")).startswith("__"):
+            return f"{path}[{element['Name']}]"
         for key in ("ApiKey", "Name") if re.search(r"(ApiKeys|Features|Configs)$", path) else ():
             if key in element:
                 return f"{path}[{element[key]}]"

@@ -34,7 +34,9 @@ ANSWER_LIMIT = 10
 
 
 def fits(pattern, text):
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
+    """`*` stands for any text, but in brackets: there it is one name."""
+    parts = re.split(r"(\[\*\]|\*)", pattern)
+    return re.fullmatch("".join({"*": ".*", "[*]": r"\[[^\]]*\]"}.get(part, re.escape(part)) for part in parts), text) is not None
 
 
 class Explained:
