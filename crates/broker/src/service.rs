@@ -224,16 +224,7 @@ impl Handler for Service {
             broker.quotas.mute(connection.id, broker.runtime.clock.elapsed() + throttle);
             reply.tell_throttle(throttle);
         }
-        let answer = match reply {
-            Reply::Fetched(fetched) => in_parts(fetched.encode(call.version, call.correlation_id)),
-            Reply::Shared(shared) => in_parts(shared.encode(call.version, call.correlation_id)),
-            Reply::Kind(kind) => match millstream_protocol::encode_kind(&kind, call.version, call.correlation_id) {
-                Ok(frame) => Answer::Reply(vec![Part::Bytes(frame)]),
-                Err(error) => Answer::Close(error.to_string()),
-            },
-            Reply::Nothing => Answer::NoReply,
-            Reply::Close(reason) => Answer::Close(reason),
-        };
+        let answer = encoded(reply, call.version, call.correlation_id);
         let took = broker.runtime.clock.elapsed().saturating_sub(begun);
         broker.meters.answered(request.api, took, bytes, &answer);
         answer
@@ -256,6 +247,19 @@ impl Handler for Service {
         if connection.authentication.is_needed() {
             self.0.authentication.forget(connection.id);
         }
+    }
+}
+
+fn encoded(reply: Reply, version: i16, correlation_id: i32) -> Answer {
+    match reply {
+        Reply::Fetched(fetched) => in_parts(fetched.encode(version, correlation_id)),
+        Reply::Shared(shared) => in_parts(shared.encode(version, correlation_id)),
+        Reply::Kind(kind) => match millstream_protocol::encode_kind(&kind, version, correlation_id) {
+            Ok(frame) => Answer::Reply(vec![Part::Bytes(frame)]),
+            Err(error) => Answer::Close(error.to_string()),
+        },
+        Reply::Nothing => Answer::NoReply,
+        Reply::Close(reason) => Answer::Close(reason),
     }
 }
 
