@@ -36,6 +36,7 @@ fn answers_differ_from_apache_kafkas_only_where_the_document_says_so() {
         "listener.name.door.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "listener.name.door.connections.max.reauth.ms=3600000",
         &format!("sasl.users.file={}", users.path().display()),
+        "node.id=1",
         "share.coordinator.state.topic.num.partitions=1",
         "offsets.topic.num.partitions=1",
         "transaction.state.log.num.partitions=1",

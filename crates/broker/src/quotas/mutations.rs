@@ -53,7 +53,7 @@ impl Bucket {
 
 impl Quotas {
     /// Takes the tokens of `partitions` changes out of the client's bucket; where `is_strict`, only if it holds no less than nothing.
-    fn mutate(&self, image: &Image, client: Client<'_>, partitions: f64, is_strict: bool, now: Duration) -> Charge {
+    fn mutate(&self, image: &Image, client: Client<'_>, (partitions, is_strict): (f64, bool), now: Duration) -> Charge {
         if image.client_quotas().is_empty() {
             return Charge::None;
         }
@@ -102,7 +102,7 @@ impl<'a> Mutations<'a> {
         #[expect(clippy::cast_precision_loss, reason = "no request names 2^52 partitions")]
         let partitions = partitions as f64;
         let now = self.clock.elapsed();
-        let Charge::Throttle(wait) = self.quotas.mutate(image, self.client, partitions, is_strict, now) else {
+        let Charge::Throttle(wait) = self.quotas.mutate(image, self.client, (partitions, is_strict), now) else {
             return Ok(());
         };
         if wait.is_zero() {
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_a_bucket_holds_may_be_overdrawn_once_and_is_refused_until_it_is_back() {
         let (image, quotas) = (image(&[(&[("user", None)], CONTROLLER_MUTATION_RATE, 2.0)]), Quotas::default());
-        let take = |partitions, now| seconds(quotas.mutate(&image, client("u", "c"), partitions, true, now));
+        let take = |partitions, now| seconds(quotas.mutate(&image, client("u", "c"), (partitions, true), now));
         // 22 tokens are there: 30 may be taken, and 8 are owed.
         assert_eq!(take(30.0, at(100)), 0.0);
         assert_eq!(take(1.0, at(100)), 4.0);
@@ -150,17 +150,17 @@ mod tests {
     #[test]
     fn a_client_that_knows_no_refusal_is_served_and_waits() {
         let (image, quotas) = (image(&[(&[("user", None)], CONTROLLER_MUTATION_RATE, 1.0)]), Quotas::default());
-        let take = |partitions| seconds(quotas.mutate(&image, client("u", "c"), partitions, false, at(100)));
+        let take = |partitions| seconds(quotas.mutate(&image, client("u", "c"), (partitions, false), at(100)));
         assert_eq!([take(11.0), take(1.0), take(5.0)], [0.0, 1.0, 6.0]);
     }
 
     #[test]
     fn without_a_quota_nothing_is_kept_and_full_buckets_make_room() {
         let quotas = Quotas::default();
-        assert_eq!(quotas.mutate(&Image::default(), client("u", "c"), 1e9, true, at(1)), Charge::None);
+        assert_eq!(quotas.mutate(&Image::default(), client("u", "c"), (1e9, true), at(1)), Charge::None);
         assert!(quotas.buckets.lock().is_empty());
         let image = image(&[(&[("client-id", None)], CONTROLLER_MUTATION_RATE, 1.0)]);
-        let take = |id: &str, now| quotas.mutate(&image, client("u", id), 1.0, true, now);
+        let take = |id: &str, now| quotas.mutate(&image, client("u", id), (1.0, true), now);
         for number in 0..SENSORS_MAX {
             assert_eq!(take(&number.to_string(), at(1)), Charge::Throttle(Duration::ZERO));
         }

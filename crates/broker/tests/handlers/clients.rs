@@ -75,7 +75,7 @@ async fn who_changes_more_partitions_than_its_quota_is_refused_and_waits() {
     assert!(code == throttled && near(9, wait), "{code} {wait}");
     // Its connection has waited when that is asked for again.
     assert_eq!(create(&node, 7, "b", 5).await, (0, 0));
-    let grow = CreatePartitionsTopic::default().with_name(TopicName("b".into())).with_count(6);
+    let grow = CreatePartitionsTopic::default().with_name(TopicName("b".into())).with_count(6).with_assignments(None);
     let answer = node.ask(3, &CreatePartitionsRequest::default().with_topics(vec![grow])).await;
     assert!(answer.results[0].error_code == throttled && near(5, answer.throttle_time_ms), "{answer:?}");
     let a = DeleteTopicState::default().with_name(Some(TopicName("a".into())));

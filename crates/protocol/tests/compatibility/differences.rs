@@ -363,6 +363,13 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "Kafka fails within, or never answers",
     },
     Difference {
+        api: "AlterShareGroupOffsets",
+        versions: "all",
+        field: "(partitions of a topic, none of which is there)",
+        what: "are answered, each with its error",
+        why: "Kafka fails within",
+    },
+    Difference {
         api: "DescribeLogDirs",
         versions: "all",
         field: "Results[].Topics[__consumer_offsets].Partitions[].PartitionSize",

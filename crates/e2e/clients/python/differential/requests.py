@@ -247,6 +247,11 @@ class Maker:
                 for records in partition["StateBatches"]:
                     records["FirstOffset"] = max(records["FirstOffset"], 0)
                     records["LastOffset"] = max(records["LastOffset"], records["FirstOffset"])
+        # Kafka fails within where partitions of a topic are named, and none of them is there.
+        if self.api == "AlterShareGroupOffsets":
+            for topic in body["Topics"] or []:
+                if topic["Partitions"] and all(partition["PartitionIndex"] != 0 for partition in topic["Partitions"]):
+                    topic["Partitions"][0]["PartitionIndex"] = 0
         # What a cluster is set to when it is made can't be taken away in Kafka, and is not set here.
         if self.api == "AlterConfigs":
             for resource in body["Resources"]:
