@@ -78,17 +78,17 @@ pub(crate) async fn load(log: &Log) -> Result<(Producers, Offset), Error> {
     Ok((producers, kept_at))
 }
 
-/// What is known of the producers at the latest offset: what was kept with a checkpoint, or a snapshot where a later one was written since.
+/// What is known of the producers, and at which offset: what was kept with a checkpoint, or else Kafka's newest snapshot. That may be of a later
+/// offset, and has the last batch of each producer only: a retry of one before it would be taken for a gap.
 async fn newest(log: &Log, end: Offset) -> Result<(Producers, Offset), Error> {
     let kept = log.kept_producers().and_then(|(at, content)| Some((Producers::recall(&kept::decode(content)?), at)));
-    if let Some((producers, at)) = kept {
-        // Of one at the same offset Kafka's snapshot says less.
-        let is_newest = at == end || log.producer_snapshot(end).await?.is_none_or(|(snapshot, _)| snapshot <= at);
-        if is_newest {
-            return Ok((producers, at));
-        }
+    let Some((producers, at)) = kept else { return newest_snapshot(log, end).await };
+    // What was between it and what is left of the log can't be read again.
+    let is_cut_off = at < log.local_start();
+    if is_cut_off && log.producer_snapshot(end).await?.is_some_and(|(snapshot, _)| snapshot > at) {
+        return newest_snapshot(log, end).await;
     }
-    newest_snapshot(log, end).await
+    Ok((producers, at))
 }
 
 async fn newest_snapshot(log: &Log, end: Offset) -> Result<(Producers, Offset), Error> {

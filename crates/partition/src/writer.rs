@@ -13,6 +13,7 @@
 
 use crate::config::{APPENDS_QUEUED_MAX, WRITE_BYTES_MAX};
 use crate::handle::PartitionHandle;
+use crate::kept;
 use crate::partition::Partition;
 use crate::producers::{aborted, marker, sequenced, snapshot, stamp};
 use crate::{AppendOptions, Appended, Error};
@@ -360,7 +361,7 @@ async fn settle(
         partition.aborts_unnoted.store(false, Ordering::Release);
     }
     // A snapshot says that the aborts below it are noted.
-    snapshots.into_iter().for_each(|(at, content)| write_snapshot(partition, at, content));
+    snapshots.into_iter().for_each(|(at, producers)| write_snapshot(partition, at, producers));
     let config = partition.log.config();
     if partition.log.unflushed_records() >= config.flush_messages {
         partition.log.flush().await?;
@@ -372,12 +373,18 @@ async fn settle(
     Ok(())
 }
 
+/// The producers' state at one offset: as Kafka stores it, and all of it.
+struct Known {
+    snapshot: Bytes,
+    kept: Bytes,
+}
+
 /// What batches did to the producers' state.
 #[derive(Default)]
 struct Noted {
     aborted: Vec<AbortedTxn>,
     /// The state below each segment that was begun.
-    snapshots: Vec<(Offset, Bytes)>,
+    snapshots: Vec<(Offset, Known)>,
 }
 
 /// Applies batches to the producers' state.
@@ -389,7 +396,8 @@ fn note_producers(partition: &Partition, batches: &[Batch], placed: &Placed) -> 
     let mut is_transactional = false;
     for batch in batches {
         if bases.contains(&next) {
-            noted.snapshots.push((next, snapshot(&producers)));
+            let known = Known { snapshot: snapshot(&producers), kept: kept::encode(&producers.memory()) };
+            noted.snapshots.push((next, known));
         }
         if let Some(sequenced) = sequenced(batch) {
             producers.apply(&sequenced, next, stamp(batch, placed.append_time));
@@ -410,10 +418,15 @@ fn note_producers(partition: &Partition, batches: &[Batch], placed: &Placed) -> 
     noted
 }
 
-fn write_snapshot(partition: &Partition, at: Offset, content: Bytes) {
+/// Kafka's snapshot comes last: where there is one, there is all that is known at its offset or a later one.
+fn write_snapshot(partition: &Partition, at: Offset, producers: Known) {
     let log = partition.log.clone();
     partition.runtime.tasks.spawn("producer snapshot", async move {
-        if let Err(error) = log.write_producer_snapshot(at, content).await {
+        let written = async {
+            log.keep_producers(at, producers.kept).await?;
+            log.write_producer_snapshot(at, producers.snapshot).await
+        };
+        if let Err(error) = written.await {
             tracing::warn!(folder = %log.folder().display(), %at, %error, "a producer snapshot was not written; recovery reads more of the log instead");
         }
     });

@@ -447,9 +447,10 @@ impl World {
     /// Nothing fails any more: everybody who lives comes to have its share, and accepts all that it is given.
     pub fn calm_down(&mut self) {
         self.late.clear();
-        // A heartbeat that came late may have been told news that its member was not, and is not again, as in Kafka: it asks for all of it.
-        self.clients.iter_mut().for_each(|client| client.says_all = true);
-        for _ in 0..40 {
+        for round in 0..40 {
+            // A heartbeat that came late, or waited, may have been told news that its member was not, and is not again, as in Kafka: it asks
+            // for all of it.
+            self.clients.iter_mut().for_each(|client| client.says_all |= round < 2);
             for index in 0..self.clients.len() {
                 if self.clients[index].is_alive {
                     self.clients[index].asked = None;

@@ -41,8 +41,8 @@ impl Log {
         self.0.runtime.disk.write_atomic(&path, encode(at, &content)).await.map_err(Error::io("write", &path))
     }
 
-    /// What was kept of the producers when the log was opened, and at which offset. It is given out once. None where nothing was kept, where it
-    /// is damaged, or is of records that were lost.
+    /// What was kept of the producers when the log was opened after a kill or a power cut, and at which offset. It is given out once. None where
+    /// nothing was kept, where it is damaged, or is of records that were lost.
     #[must_use]
     pub fn kept_producers(&self) -> Option<(Offset, Bytes)> {
         self.0.kept.lock().take()
@@ -59,10 +59,12 @@ impl Log {
 }
 
 impl Shared {
-    /// Reads what was kept, while the log is opened. What is of records that were lost goes at once: others come to lie there.
-    pub(super) async fn read_kept_producers(&self, end: Offset) -> Result<(), Error> {
+    /// Reads what was kept, while the log is opened. What is of records that were lost goes at once: others come to lie there. A log that was
+    /// closed has a snapshot at its end, so that nothing of it is read again: what was kept before is of no use then.
+    pub(super) async fn read_kept_producers(&self, end: Offset, was_closed: bool) -> Result<(), Error> {
         let path = path(&self.folder);
         match decode(self.runtime.disk.read(&path).await.map_err(Error::io("read", &path))?) {
+            Ok((at, _)) if was_closed && at < end => {}
             Ok(kept) if kept.0 <= end => *self.kept.lock() = Some(kept),
             Ok(_) => self.forget_kept_producers().await?,
             Err(problem) => {

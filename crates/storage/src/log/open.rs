@@ -99,7 +99,7 @@ impl Log {
         let log = Self::assemble((runtime.clone(), id, config), recovery, (stored, segments), (epochs, opening));
         log.0.state.lock().epochs_unstored = unstored;
         *log.0.txn_indexes.lock() = TxnIndexes::new(listing.txn_indexes(has_remote));
-        log.settle(&listing).await?;
+        log.settle(&listing, recovery).await?;
         Ok(log)
     }
 
@@ -152,7 +152,7 @@ impl Log {
     }
 
     /// Brings what lies beside the segments in line with them.
-    async fn settle(&self, listing: &Listing) -> Result<(), Error> {
+    async fn settle(&self, listing: &Listing, recovery: Recovery) -> Result<(), Error> {
         let stored_start = self.0.state.lock().stored.log_start;
         if self.log_end() < stored_start {
             // A power cut took records that had been deleted before: their offsets are not given again.
@@ -171,7 +171,7 @@ impl Log {
             self.0.runtime.disk.sync_dir(self.folder()).await.map_err(Error::io("sync", self.folder()))?;
         }
         if listing.has(kept::NAME) {
-            self.0.read_kept_producers(end).await?;
+            self.0.read_kept_producers(end, recovery.clean).await?;
         }
         if !self.config().remote_storage_enable {
             self.delete_before(start).await?;
