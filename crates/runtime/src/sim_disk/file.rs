@@ -14,6 +14,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A read: of which file, and which of its bytes.
+pub(super) type Read = (PathBuf, Range<u64>);
+
 /// What a disk is like, known to all its files.
 #[derive(Default)]
 pub(super) struct Nature {
@@ -23,7 +26,7 @@ pub(super) struct Nature {
     /// A sync lets other tasks have their turn.
     pub(super) slow: bool,
     /// What was read of files, while somebody wants to know.
-    pub(super) reads: Mutex<Option<Vec<(PathBuf, Range<u64>)>>>,
+    pub(super) reads: Mutex<Option<Vec<Read>>>,
 }
 
 impl Nature {
