@@ -70,8 +70,9 @@ def ratio(a, b):
 
 
 def beyond(a, b, n):
-    """What a broker takes more than a server that does nothing, as a ratio to Kafka's."""
-    return max(b - n, 0.0) / (a - n) if a > n else None
+    """What a broker takes more than a server that does nothing, as a ratio to Kafka's. None where that server took longer than one of them:
+    what it was measured with, or the machine, changed by more than there is to tell apart."""
+    return (b - n) / (a - n) if n <= b and n < a else None
 
 
 def verdict(b, bar):
@@ -89,9 +90,9 @@ def text(folder):
     for name, unit, a, b, n, goal, digits in rows(kafka, ours, null):
         told = f"{goal:.2f}" if goal else ""
         share = beyond(a, b, n) if n else None
-        unit += f", {n:.{digits}f} of them the null server's" if share is not None else ""
+        unit += f" (the null server's: {n:.{digits}f})" if n else ""
         how = f"{share:.3f}" if share is not None else ratio(a, b)
-        held = verdict(share, goal) if share is not None else verdict(b, goal and goal * a)
+        held = verdict(share, goal) if share is not None else "not told apart" if n else verdict(b, goal and goal * a)
         lines.append(f"| {name} | {unit} | {a:,.{digits}f} | {b:,.{digits}f} | {how} | {told} | {held} |")
         if b > a:
             worse.append(f"{name} ({unit}: {b:,.{digits}f} against {a:,.{digits}f})")
