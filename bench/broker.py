@@ -124,8 +124,10 @@ class Millstream:
 
 
 def alive(pid):
+    """Whether any of its threads is left: until the last has ended, its files are open and its folder is locked."""
+    process = pathlib.Path(f"/proc/{pid}")
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+        return (process / "stat").read_text().rsplit(") ", 1)[1][0] != "Z" or len(os.listdir(process / "task")) > 1
     except OSError:
         return False
 
